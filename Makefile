@@ -1,0 +1,44 @@
+.DEFAULT_GOAL := help
+PY := .venv/bin/python
+READY := .venv/.ready
+
+help: ## list what make can do
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+$(READY): requirements.lock pyproject.toml
+	python3 -m venv .venv
+	$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	touch $@
+
+setup: $(READY) ## install everything into .venv
+
+run: $(READY) ## start the demo and print its address
+	.venv/bin/nova demo
+
+test: $(READY) ## run the tests
+	$(PY) -m pytest -n 2 -q
+
+lint: $(READY)
+	.venv/bin/ruff format --check .
+	.venv/bin/ruff check .
+
+types: $(READY)
+	.venv/bin/mypy
+
+contracts: $(READY)
+	.venv/bin/lint-imports --no-cache
+
+check: lint types contracts test ## everything that CI checks
+
+bench: $(READY) ## measure the numbers in docs/reference/benchmarks.md
+	.venv/bin/nova bench notifications
+
+lock: ## renew requirements.lock
+	uv pip compile pyproject.toml --group dev --universal --python-version 3.11 \
+	  --generate-hashes --no-emit-index-url --no-annotate --no-header -o requirements.lock
+
+clean: ## remove what the other targets made
+	rm -rf .venv .cache build dist
+
+.PHONY: help setup run test lint types contracts check bench lock clean

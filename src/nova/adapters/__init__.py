@@ -1,0 +1,1 @@
+"""The engines: each answers a port, and nothing above it knows a vendor's name."""

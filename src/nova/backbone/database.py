@@ -1,0 +1,93 @@
+"""Transactions in which rows, facts and publications commit together."""
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, Protocol
+
+from nova.kernel.events import Fact
+from nova.ports.channels import Publication
+from nova.ports.database import Pool, Queries, Row
+
+
+class Outbox(Protocol):
+    """Writes what a transaction collected, inside that transaction, just before it commits."""
+
+    async def append(self, queries: Queries, facts: Sequence[Fact]) -> None: ...
+    async def publish(
+        self, queries: Queries, publications: Sequence[tuple[str, bytes]]
+    ) -> Sequence[Publication]: ...
+
+
+class Tx:
+    """An open transaction: SQL, facts and publications, one commit."""
+
+    def __init__(self, queries: Queries) -> None:
+        self._queries = queries
+        self.facts: list[Fact] = []
+        self.publications: list[tuple[str, bytes]] = []
+        self.committed: list[Callable[[], None]] = []
+        self.fetch = queries.fetch
+        self.row = queries.row
+        self.value = queries.value
+        self.run = queries.run
+
+    async def emit(self, *facts: Fact) -> None:
+        """Append facts to the event log with this transaction, in this order."""
+        self.facts.extend(facts)
+
+    def publish(self, channel: str, data: bytes) -> None:
+        """Publish JSON to a durable channel; its offset is allocated just before the commit."""
+        self.publications.append((channel, data))
+
+    def after_commit(self, call: Callable[[], None]) -> None:
+        """Call this once the commit is durable; it must be quick and must not raise."""
+        self.committed.append(call)
+
+
+class Database:
+    """The truth as features see it."""
+
+    def __init__(
+        self,
+        pool: Pool,
+        outbox: Outbox,
+        *,
+        wrote: Callable[[], None],
+        published: Callable[[Sequence[Publication]], None],
+    ) -> None:
+        """`wrote` wakes the log's readers; `published` hands publications to open sockets."""
+        self.pool = pool
+        self._outbox = outbox
+        self._wrote = wrote
+        self._published = published
+
+    async def fetch(self, sql: str, /, *args: Any) -> Sequence[Row]:
+        return await self.pool.fetch(sql, *args)
+
+    async def row(self, sql: str, /, *args: Any) -> Row | None:
+        return await self.pool.row(sql, *args)
+
+    async def value(self, sql: str, /, *args: Any) -> Any:
+        return await self.pool.value(sql, *args)
+
+    async def run(self, sql: str, /, *args: Any) -> int:
+        return await self.pool.run(sql, *args)
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Tx]:
+        """Run a block in one transaction; what it emitted and published is durable at its end."""
+        publications: Sequence[Publication] = ()
+        async with self.pool.begin() as queries:
+            tx = Tx(queries)
+            yield tx
+            if tx.facts:
+                await self._outbox.append(queries, tx.facts)
+            if tx.publications:
+                # Last, because offsets lock their channel until the commit.
+                publications = await self._outbox.publish(queries, tx.publications)
+        if tx.facts:
+            self._wrote()
+        if publications:
+            self._published(publications)
+        for call in tx.committed:
+            call()

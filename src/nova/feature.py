@@ -1,0 +1,69 @@
+"""The shape that a feature hands over: its door returns one of these."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from msgspec import Struct
+
+from nova.backbone.database import Tx
+from nova.kernel.events import Fact, Heard
+from nova.ports.channels import Retention
+from nova.web.actors import User
+from nova.web.routes import Route
+
+Listener = Callable[[Tx, Sequence[Heard[Any]]], Awaitable[None]]
+"""Handles a run of facts of one type, in order, inside the transaction that moves the cursor.
+
+It runs again, with the same facts, if that transaction fails.
+"""
+
+
+class Job(Struct, frozen=True):
+    """Something done every so often by one process at a time (it holds a lease)."""
+
+    name: str
+    every_s: float
+    run: Callable[[], Awaitable[None]]
+
+
+class Channel(Struct, frozen=True, kw_only=True):
+    """A family of socket channels, `<name>:<anything>`, that a feature owns."""
+
+    name: str
+    may_subscribe: Callable[[User, str], Awaitable[bool]]
+    """Whether this user may see the channel (given whole, with its name)."""
+    retention: Retention
+    at_connect: Callable[[User], Sequence[str]] | None = None
+    """Channels that a user is subscribed to by the server when connecting."""
+    presence: bool = False
+
+
+class Rpc(Struct, frozen=True, kw_only=True):
+    """A method of the socket's `rpc` command; durable before it answers."""
+
+    method: str
+    params: Any
+    returns: Any
+    handler: Callable[[User, Any], Awaitable[Any]]
+    summary: str
+
+
+class Feature(Struct, frozen=True, kw_only=True):
+    """Everything a feature brings to the house."""
+
+    name: str
+    routes: Sequence[Route] = ()
+    hears: Mapping[type[Fact], Listener] = {}
+    facts: Sequence[type[Fact]] = ()
+    """The facts it emits: its shop window."""
+    channels: Sequence[Channel] = ()
+    rpcs: Sequence[Rpc] = ()
+    jobs: Sequence[Job] = ()
+    schema: Path | None = None
+    """Folder of its numbered migrations; its tables live in the schema of its own name."""
+    erase: Callable[[Tx, UUID], Awaitable[None]] | None = None
+    """Removes everything it holds about a user, in the transaction that deletes the user."""
+    export: Callable[[UUID], Awaitable[Any]] | None = None
+    """Returns everything it holds about a user, for the user's own copy."""

@@ -1,0 +1,1 @@
+"""The rooms of the house: each a feature, usable alone."""

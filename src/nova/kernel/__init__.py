@@ -1,0 +1,1 @@
+"""What everything stands on: facts, ids, time, refusals, text and batching."""

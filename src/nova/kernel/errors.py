@@ -1,0 +1,73 @@
+"""Refusals: what a caller did that cannot be done, as classes."""
+
+from typing import ClassVar
+
+
+class Refused(Exception):
+    """A request that was understood and turned down; nothing was changed.
+
+    Subclasses name the reason. `status` is the HTTP status, `code` the stable
+    machine-readable name, and `hint` the sentence that tells how to mend it.
+    """
+
+    status: ClassVar[int] = 400
+    code: ClassVar[str] = "refused"
+    hint: ClassVar[str | None] = None
+
+    def __init__(
+        self, detail: str | None = None, *, retry_after: float | None = None, **extra: object
+    ) -> None:
+        """`retry_after` is in seconds; `extra` becomes members of the problem document."""
+        self.detail = detail or (self.__doc__ or self.code).strip().splitlines()[0]
+        self.retry_after = retry_after
+        self.extra = extra
+        super().__init__(self.detail)
+
+
+class Malformed(Refused):
+    """The request could not be read."""
+
+    status, code = 400, "malformed"
+
+
+class Invalid(Refused):
+    """The request was read, but a value in it is not allowed."""
+
+    status, code = 422, "invalid"
+
+
+class Unauthenticated(Refused):
+    """No valid credentials came with the request."""
+
+    status, code = 401, "unauthenticated"
+    hint = "Send 'Authorization: Bearer <token>'; `nova token check` explains a token."
+
+
+class Forbidden(Refused):
+    """These credentials may not do this."""
+
+    status, code = 403, "forbidden"
+
+
+class NotFound(Refused):
+    """There is no such thing, or it is not yours."""
+
+    status, code = 404, "not_found"
+
+
+class Conflict(Refused):
+    """The request contradicts what is already stored."""
+
+    status, code = 409, "conflict"
+
+
+class TooMany(Refused):
+    """The caller's rate limit is used up."""
+
+    status, code = 429, "rate_limited"
+
+
+class Unavailable(Refused):
+    """Nova cannot take this now; nothing was accepted, so try again."""
+
+    status, code = 503, "unavailable"

@@ -1,0 +1,55 @@
+"""Facts: what happened, in the past tense; and how the log hands them back."""
+
+from datetime import datetime
+from typing import ClassVar, Generic, TypeVar
+from uuid import UUID
+
+from msgspec import Struct
+
+
+class Fact(Struct, frozen=True, kw_only=True):
+    """Something that happened. Subclasses are named by a past participle.
+
+    `topic` is the stream it belongs to. Facts with the same `key` are read in
+    the order in which they were committed; there is no order between keys.
+    """
+
+    topic: ClassVar[str]
+
+    @property
+    def key(self) -> str:
+        """What the fact is about, usually a user's id."""
+        raise NotImplementedError
+
+
+F_co = TypeVar("F_co", bound=Fact, covariant=True)
+
+
+class Record(Struct, frozen=True):
+    """One row of the event log, undecoded."""
+
+    position: int
+    xact: int
+    topic: str
+    key: str
+    partition: int
+    id: UUID
+    type: str
+    payload: bytes
+    trace: str | None
+    at: datetime
+    attempt: int = 1
+
+
+class Heard(Struct, Generic[F_co], frozen=True):
+    """A fact as its listener gets it."""
+
+    fact: F_co
+    id: UUID
+    """The log's id of the fact: stable across retries, so it can serve as a dedupe key."""
+    at: datetime
+    """When it was written to the log."""
+    trace: str | None
+    """The W3C traceparent of the request that caused it."""
+    attempt: int
+    """1 at first, counting up with each retry."""

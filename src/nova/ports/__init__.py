@@ -1,0 +1,1 @@
+"""What Nova asks of the world, as Protocols; adapters answer."""

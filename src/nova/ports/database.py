@@ -1,0 +1,59 @@
+"""The truth: a relational database that speaks PostgreSQL's SQL."""
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Any, Protocol
+
+from nova.kernel.errors import Unavailable
+
+Row = Mapping[str, Any]
+
+
+class DatabaseUnavailable(Unavailable):
+    """The database cannot be reached at the moment."""
+
+    code = "database_unavailable"
+    hint = "Nova reconnects by itself; retry after the number of seconds given."
+
+
+class Queries(Protocol):
+    """Somewhere to run SQL: a pool (each call its own transaction) or a transaction.
+
+    Parameters are `$1`, `$2`, …. A statement that never reached the database
+    raises DatabaseUnavailable; so does one whose outcome is unknown.
+    """
+
+    async def fetch(self, sql: str, /, *args: Any) -> Sequence[Row]:
+        """Run and return all rows."""
+
+    async def row(self, sql: str, /, *args: Any) -> Row | None:
+        """Run and return the first row, or None."""
+
+    async def value(self, sql: str, /, *args: Any) -> Any:
+        """Run and return the first column of the first row, or None."""
+
+    async def run(self, sql: str, /, *args: Any) -> int:
+        """Run and return the number of rows touched."""
+
+
+class Pool(Queries, Protocol):
+    """A bounded set of connections."""
+
+    def begin(self) -> AbstractAsyncContextManager[Queries]:
+        """Open a read-committed transaction: commits at the end, rolls back on an exception.
+
+        When the block ends without an exception, the commit is durable.
+        """
+
+    async def listen(self, channel: str, heard: Callable[[str, bool], None]) -> None:
+        """Call `heard(payload, own)` for each NOTIFY on `channel`, over reconnects.
+
+        `own` tells whether this process sent it. After a reconnect, `heard("", False)`
+        is called once, since notifications may have been missed.
+        """
+
+    async def notify(self, channel: str, payload: str = "") -> None:
+        """Send a NOTIFY now; `listen` of this same process sees it as its own."""
+
+    async def ping(self) -> str:
+        """Return the server's version, or raise DatabaseUnavailable."""

@@ -1,0 +1,1 @@
+"""The socket: the Centrifuge client protocol, server side."""

@@ -1,0 +1,74 @@
+"""Routes as data: router, OpenAPI, auth matrix and docs are all made from them."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Generic, TypeVar
+from uuid import UUID
+
+from msgspec import UNSET, Struct
+
+from nova.web.actors import Actor, Rule
+
+B = TypeVar("B")
+Q = TypeVar("Q")
+T = TypeVar("T")
+
+
+class Call(Struct, Generic[B, Q], frozen=True):
+    """One request, authenticated and validated; what a handler gets."""
+
+    actor: Actor
+    body: B
+    query: Q
+    path: Mapping[str, str]
+    trace_id: str
+    user: UUID | None = None
+    """The user that `{user}` in the path names (by either id), resolved; the actor for `me`."""
+    traceparent: str | None = None
+
+
+class Limit(Struct, frozen=True):
+    """A GCRA rate limit per actor (per address when anonymous): `burst` at once, then `per_s`."""
+
+    name: str
+    per_s: float
+    burst: int
+    fail_open: bool = True
+    """Whether calls pass when the limiter's own store fails."""
+
+
+class Reply(Struct, Generic[T], frozen=True):
+    """An answer with more than a body; a handler may return its body alone instead."""
+
+    body: T
+    status: int | None = None
+    headers: Mapping[str, str] | None = None
+
+
+class Route(Struct, frozen=True, kw_only=True):
+    """One operation of the API.
+
+    `path` holds `{name}` segments. `{user}` takes either id of a user, or `me`.
+    `body` and `query` are msgspec Structs; query fields must be scalars or lists of them.
+    A handler that returns None answers 204.
+    """
+
+    method: str
+    path: str
+    rule: Rule
+    handler: Callable[[Call[Any, Any]], Awaitable[Any]]
+    summary: str
+    description: str = ""
+    body: Any = UNSET
+    query: Any = UNSET
+    returns: Any = UNSET
+    status: int = 200
+    limit: Limit | None = None
+    max_body: int = 1 << 20
+    """In bytes; a longer body is answered 413 without being read."""
+
+
+class Paged(Struct, Generic[T], frozen=True):
+    """One page of a list; `next_cursor` is absent on the last one."""
+
+    data: list[T]
+    next_cursor: str | None = None
