@@ -16,6 +16,7 @@ class Outbox(Protocol):
     async def publish(
         self, queries: Queries, publications: Sequence[tuple[str, bytes]]
     ) -> Sequence[Publication]: ...
+    async def signal(self, queries: Queries, signals: Sequence[tuple[str, str]]) -> None: ...
 
 
 class Tx:
@@ -25,6 +26,7 @@ class Tx:
         self._queries = queries
         self.facts: list[Fact] = []
         self.publications: list[tuple[str, bytes]] = []
+        self.signals: list[tuple[str, str]] = []
         self.committed: list[Callable[[], None]] = []
         self.fetch = queries.fetch
         self.row = queries.row
@@ -38,6 +40,14 @@ class Tx:
     def publish(self, channel: str, data: bytes) -> None:
         """Publish JSON to a durable channel; its offset is allocated just before the commit."""
         self.publications.append((channel, data))
+
+    def signal(self, name: str, payload: str) -> None:
+        """Tell every process, this one included, once this commits: for caches and open sockets.
+
+        Signals are few and small (all of a transaction's share 7,900 bytes); a process that
+        may have missed some is told to forget everything it cached.
+        """
+        self.signals.append((name, payload))
 
     def after_commit(self, call: Callable[[], None]) -> None:
         """Call this once the commit is durable; it must be quick and must not raise."""
@@ -82,6 +92,8 @@ class Database:
             yield tx
             if tx.facts:
                 await self._outbox.append(queries, tx.facts)
+            if tx.signals:
+                await self._outbox.signal(queries, tx.signals)
             if tx.publications:
                 # Last, because offsets lock their channel until the commit.
                 publications = await self._outbox.publish(queries, tx.publications)

@@ -4,7 +4,6 @@ from uuid import UUID
 
 from uuid_utils.compat import uuid7
 
-
 _CANONICAL = 36  # characters
 
 
