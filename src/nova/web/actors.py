@@ -1,7 +1,7 @@
 """Who is calling, and who may call what."""
 
 from enum import Enum
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 from uuid import UUID
 
 from msgspec import Struct
@@ -40,3 +40,19 @@ class Rule(Enum):
     USER = "user token"
     EITHER = "server key or user token"
     SELF = "server key, or the user that the path's {user} names"
+
+
+class Authenticator(Protocol):
+    """Turns credentials into actors. Failures raise Unauthenticated and name what failed."""
+
+    def known(self, authorization: str) -> Actor | None:
+        """Return the actor of an Authorization header that was verified before, without waiting."""
+
+    async def bearer(self, authorization: str) -> Actor:
+        """Return the actor of an Authorization header."""
+
+    async def user(self, token: str) -> User:
+        """Return the user of a bare token, as a socket sends it with connect and refresh."""
+
+    async def resolve(self, reference: str) -> UUID | None:
+        """Return the id of the user that a Nova id or the host app's own id names."""

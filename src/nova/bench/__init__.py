@@ -1,0 +1,1 @@
+"""The published numbers, measured from outside: real server processes, real clients."""
