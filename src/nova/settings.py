@@ -1,1 +1,289 @@
-"""To be filled by the composition root."""
+"""Every knob of Nova: its name, its default and one sentence about it."""
+
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Annotated, Any, NamedTuple, get_args, get_origin, get_type_hints
+
+import msgspec
+from msgspec import Meta, Struct, field
+
+from nova.web.realtime.namespaces import Namespace
+
+Port = Annotated[int, Meta(ge=0, le=65535)]
+Natural = Annotated[int, Meta(ge=1, le=2**31 - 1)]
+Seconds = Annotated[float, Meta(gt=0, le=10**9)]
+Secret = Annotated[str, Meta(extra={"secret": True})]
+
+
+def about(sentence: str) -> Meta:
+    return Meta(description=sentence)
+
+
+class Http(Struct, frozen=True, kw_only=True):
+    """The HTTP server."""
+
+    host: Annotated[str, about("Address to listen on.")] = "127.0.0.1"
+    port: Annotated[Port, about("Port to listen on; 0 takes a free one.")] = 8000
+    allowed_origins: Annotated[
+        tuple[str, ...],
+        about("Origins of browsers that may call, besides Nova's own; `*` allows all."),
+    ] = ()
+    trusted_proxies: Annotated[
+        tuple[str, ...],
+        about("Addresses or networks whose X-Forwarded-For is believed."),
+    ] = ()
+    max_requests: Annotated[
+        Natural, about("Requests in progress at once; above it, callers get 503 at once.")
+    ] = 1000
+    access_log: Annotated[bool, about("Log a line per request.")] = False
+
+
+class Tokens(Struct, frozen=True, kw_only=True):
+    """User tokens, signed by the host app."""
+
+    secret: Annotated[
+        Secret, about("Shared secret of HS256 user tokens; generated at the first start.")
+    ] = ""
+    jwks_url: Annotated[
+        str, about("Where to fetch public keys (RS256, ES256, EdDSA) of user tokens.")
+    ] = ""
+    audience: Annotated[str, about("`aud` that user tokens must have; empty for any.")] = ""
+    issuer: Annotated[str, about("`iss` that user tokens must have; empty for any.")] = ""
+    leeway_s: Annotated[float, Meta(ge=0, le=300), about("Seconds by which clocks may differ.")] = (
+        5.0
+    )
+    create_users: Annotated[
+        bool, about("Create a user for a valid token whose `sub` is not known yet.")
+    ] = False
+    signing_secret: Annotated[Secret, about("Signs cursors; generated at the first start.")] = ""
+
+
+class Postgres(Struct, frozen=True, kw_only=True):
+    """Connections to PostgreSQL."""
+
+    connections: Annotated[Natural, about("Connections of this process.")] = 12
+    wait_s: Annotated[
+        Seconds, about("Seconds to wait for a free connection before answering 503.")
+    ] = 0.25
+    statement_timeout_s: Annotated[
+        Seconds, about("Seconds after which a statement is cancelled.")
+    ] = 10.0
+
+
+class Log(Struct, frozen=True, kw_only=True):
+    """The event log and its consumers."""
+
+    batch: Annotated[Natural, about("Events handled in one transaction when busy, at most.")] = 100
+    wait_s: Annotated[
+        Seconds, about("Longest time between two looks at the log when nothing rings.")
+    ] = 1.0
+    attempts: Annotated[Natural, about("Attempts at an event before it becomes a dead letter.")] = 5
+    retention_days: Annotated[Natural, about("Days that events stay in the log.")] = 7
+
+
+class Socket(Struct, frozen=True, kw_only=True):
+    """The real-time socket."""
+
+    ping_s: Annotated[Seconds, about("Seconds between pings of the server.")] = 25.0
+    max_message_bytes: Annotated[Natural, about("Largest message that a client may send.")] = 65_536
+    queue_bytes: Annotated[
+        Natural, about("Bytes that may wait for a client before it is told to come back.")
+    ] = 1_048_576
+    connections: Annotated[Natural, about("Open sockets of this process, at most.")] = 100_000
+    subscriptions: Annotated[Natural, about("Subscriptions of a connection, at most.")] = 128
+    drain_s: Annotated[Seconds, about("Seconds over which sockets are closed at shutdown.")] = 10.0
+
+
+class Notifications(Struct, frozen=True, kw_only=True):
+    """The notification pipeline."""
+
+    retention_days: Annotated[Natural, about("Days until a notification expires.")] = 30
+    dedupe_days: Annotated[
+        Natural, about("Days for which an event's id is remembered, to accept it only once.")
+    ] = 14
+
+
+class Settings(Struct, frozen=True, kw_only=True):
+    """What a deployment may choose."""
+
+    data: Annotated[Path, about("Folder of the embedded database and the generated secrets.")] = (
+        Path("nova-data")
+    )
+    database: Annotated[
+        Secret,
+        about("`embedded:` for PostgreSQL inside the data folder, or a postgresql:// address."),
+    ] = "embedded:"
+    http: Http = field(default_factory=Http)
+    tokens: Tokens = field(default_factory=Tokens)
+    postgres: Postgres = field(default_factory=Postgres)
+    log: Log = field(default_factory=Log)
+    socket: Socket = field(default_factory=Socket)
+    notifications: Notifications = field(default_factory=Notifications)
+    namespaces: Annotated[
+        tuple[Namespace, ...],
+        about("Families of channels for the app's own use; see the socket's reference."),
+    ] = ()
+
+
+class Knob(NamedTuple):
+    """One setting: `name` is dotted, as in nova.toml."""
+
+    name: str
+    type: Any
+    default: object
+    sentence: str
+    secret: bool
+
+    @property
+    def variable(self) -> str:
+        return "NOVA_" + self.name.replace(".", "_").upper()
+
+
+class Loaded(NamedTuple):
+    """Settings, and for each knob where its value came from."""
+
+    settings: Settings
+    origins: Mapping[str, str]
+
+
+class Misconfigured(Exception):
+    """The configuration has errors; `problems` holds all of them."""
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        self.problems = problems
+        super().__init__("\n".join(problems))
+
+
+def knobs(section: type[Struct] = Settings, prefix: str = "") -> Iterator[Knob]:
+    """Yield every knob, in the order of their definition."""
+    hints = get_type_hints(section, include_extras=True)
+    for each in msgspec.structs.fields(section):
+        kind = hints[each.name]
+        if isinstance(kind, type) and issubclass(kind, Struct):
+            yield from knobs(kind, f"{prefix}{each.name}.")
+            continue
+        metas = [meta for meta in get_args(kind)[1:] if isinstance(meta, Meta)]
+        yield Knob(
+            prefix + each.name,
+            kind,
+            each.default,
+            next((meta.description for meta in metas if meta.description), ""),
+            any((meta.extra or {}).get("secret") for meta in metas),
+        )
+
+
+def load(
+    files: Sequence[Path], environment: Mapping[str, str], flags: Mapping[str, object]
+) -> Loaded:
+    """Read settings: defaults < files in order < NOVA_… environment < flags (dotted names).
+
+    Files that do not exist are skipped. Raises Misconfigured with every problem found.
+    """
+    known = {knob.name: knob for knob in knobs()}
+    problems: list[str] = []
+    values: dict[str, object] = {}
+    origins = dict.fromkeys(known, "default")
+    for origin, given in [
+        *((str(path), _from_file(path, known, problems)) for path in files if path.exists()),
+        ("environment", _from_environment(environment, known, problems)),
+        ("flag", _checked(flags, known, "flag", problems)),
+    ]:
+        for name, value in given.items():
+            values[name] = value
+            origins[name] = origin
+    if problems:
+        raise Misconfigured(problems)
+    return Loaded(msgspec.convert(_nested(values), Settings), origins)
+
+
+def _from_file(path: Path, known: Mapping[str, Knob], problems: list[str]) -> dict[str, object]:
+    try:
+        document = tomllib.loads(path.read_text("utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as wrong:
+        problems.append(f"{path}: not valid TOML: {wrong}")
+        return {}
+    except OSError as wrong:
+        problems.append(f"{path}: cannot be read: {wrong.strerror}")
+        return {}
+    flat = {}
+    for name, value in document.items():
+        if isinstance(value, dict) and name not in known:
+            flat.update({f"{name}.{inner}": each for inner, each in value.items()})
+        else:
+            flat[name] = value
+    return _checked(flat, known, str(path), problems)
+
+
+def _from_environment(
+    environment: Mapping[str, str], known: Mapping[str, Knob], problems: list[str]
+) -> dict[str, object]:
+    by_variable = {knob.variable: knob for knob in known.values()}
+    given: dict[str, object] = {}
+    for variable, value in environment.items():
+        text = value
+        if not variable.startswith("NOVA_") or variable.startswith("NOVA_TEST_"):
+            continue
+        knob = by_variable.get(variable)
+        if knob is None and variable.endswith("_FILE"):
+            knob = by_variable.get(variable.removesuffix("_FILE"))
+            text = _file_of(variable, text, problems)
+        if knob is None:
+            problems.append(f"{variable}: unknown{_suggestion(variable, by_variable)}")
+        else:
+            given[knob.name] = _parsed(knob, text)
+    return _checked(given, known, "environment", problems)
+
+
+def _file_of(variable: str, path: str, problems: list[str]) -> str:
+    try:
+        return Path(path).read_text("utf-8").strip()
+    except (OSError, UnicodeDecodeError) as wrong:
+        problems.append(f"{variable}: cannot read {path}: {wrong}")
+        return ""
+
+
+def _parsed(knob: Knob, text: str) -> object:
+    """Turn a variable's text into what TOML would have given."""
+    if text.lstrip().startswith(("[", "{")):
+        try:
+            return msgspec.json.decode(text)
+        except msgspec.DecodeError:
+            return text
+    if get_origin(get_args(knob.type)[0]) is tuple:
+        return [part.strip() for part in text.split(",") if part.strip()]
+    return text
+
+
+def _checked(
+    given: Mapping[str, object], known: Mapping[str, Knob], origin: str, problems: list[str]
+) -> dict[str, object]:
+    right = {}
+    for name, value in given.items():
+        if name not in known:
+            problems.append(f"{origin}: {name}: unknown setting{_suggestion(name, known)}")
+            continue
+        try:
+            right[name] = msgspec.convert(
+                value, known[name].type, strict=not isinstance(value, str)
+            )
+        except msgspec.ValidationError as wrong:
+            problems.append(f"{origin}: {name}: {wrong}")
+    return right
+
+
+def _suggestion(name: str, known: Mapping[str, object]) -> str:
+    close = get_close_matches(name, known, 1)
+    return f"; did you mean {close[0]}?" if close else "; `nova config doc` lists all settings"
+
+
+def _nested(values: Mapping[str, object]) -> dict[str, Any]:
+    tree: dict[str, Any] = {}
+    for name, value in values.items():
+        *sections, last = name.split(".")
+        place = tree
+        for section in sections:
+            place = place.setdefault(section, {})
+        place[last] = value
+    return tree

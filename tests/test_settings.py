@@ -1,0 +1,63 @@
+from pathlib import Path
+
+import pytest
+
+from nova.settings import Misconfigured, knobs, load
+
+
+def written(folder: Path, text: str) -> Path:
+    path = folder / "nova.toml"
+    path.write_text(text)
+    return path
+
+
+def test_flags_win_over_environment_over_file_over_defaults(tmp_path: Path) -> None:
+    file = written(tmp_path, "[http]\nport = 1\nhost = 'a'\nmax_requests = 7\n")
+    settings, origins = load(
+        [file], {"NOVA_HTTP_PORT": "2", "NOVA_HTTP_HOST": "b"}, {"http.port": 3}
+    )
+    assert (settings.http.port, settings.http.host, settings.http.max_requests) == (3, "b", 7)
+    assert origins["http.port"] == "flag"
+    assert origins["http.host"] == "environment"
+    assert origins["http.max_requests"] == str(file)
+    assert origins["log.batch"] == "default"
+
+
+def test_all_problems_are_told_at_once_with_the_nearest_name(tmp_path: Path) -> None:
+    file = written(tmp_path, "databse = 'x'\n[http]\nport = 'many'\nprot = 1\n")
+    with pytest.raises(Misconfigured) as caught:
+        load([file], {"NOVA_LOG_BATCH": "0", "NOVA_LOG_BACH": "1"}, {})
+    problems = "\n".join(caught.value.problems)
+    assert "did you mean database?" in problems
+    assert "did you mean http.port?" in problems
+    assert "did you mean NOVA_LOG_BATCH?" in problems
+    assert "http.port: Expected `int`" in problems
+    assert "log.batch: Expected `int` >= 1" in problems
+
+
+def test_a_secret_may_come_from_a_file(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("s3cret\n")
+    loaded = load([], {"NOVA_TOKENS_SECRET_FILE": str(tmp_path / "secret")}, {})
+    assert loaded.settings.tokens.secret == "s3cret"
+
+
+def test_lists_and_namespaces_fit_into_a_variable() -> None:
+    settings = load(
+        [],
+        {
+            "NOVA_HTTP_ALLOWED_ORIGINS": "https://a.example, https://b.example",
+            "NOVA_NAMESPACES": '[{"name": "room", "presence": true}]',
+        },
+        {},
+    ).settings
+    assert settings.http.allowed_origins == ("https://a.example", "https://b.example")
+    assert settings.namespaces[0].presence
+
+
+def test_a_broken_file_is_a_problem_not_a_traceback(tmp_path: Path) -> None:
+    with pytest.raises(Misconfigured, match="not valid TOML"):
+        load([written(tmp_path, "= 1")], {}, {})
+
+
+def test_every_knob_has_a_sentence() -> None:
+    assert [knob.name for knob in knobs() if not knob.sentence.endswith(".")] == []
