@@ -1,0 +1,225 @@
+"""Bodies and queries from outside: bounded, decoded, validated, or refused with the reason."""
+
+from asyncio import timeout
+from collections.abc import Callable, Mapping
+from difflib import get_close_matches
+from math import isfinite
+from typing import Any
+from urllib.parse import parse_qsl
+
+import msgspec
+from msgspec import UNSET, inspect
+from starlette.types import Receive
+
+from nova.kernel.errors import Invalid, Malformed
+from nova.web.problems import TooLarge, TooSlow, UnsupportedMedia
+
+MOST_PARAMETERS = 64
+_NUL = rb"\u0000"
+
+
+class MalformedJson(Malformed):
+    """The body is not JSON."""
+
+    code = "malformed_json"
+
+
+class TooDeep(Malformed):
+    """The body is nested deeper than Nova reads."""
+
+    code = "too_deep"
+
+
+class NulCharacter(Invalid):
+    """A text holds the character U+0000, which no text may."""
+
+    code = "nul_character"
+
+
+class UnknownParameter(Invalid):
+    """The query has a parameter that this route does not know."""
+
+    code = "unknown_parameter"
+
+
+async def read(
+    receive: Receive, headers: Mapping[bytes, bytes], most: int, within_s: float
+) -> bytes:
+    """Return the whole body, of up to `most` bytes."""
+    length = headers.get(b"content-length")
+    if length is not None and (not length.isdigit() or int(length[:20]) > most):
+        raise TooLarge(f"The body may have up to {most} bytes.")
+    try:
+        async with timeout(within_s):
+            return await _whole(receive, most)
+    except TimeoutError:
+        raise TooSlow(f"The body has to arrive within {within_s:g} seconds.") from None
+
+
+async def _whole(receive: Receive, most: int) -> bytes:
+    message = await receive()
+    body: bytes = message.get("body", b"")
+    if not message.get("more_body") and len(body) <= most:
+        if message["type"] == "http.disconnect":
+            raise Malformed("The client went away.")
+        return body
+    parts = [body]
+    size = len(body)
+    while size <= most and message.get("more_body"):
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise Malformed("The client went away.")
+        parts.append(message.get("body", b""))
+        size += len(parts[-1])
+    if size > most:
+        raise TooLarge(f"The body may have up to {most} bytes.")
+    return b"".join(parts)
+
+
+def json(headers: Mapping[bytes, bytes]) -> None:
+    """Refuse a body that its headers do not call plain JSON."""
+    kind = headers.get(b"content-type", b"")
+    if kind != b"application/json":
+        media, _, parameters = kind.lower().partition(b";")
+        media = media.strip()
+        if media != b"application/json" and not media.endswith(b"+json"):
+            raise UnsupportedMedia("The content type has to be application/json.")
+        if b"charset=" in parameters and b"utf-8" not in parameters:
+            raise UnsupportedMedia("The charset has to be UTF-8.")
+    if headers.get(b"content-encoding", b"identity") != b"identity":
+        raise UnsupportedMedia("A compressed body is not read.")
+
+
+class Bodies:
+    """Decodes the bodies of one route."""
+
+    def __init__(self, kind: Any) -> None:
+        self._decode = msgspec.json.Decoder(kind).decode
+        self.may_be_empty = self._takes_nothing()
+
+    def _takes_nothing(self) -> bool:
+        try:
+            self._decode(b"{}")
+        except msgspec.ValidationError:
+            return False
+        return True
+
+    def decode(self, body: bytes) -> Any:
+        """Return the validated body. Of a key that comes twice, the last one counts."""
+        if _NUL in body and _has_nul(body):
+            raise NulCharacter
+        try:
+            return self._decode(body or b"{}" if self.may_be_empty else body)
+        except msgspec.ValidationError as error:
+            raise invalid(error) from None
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise MalformedJson(str(error)) from None
+        except RecursionError:
+            raise TooDeep from None
+
+
+def _has_nul(body: bytes) -> bool:
+    """Tell the escape of U+0000 from an escaped backslash before `u0000`."""
+    at = body.find(_NUL)
+    while at >= 0:
+        start = at
+        while start and body[start - 1 : start] == b"\\":
+            start -= 1
+        if (at - start) % 2 == 0:
+            return True
+        at = body.find(_NUL, at + 1)
+    return False
+
+
+def invalid(error: msgspec.ValidationError) -> Invalid:
+    """Return the refusal that names the value and what was expected of it."""
+    what, _, where = str(error).partition(" - at `")
+    return Invalid(str(error), at=where.removesuffix("`") or "$", expected=what)
+
+
+class Queries:
+    """Decodes the query strings of one route into its Struct; `UNSET` takes no parameters."""
+
+    def __init__(self, kind: Any) -> None:
+        self._kind = kind
+        self._lists: dict[str, bool] = {}
+        self._floats: list[str] = []
+        self._default: Callable[[], Any] | None = None
+        if kind is UNSET:
+            return
+        info = inspect.type_info(kind)
+        if not isinstance(info, inspect.StructType):
+            raise TypeError(f"{kind}: a query is a msgspec Struct")
+        for field in info.fields:
+            kinds = _members(field.type)
+            self._lists[field.encode_name] = any(isinstance(one, _LISTS) for one in kinds)
+            if any(isinstance(one, inspect.FloatType) for one in kinds):
+                self._floats.append(field.name)
+        if not any(field.required for field in info.fields):
+            self._default = info.cls
+
+    def decode(self, query: bytes) -> Any:
+        """Return the validated query."""
+        if not query:
+            if self._kind is UNSET:
+                return UNSET
+            if self._default is not None:
+                return self._default()
+        values = self._gather(query)
+        if self._kind is UNSET:
+            return UNSET
+        try:
+            decoded = msgspec.convert(values, self._kind, strict=False)
+        except msgspec.ValidationError as error:
+            raise invalid(error) from None
+        for name in self._floats:
+            value = getattr(decoded, name)
+            if isinstance(value, float) and not isfinite(value):
+                raise Invalid(f"Expected a finite number - at `$.{name}`", at=f"$.{name}")
+        return decoded
+
+    def _gather(self, query: bytes) -> dict[str, str | list[str]]:
+        values: dict[str, str | list[str]] = {}
+        lists: dict[str, list[str]] = {}
+        for name, value in _pairs(query):
+            if name not in self._lists:
+                raise _unknown(name, self._lists)
+            if "\0" in value:
+                raise NulCharacter(at=f"$.{name}")
+            if self._lists[name]:
+                lists.setdefault(name, []).append(value)
+            elif name in values:
+                raise Invalid(f"The parameter '{name}' was given twice.", at=f"$.{name}")
+            else:
+                values[name] = value
+        return values | lists
+
+
+_LISTS = (inspect.ListType, inspect.SetType, inspect.FrozenSetType, inspect.VarTupleType)
+
+
+def _members(node: inspect.Type) -> tuple[inspect.Type, ...]:
+    return node.types if isinstance(node, inspect.UnionType) else (node,)
+
+
+def _pairs(query: bytes) -> list[tuple[str, str]]:
+    try:
+        return parse_qsl(
+            query.decode("ascii"),
+            keep_blank_values=True,
+            errors="strict",
+            max_num_fields=MOST_PARAMETERS,
+        )
+    except UnicodeDecodeError:
+        raise Malformed("The query is not percent-encoded UTF-8.") from None
+    except ValueError:
+        raise Malformed(f"The query may have up to {MOST_PARAMETERS} parameters.") from None
+
+
+def _unknown(name: str, known: Mapping[str, object]) -> UnknownParameter:
+    near = get_close_matches(name[:64], known, n=1)
+    says = f"There is no parameter '{name[:64]}'"
+    if near:
+        return UnknownParameter(f"{says}; did you mean '{near[0]}'?")
+    takes = ", ".join(known) or "none"
+    return UnknownParameter(f"{says}; this route takes {takes}.")

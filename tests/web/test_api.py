@@ -1,0 +1,263 @@
+"""Routes become an API: found, allowed, decoded, answered, refused."""
+
+from collections.abc import AsyncIterator
+from typing import Annotated, Any
+
+import httpx
+import pytest
+from msgspec import Meta, Struct
+from prometheus_client import CollectorRegistry, generate_latest
+
+from nova.kernel.errors import Conflict
+from nova.kernel.text import Name
+from nova.web.actors import Rule
+from nova.web.routes import Call, Limit, Reply, Route
+from support.http import SERVER, People, api_client, api_of, bearer
+
+Small = Annotated[int, Meta(ge=1, le=100)]
+
+
+class Word(Struct):
+    word: Name
+
+
+class Many(Struct):
+    limit: Small = 20
+    ratio: float = 1.0
+    kinds: list[Name] = []
+
+
+async def echo(call: Call[Word, Any]) -> Word:
+    return call.body
+
+
+async def whose(call: Call[Any, Any]) -> dict[str, str]:
+    return {"user": str(call.user), "path": call.path["user"]}
+
+
+async def listed(call: Call[Any, Many]) -> Many:
+    return call.query
+
+
+async def fails(call: Call[Any, Any]) -> None:
+    raise RuntimeError("secret detail")
+
+
+async def clashes(call: Call[Any, Any]) -> None:
+    raise Conflict("Somebody was faster.", winner="ben")
+
+
+async def made(call: Call[Any, Any]) -> Reply[Word]:
+    return Reply(Word("new"), 201, {"Location": "/words/new"})
+
+
+async def nothing(call: Call[Any, Any]) -> None:
+    return None
+
+
+def route(method: str, path: str, handler: Any, rule: Rule = Rule.PUBLIC, **more: Any) -> Route:
+    return Route(method=method, path=path, handler=handler, rule=rule, summary=path, **more)
+
+
+ROUTES = [
+    route("POST", "/echo", echo, body=Word, returns=Word, max_body=1000),
+    route("GET", "/users/{user}", whose, Rule.SELF),
+    route("GET", "/things/{thing}", listed, query=Many),
+    route("GET", "/things/all", listed, query=Many),
+    route("GET", "/server", nothing, Rule.SERVER),
+    route("GET", "/user", nothing, Rule.USER),
+    route("GET", "/either", nothing, Rule.EITHER),
+    route("GET", "/fails", fails),
+    route("GET", "/clashes", clashes),
+    route("POST", "/made", made),
+    route("GET", "/scarce", nothing, Rule.EITHER, limit=Limit("scarce", 0.001, 2)),
+]
+PEOPLE = People("ada", "ben")
+
+
+@pytest.fixture
+async def client() -> AsyncIterator[httpx.AsyncClient]:
+    async with api_client(ROUTES, PEOPLE) as client:
+        yield client
+
+
+async def test_a_body_comes_back_as_json_with_a_trace(client: httpx.AsyncClient) -> None:
+    answer = await client.post("/echo", json={"word": "hé"})
+    assert (answer.status_code, answer.json()) == (200, {"word": "hé"})
+    assert answer.headers["content-type"] == "application/json"
+    assert answer.headers["cache-control"] == "no-store"
+    assert len(answer.headers["x-trace-id"]) == 32
+
+
+async def test_the_callers_trace_goes_on(client: httpx.AsyncClient) -> None:
+    trace = "4bf92f3577b34da6a3ce929d0e0e4736"
+    parent = {"traceparent": f"00-{trace}-00f067aa0ba902b7-01"}
+    assert (await client.get("/fails", headers=parent)).json()["trace_id"] == trace
+    parent = {"traceparent": f"00-{'0' * 32}-00f067aa0ba902b7-01"}
+    assert (await client.get("/fails", headers=parent)).json()["trace_id"] != "0" * 32
+
+
+async def test_a_refusal_is_a_problem_document(client: httpx.AsyncClient) -> None:
+    answer = await client.get("/clashes")
+    assert answer.headers["content-type"] == "application/problem+json"
+    problem = answer.json()
+    assert problem.pop("trace_id") == answer.headers["x-trace-id"]
+    assert problem == {
+        "type": "/docs#conflict",
+        "title": "The request contradicts what is already stored.",
+        "status": 409,
+        "detail": "Somebody was faster.",
+        "code": "conflict",
+        "hint": None,
+        "winner": "ben",
+    }
+
+
+async def test_a_bug_is_a_problem_that_tells_nothing(client: httpx.AsyncClient) -> None:
+    answer = await client.get("/fails")
+    assert answer.status_code == 500
+    assert answer.json()["code"] == "internal_error"
+    assert "secret detail" not in answer.text
+
+
+@pytest.mark.parametrize(
+    ("path", "token", "status"),
+    [
+        ("/server", SERVER, 204),
+        ("/server", "ada", 403),
+        ("/server", None, 401),
+        ("/server", "wrong", 401),
+        ("/user", "ada", 204),
+        ("/user", SERVER, 403),
+        ("/user", None, 401),
+        ("/either", SERVER, 204),
+        ("/either", "ada", 204),
+        ("/either", None, 401),
+        ("/users/ada", "ada", 200),
+        ("/users/me", "ada", 200),
+        (f"/users/{PEOPLE['ada']}", "ada", 200),
+        ("/users/ben", "ada", 404),
+        ("/users/nobody", "ada", 404),
+        ("/users/ben", SERVER, 200),
+        ("/users/nobody", SERVER, 404),
+        ("/users/me", SERVER, 404),
+        ("/users/ada", None, 401),
+        ("/clashes", "wrong", 401),
+    ],
+)
+async def test_each_rule_admits_whom_it_says(
+    client: httpx.AsyncClient, path: str, token: str | None, status: int
+) -> None:
+    answer = await client.get(path, headers=bearer(token) if token else {})
+    assert answer.status_code == status
+    assert ("www-authenticate" in answer.headers) == (status == 401)
+
+
+async def test_others_and_nobody_look_the_same(client: httpx.AsyncClient) -> None:
+    other = (await client.get("/users/ben", headers=bearer("ada"))).json()
+    nobody = (await client.get("/users/nobody", headers=bearer("ada"))).json()
+    other.pop("trace_id")
+    nobody.pop("trace_id")
+    assert other == nobody
+
+
+async def test_me_is_resolved(client: httpx.AsyncClient) -> None:
+    answer = await client.get("/users/me", headers=bearer("ada"))
+    assert answer.json() == {"user": str(PEOPLE["ada"]), "path": "me"}
+
+
+async def test_a_reply_sets_status_and_headers(client: httpx.AsyncClient) -> None:
+    answer = await client.post("/made")
+    assert (answer.status_code, answer.headers["location"]) == (201, "/words/new")
+
+
+async def test_methods_that_are_not_there_are_named(client: httpx.AsyncClient) -> None:
+    answer = await client.delete("/echo")
+    assert (answer.status_code, answer.headers["allow"]) == (405, "OPTIONS, POST")
+    assert (await client.options("/things/1")).headers["allow"] == "GET, HEAD, OPTIONS"
+
+
+async def test_head_is_get_without_the_body(client: httpx.AsyncClient) -> None:
+    answer = await client.head("/things/1")
+    assert answer.status_code == 200
+    assert answer.headers["content-length"] != "0"
+    assert answer.content == b""
+
+
+async def test_an_encoded_slash_stays_in_its_segment(client: httpx.AsyncClient) -> None:
+    answer = await client.get("/users/a%2Fb", headers=bearer(SERVER))
+    assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
+    assert (await client.get("/users/a/b")).json()["code"] == "no_such_route"
+
+
+async def test_queries_are_converted(client: httpx.AsyncClient) -> None:
+    answer = await client.get("/things/all?limit=7&kinds=like&kinds=follow")
+    assert answer.json() == {"limit": 7, "ratio": 1.0, "kinds": ["like", "follow"]}
+
+
+async def test_a_misspelt_parameter_gets_a_suggestion(client: httpx.AsyncClient) -> None:
+    answer = await client.get("/things/all?limmit=7")
+    assert (answer.status_code, answer.json()["code"]) == (422, "unknown_parameter")
+    assert "did you mean 'limit'?" in answer.json()["detail"]
+
+
+async def test_a_used_up_limit_says_when_to_come_back(client: httpx.AsyncClient) -> None:
+    statuses = [(await client.get("/scarce", headers=bearer("ada"))).status_code for _ in range(2)]
+    answer = await client.get("/scarce", headers=bearer("ada"))
+    assert (statuses, answer.status_code) == ([204, 204], 429)
+    assert int(answer.headers["retry-after"]) > 1
+    assert (await client.get("/scarce", headers=bearer("ben"))).status_code == 204
+
+
+async def test_guessing_tokens_is_limited_by_address() -> None:
+    limit = Limit("strangers", per_s=0.001, burst=3)
+    async with api_client(ROUTES, PEOPLE, strangers=limit) as client:
+        tries = [(await client.get("/user", headers=bearer("x"))).status_code for _ in range(5)]
+        assert tries == [401, 401, 401, 429, 429]
+        assert (await client.get("/user", headers=bearer("ada"))).status_code == 204
+
+
+async def test_more_requests_than_it_takes_are_turned_away_at_once() -> None:
+    async with api_client(ROUTES, PEOPLE, most=0) as client:
+        answer = await client.get("/things/all")
+        assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
+
+
+async def test_requests_are_counted_by_route() -> None:
+    registry = CollectorRegistry()
+    async with api_client(ROUTES, PEOPLE, registry=registry) as client:
+        await client.get("/things/1")
+        await client.get("/things/2")
+        await client.get("/nowhere")
+    text = generate_latest(registry).decode()
+    labels = 'method="GET",route="/things/{thing}",status="200"'
+    assert f"nova_http_requests_total{{{labels}}} 2.0" in text
+    assert 'route="none",status="404"} 1.0' in text
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        ([route("GET", "/a", nothing), route("GET", "/a", nothing)], "already"),
+        ([route("GET", "/a/{b}", nothing), route("GET", "/a/{c}", nothing)], "already"),
+        ([route("GET", "/a", nothing, Rule.SELF)], "{user}"),
+        ([route("get", "/a", nothing)], "METHOD"),
+    ],
+)
+def test_routes_that_cannot_be_do_not_start(wrong: list[Route], says: str) -> None:
+    with pytest.raises(ValueError, match=says):
+        api_of(wrong)
+
+
+def test_a_number_or_text_without_bounds_does_not_start() -> None:
+    class Loose(Struct):
+        count: int
+        names: dict[str, list[str]]
+
+    with pytest.raises(ValueError, match=r"\$\.count: int, \$\.names\{\}\[\]: str"):
+        api_of([route("POST", "/loose", nothing, body=Loose)])
+
+
+def test_a_route_without_a_rule_cannot_be_built() -> None:
+    with pytest.raises(TypeError, match="rule"):
+        Route(method="GET", path="/", handler=nothing, summary="")  # type: ignore[call-arg]
