@@ -84,8 +84,6 @@ def problem(refused: Refused, trace_id: str) -> Answer:
         headers.append((b"www-authenticate", b"Bearer"))
     if isinstance(refused, MethodNotAllowed):
         headers.append((b"allow", refused.allow.encode()))
-    if kind.status in {408, 413}:
-        headers.append((b"connection", b"close"))
     members.update({name: value for name, value in refused.extra.items() if name not in members})
     return Answer(kind.status, headers, _encode(members))
 

@@ -1,0 +1,81 @@
+"""Logs: one JSON object a line, in which no secret appears."""
+
+import logging
+import re
+import sys
+from collections.abc import MutableMapping
+from typing import Any, BinaryIO
+
+import msgspec
+import structlog
+
+REDACTED = "[redacted]"
+_FIELD = re.compile(
+    r"(?:^|_)(?:authorization|cookie|password|secret|tokens?|api_?key|key)$", re.IGNORECASE
+)
+_VALUE = re.compile(
+    r"nova_sk_[\w-]+"  # a server key
+    r"|eyJ[\w-]{5,}\.[\w-]+\.[\w-]*"  # a JWT
+    r"|(?i:bearer)\s+[\w.~+/=-]+"
+    r"|(?i:(?<=[?&]token=)|(?<=[?&]access_token=)|(?<=[?&]key=)|(?<=[?&]secret=))[^&\s\"']+"
+    r"|(?<=://)[^/\s:@]*:[^/\s@]+(?=@)"  # user and password of an address
+)
+_encode = msgspec.json.Encoder(enc_hook=str).encode
+
+
+def redact(
+    _logger: object, _method: str, event: MutableMapping[str, Any]
+) -> MutableMapping[str, Any]:
+    """Blot out secrets, by the names of fields and by the looks of values."""
+    for name, value in event.items():
+        event[name] = REDACTED if _FIELD.search(name) and value is not None else _clean(value)
+    return event
+
+
+def _clean(value: Any) -> Any:
+    if isinstance(value, str):
+        return _VALUE.sub(REDACTED, value)
+    if isinstance(value, bytes):
+        return _VALUE.sub(REDACTED, value.decode("utf-8", "replace"))
+    if isinstance(value, dict):
+        return dict(redact(None, "", {str(name): one for name, one in value.items()}))
+    if isinstance(value, list | tuple | set):
+        return [_clean(one) for one in value]
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    return _VALUE.sub(REDACTED, str(value))
+
+
+def _line(_logger: object, _method: str, event: MutableMapping[str, Any]) -> bytes:
+    return _encode(event)
+
+
+class _Passed(logging.Handler):
+    """Hands the standard library's records on, so that libraries log like Nova does."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        structlog.get_logger().log(
+            record.levelno, record.getMessage(), logger=record.name, exc_info=record.exc_info
+        )
+
+
+def configure(*, level: int = logging.INFO, stream: BinaryIO | None = None) -> None:
+    """Log to `stream` (standard error) from now on, in the whole process."""
+    structlog.configure(
+        cache_logger_on_first_use=False,
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper("iso", utc=True),
+            structlog.processors.format_exc_info,
+            redact,
+            _line,
+        ],
+        logger_factory=structlog.BytesLoggerFactory(stream or sys.stderr.buffer),
+    )
+    root = logging.getLogger()
+    root.handlers = [_Passed()]
+    root.setLevel(logging.WARNING)
+    # What clients send is counted as 4xx; a line for each would let them fill the disk.
+    logging.getLogger("uvicorn.error").setLevel(logging.ERROR)

@@ -1,0 +1,77 @@
+"""What operators and their machines ask: alive, ready, and the metrics."""
+
+from asyncio import gather, timeout
+from collections.abc import Awaitable, Callable, Mapping
+
+import msgspec
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+Ping = Callable[[], Awaitable[str]]
+"""Returns what is there, such as a version; raises when it is not."""
+
+
+async def answer(send: Send, status: int, kind: str, body: bytes) -> None:
+    """Send a whole answer that nobody may keep."""
+    headers = [
+        (b"content-type", kind.encode()),
+        (b"content-length", b"%d" % len(body)),
+        (b"cache-control", b"no-store"),
+    ]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+async def healthz(scope: Scope, _receive: Receive, send: Send) -> None:
+    """Say that this process answers, and touch nothing else."""
+    if scope["type"] == "http":
+        await answer(send, 200, "application/json", b'{"status":"alive"}')
+
+
+class Readiness:
+    """Ready when everything that this process needs answers, and it is not about to end."""
+
+    def __init__(self, pings: Mapping[str, Ping], *, within_s: float = 2.0) -> None:
+        """`pings` may still be filled after this: it is read at each request."""
+        self._pings = pings
+        self._within_s = within_s
+        self._draining = False
+
+    def drain(self) -> None:
+        """Be unready from now on."""
+        self._draining = True
+
+    async def __call__(self, scope: Scope, _receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return
+        status, said = await self.check()
+        body = msgspec.json.encode({"status": status, "checks": said})
+        await answer(send, 200 if status == "ready" else 503, "application/json", body)
+
+    async def check(self) -> tuple[str, dict[str, str]]:
+        """Return "ready", "draining" or "unready", and what each ping said."""
+        names = list(self._pings)
+        said = await gather(*(self._ask(self._pings[name]) for name in names))
+        checks = {name: text for name, (_, text) in zip(names, said, strict=True)}
+        if self._draining:
+            return "draining", checks
+        return ("ready" if all(fine for fine, _ in said) else "unready"), checks
+
+    async def _ask(self, ping: Ping) -> tuple[bool, str]:
+        try:
+            async with timeout(self._within_s):
+                return True, await ping()
+        except TimeoutError:
+            return False, f"no answer within {self._within_s:g} s"
+        except Exception as error:  # noqa: BLE001  # whatever it is, it is the reason
+            return False, f"{type(error).__name__}: {error}"
+
+
+def metrics(registry: CollectorRegistry) -> ASGIApp:
+    """Return the app of `/metrics`, in the format of Prometheus."""
+
+    async def app(scope: Scope, _receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            await answer(send, 200, CONTENT_TYPE_LATEST, generate_latest(registry))
+
+    return app

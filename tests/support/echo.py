@@ -1,0 +1,96 @@
+"""A tiny feature, and a program that serves it: what bad input is thrown at."""
+
+import asyncio
+import sys
+from typing import Annotated, Any
+
+from msgspec import Meta, Struct
+from prometheus_client import CollectorRegistry
+
+from nova.kernel.text import Body, Name
+from nova.web import logging
+from nova.web.actors import Rule
+from nova.web.connections import Guard
+from nova.web.probes import Readiness, healthz, metrics
+from nova.web.routes import Call, Route
+from nova.web.serve import serve
+from support.http import People, api_of
+
+Int8 = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
+
+
+class Note(Struct):
+    text: Body = ""
+    count: Int8 = 0
+    share: float = 0.0
+    metadata: dict[Name, Any] = {}
+
+
+class Filter(Struct):
+    q: Body = ""
+    limit: Annotated[int, Meta(ge=1, le=100)] = 20
+    share: float = 0.0
+    sort: Annotated[str, Meta(max_length=8, pattern="^(new|old)$")] = "new"
+
+
+async def add(call: Call[Note, Any]) -> Note:
+    return call.body
+
+
+async def find(call: Call[Any, Filter]) -> Filter:
+    return call.query
+
+
+async def named(call: Call[Any, Any]) -> dict[str, str]:
+    return dict(call.path)
+
+
+async def slow(call: Call[Any, Any]) -> dict[str, bool]:
+    await asyncio.sleep(1.0)
+    return {"done": True}
+
+
+ROUTES = [
+    Route(method="POST", path="/notes", rule=Rule.PUBLIC, handler=add, body=Note, summary="Add"),
+    Route(
+        method="GET", path="/notes", rule=Rule.PUBLIC, handler=find, query=Filter, summary="Find"
+    ),
+    Route(method="GET", path="/notes/{note}", rule=Rule.PUBLIC, handler=named, summary="Get"),
+    Route(method="GET", path="/slow", rule=Rule.PUBLIC, handler=slow, summary="Wait"),
+    Route(method="GET", path="/mine", rule=Rule.USER, handler=named, summary="Mine"),
+]
+
+
+async def up() -> str:
+    return "up"
+
+
+async def main() -> None:
+    """Serve on a free port, print it, and be quick to lose patience."""
+    logging.configure()
+    registry = CollectorRegistry()
+    ready = Readiness({"echo": up})
+    mounts = {"/healthz": healthz, "/readyz": ready, "/metrics": metrics(registry)}
+    app = api_of(ROUTES, People("ada"), registry=registry, mounts=mounts, body_within_s=0.5)
+
+    async def drained() -> None:
+        sys.stdout.write("drained\n")
+        sys.stdout.flush()
+
+    def listening(_host: str, port: int) -> None:
+        sys.stdout.write(f"{port}\n")
+        sys.stdout.flush()
+
+    await serve(
+        app,
+        port=0,
+        listening=listening,
+        draining=ready.drain,
+        drain=[drained],
+        guard=Guard(head_within_s=0.5, body_within_s=2.0, linger_s=0.5),
+        keep_alive_s=2,
+    )
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

@@ -1,0 +1,199 @@
+"""A real server: slow and endless clients, and its end."""
+
+import asyncio
+import os
+import signal
+import sys
+from asyncio.subprocess import PIPE, Process
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import httpx
+import msgspec
+import pytest
+
+TESTS = Path(__file__).parents[1]
+SOON = 8.0  # seconds in which whatever must happen has happened
+MB = 1 << 20
+
+
+class Server:
+    def __init__(self, process: Process, port: int) -> None:
+        self.process = process
+        self.port = port
+        self.url = f"http://127.0.0.1:{port}"
+
+    async def open(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        return await asyncio.open_connection("127.0.0.1", self.port)
+
+    async def says(self, sent: bytes) -> bytes:
+        """Send bytes, and return everything until the server hangs up."""
+        reader, writer = await self.open()
+        writer.write(sent)
+        try:
+            return await asyncio.wait_for(reader.read(), SOON)
+        finally:
+            writer.close()
+
+    def peak(self) -> int:
+        """The most memory that it ever had, in bytes."""
+        status = Path(f"/proc/{self.process.pid}/status").read_text(encoding="ascii")
+        return next(int(line.split()[1]) << 10 for line in status.splitlines() if "VmHWM" in line)
+
+
+async def started() -> Server:
+    path = os.pathsep.join([str(TESTS), *sys.path])
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "support.echo",
+        stdout=PIPE,
+        stderr=PIPE,
+        env=os.environ | {"PYTHONPATH": path},
+    )
+    assert process.stdout is not None
+    assert process.stderr is not None
+    line = await process.stdout.readline()
+    assert line, (await process.stderr.read()).decode()
+    return Server(process, int(line))
+
+
+async def running() -> AsyncIterator[Server]:
+    server = await started()
+    yield server
+    if server.process.returncode is None:
+        server.process.kill()
+    await server.process.communicate()
+
+
+server = pytest.fixture(running, scope="module", name="server")
+mortal = pytest.fixture(running, name="mortal")
+
+
+async def test_an_ordinary_request_is_answered(server: Server) -> None:
+    async with httpx.AsyncClient(base_url=server.url) as client:
+        assert (await client.post("/notes", json={"text": "hi"})).json()["text"] == "hi"
+        assert (await client.get("/healthz")).json() == {"status": "alive"}
+        ready = (await client.get("/readyz")).json()
+        assert ready == {"status": "ready", "checks": {"echo": "up"}}
+        assert "nova_http_requests_total" in (await client.get("/metrics")).text
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"",
+        b"GET /notes HT",
+        b"GET /notes HTTP/1.1\r\nHost: x\r\nA: b\r\n",
+        b"\r\n\r\n",
+        b"GET /notes HTTP/1.1\r\nHost: x\r\n\r\nGET /notes",
+        b"GET /notes HTTP/1.1\r\nHost: x\r\n\r\n\r\n",
+    ],
+    ids=["nothing", "half a line", "half a head", "line ends", "half a second", "line end after"],
+)
+async def test_a_head_that_never_ends_is_cut(server: Server, sent: bytes) -> None:
+    await server.says(sent)  # the read ends only when the server hangs up
+
+
+async def test_a_head_that_drips_is_cut(server: Server) -> None:
+    reader, writer = await server.open()
+    writer.write(b"GET / HTTP/1.1\r\n")
+
+    async def drip() -> None:
+        while True:
+            writer.write(b"A: b\r\n")
+            await asyncio.sleep(0.05)
+
+    dripping = asyncio.create_task(drip())
+    assert await asyncio.wait_for(reader.read(), SOON) == b""
+    dripping.cancel()
+    writer.close()
+
+
+async def test_a_body_that_nothing_reads_is_cut_too(server: Server) -> None:
+    said = await server.says(b"GET /notes HTTP/1.1\r\nContent-Length: 99\r\n\r\n{")
+    assert said.startswith(b"HTTP/1.1 200 ")
+
+
+async def test_a_body_that_drips_is_refused(server: Server) -> None:
+    head = b"POST /notes HTTP/1.1\r\nContent-Type: application/json\r\nContent-Length: 99\r\n\r\n{"
+    said = await server.says(head)
+    assert said.startswith(b"HTTP/1.1 408 ")
+    assert b'"code":"body_too_slow"' in said
+
+
+@pytest.mark.parametrize(
+    ("sent", "status"),
+    [
+        (b"GET /" + b"a" * 9000 + b" HTTP/1.1\r\n\r\n", 414),
+        (b"GET /notes HTTP/1.1\r\n" + b"a: b\r\n" * 101 + b"\r\n", 431),
+        (b"GET /notes HTTP/1.1\r\na: " + b"b" * 200_000, 431),
+        (b"\x16\x03\x01 hello", 400),
+        (b"GET /notes HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n", 400),
+        (b"GET /notes HTTP/1.1\r\nContent-Length: -1\r\n\r\n", 400),
+        (b"GET /notes HTTP/1.1\r\nA: b\0c\r\n\r\n", 400),
+        (b"GET /notes HTTP/1.1\r\nA\r\n : b\r\n\r\n", 400),
+        (
+            b"POST /notes HTTP/1.1\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n",
+            400,
+        ),
+    ],
+)
+async def test_what_is_not_http_gets_a_problem(server: Server, sent: bytes, status: int) -> None:
+    said = await server.says(sent)
+    assert said.startswith(b"HTTP/1.1 %d " % status)
+    assert msgspec.json.decode(said.partition(b"\r\n\r\n")[2])["status"] == status
+
+
+async def test_a_body_of_300_mb_is_refused_and_never_held(server: Server) -> None:
+    before = server.peak()
+
+    announced = b"POST /notes HTTP/1.1\r\nContent-Length: %d\r\n\r\n" % (300 * MB)
+    assert (await server.says(announced)).startswith(b"HTTP/1.1 413 ")
+    reader, writer = await server.open()
+    writer.write(b"POST /notes HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n")
+    chunk = b"%x\r\n" % MB + b" " * MB + b"\r\n"
+    try:
+        for _ in range(300):
+            writer.write(chunk)
+            await writer.drain()
+    except ConnectionError:
+        pass  # it hung up on us, as it should
+    assert (await asyncio.wait_for(reader.readline(), SOON)).startswith(b"HTTP/1.1 413 ")
+    writer.close()
+    assert server.peak() - before < 64 * MB
+
+
+async def test_sigterm_ends_requests_in_progress_first(mortal: Server) -> None:
+    async with httpx.AsyncClient(base_url=mortal.url) as client:
+        asking = asyncio.create_task(client.get("/slow"))
+        await asyncio.sleep(0.3)
+        mortal.process.send_signal(signal.SIGTERM)
+        assert (await asking).json() == {"done": True}
+    out, _ = await asyncio.wait_for(mortal.process.communicate(), SOON)
+    assert (out, mortal.process.returncode) == (b"drained\n", 0)
+
+
+async def test_after_sigterm_nobody_is_accepted(mortal: Server) -> None:
+    async with httpx.AsyncClient(base_url=mortal.url) as client:
+        asking = asyncio.create_task(client.get("/slow"))
+        await asyncio.sleep(0.3)
+        mortal.process.send_signal(signal.SIGTERM)
+        assert mortal.process.stdout is not None
+        await mortal.process.stdout.readline()
+        with pytest.raises(ConnectionRefusedError):
+            await mortal.open()
+        await asking
+
+
+async def test_a_second_signal_ends_at_once(mortal: Server) -> None:
+    async with httpx.AsyncClient(base_url=mortal.url) as client:
+        asking = asyncio.create_task(client.get("/slow"))
+        await asyncio.sleep(0.3)
+        mortal.process.send_signal(signal.SIGTERM)
+        assert mortal.process.stdout is not None
+        await mortal.process.stdout.readline()
+        mortal.process.send_signal(signal.SIGTERM)
+        assert await asyncio.wait_for(mortal.process.wait(), SOON) == 128 + signal.SIGTERM
+        with pytest.raises(httpx.HTTPError):
+            await asking
