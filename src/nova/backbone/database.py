@@ -14,7 +14,7 @@ class Outbox(Protocol):
 
     async def append(self, queries: Queries, facts: Sequence[Fact]) -> None: ...
     async def publish(
-        self, queries: Queries, publications: Sequence[tuple[str, bytes]]
+        self, queries: Queries, publications: Sequence[tuple[str, bytes, bytes | None]]
     ) -> Sequence[Publication]: ...
     async def signal(self, queries: Queries, signals: Sequence[tuple[str, str]]) -> None: ...
 
@@ -25,7 +25,7 @@ class Tx:
     def __init__(self, queries: Queries) -> None:
         self._queries = queries
         self.facts: list[Fact] = []
-        self.publications: list[tuple[str, bytes]] = []
+        self.publications: list[tuple[str, bytes, bytes | None]] = []
         self.signals: list[tuple[str, str]] = []
         self.committed: list[Callable[[], None]] = []
         self.fetch = queries.fetch
@@ -37,9 +37,12 @@ class Tx:
         """Append facts to the event log with this transaction, in this order."""
         self.facts.extend(facts)
 
-    def publish(self, channel: str, data: bytes) -> None:
-        """Publish JSON to a durable channel; its offset is allocated just before the commit."""
-        self.publications.append((channel, data))
+    def publish(self, channel: str, data: bytes, info: bytes | None = None) -> None:
+        """Publish JSON to a durable channel; its offset is allocated just before the commit.
+
+        `info` is the JSON of the publishing client, when a client published it.
+        """
+        self.publications.append((channel, data, info))
 
     def signal(self, name: str, payload: str) -> None:
         """Tell every process, this one included, once this commits: for caches and open sockets.

@@ -1,0 +1,140 @@
+"""What a transaction collected, written by PostgreSQL in that same transaction."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from secrets import randbits, token_urlsafe
+from zlib import crc32
+
+import msgspec
+
+from nova.kernel.events import Fact
+from nova.kernel.ids import new_id
+from nova.ports.channels import Position, Publication
+from nova.ports.database import Queries
+
+PARTITIONS = 16
+"""Of the keys; a consumer's unit of ownership."""
+
+SIGNALS = "nova_signals"
+"""The NOTIFY channel that carries signals."""
+
+_NOTIFY_BYTES = 7900  # PostgreSQL refuses payloads of 8,000
+
+APPEND = """
+insert into backbone.event_log (topic, key, partition, id, type, payload, trace)
+select *, $7::text from unnest(
+    $1::text[], $2::text[], $3::smallint[], $4::uuid[], $5::text[], $6::bytea[])
+"""
+
+# `on conflict` locks the channels in the order given, which is sorted: two publishers of the
+# same channels cannot wait for each other in a circle.
+PUBLISH = """
+with moved as (
+    insert into backbone.channels as c (channel, epoch, top)
+    select channel, $3, count from unnest($1::text[], $2::bigint[]) as w (channel, count)
+    on conflict (channel) do update set top = c.top + excluded.top
+    returning c.id, c.channel, c.epoch, c.top
+), written as (
+    insert into backbone.publications (channel_id, number, writer, data, info)
+    select moved.id, moved.top - w.behind, $4, w.data, w.info
+    from unnest($5::text[], $6::bigint[], $7::bytea[], $8::bytea[])
+        as w (channel, behind, data, info)
+    join moved using (channel)
+)
+select channel, epoch, top, (extract(epoch from now()) * 1000)::bigint as at_ms from moved
+"""
+
+SIGNAL = "select pg_notify($1, payload) from unnest($2::text[]) as s (payload)"
+
+
+def partition_of(key: str) -> int:
+    return crc32(key.encode()) % PARTITIONS
+
+
+class PostgresOutbox:
+    """The Outbox over the tables of the backbone; one statement per kind and transaction."""
+
+    def __init__(self, *, trace: Callable[[], str | None] = lambda: None) -> None:
+        """`trace` returns the W3C traceparent of what is being done now, if any."""
+        self.writer = randbits(62)
+        """Names this process among the writers of publications."""
+        self._trace = trace
+        self._encode = msgspec.json.Encoder().encode
+
+    async def append(self, queries: Queries, facts: Sequence[Fact]) -> None:
+        keys = [fact.key for fact in facts]
+        await queries.run(
+            APPEND,
+            [fact.topic for fact in facts],
+            keys,
+            [partition_of(key) for key in keys],
+            [new_id() for _ in facts],
+            [type(fact).__name__ for fact in facts],
+            [self._encode(fact) for fact in facts],
+            self._trace(),
+        )
+
+    async def publish(
+        self, queries: Queries, publications: Sequence[tuple[str, bytes, bytes | None]]
+    ) -> Sequence[Publication]:
+        """Give each (channel, data, info) the next offset of its channel, in the order given."""
+        return [each for each, _ in await self.placed(queries, publications)]
+
+    async def placed(
+        self, queries: Queries, publications: Sequence[tuple[str, bytes, bytes | None]]
+    ) -> list[tuple[Publication, Position]]:
+        """Publish, and say beside each publication where that left its channel."""
+        left = Counter(channel for channel, _, _ in publications)
+        names = sorted(left)
+        counts = [left[name] for name in names]
+        behind: list[int] = []
+        for channel, _, _ in publications:
+            left[channel] -= 1
+            behind.append(left[channel])
+        rows = await queries.fetch(
+            PUBLISH,
+            names,
+            counts,
+            token_urlsafe(6),
+            self.writer,
+            [channel for channel, _, _ in publications],
+            behind,
+            [data for _, data, _ in publications],
+            [info for _, _, info in publications],
+        )
+        tops = {row["channel"]: (row["top"], row["epoch"], row["at_ms"]) for row in rows}
+        return [
+            _placed(each, back, *tops[each[0]])
+            for each, back in zip(publications, behind, strict=True)
+        ]
+
+    async def signal(self, queries: Queries, signals: Sequence[tuple[str, str]]) -> None:
+        await queries.fetch(SIGNAL, SIGNALS, list(_payloads(signals)))
+
+
+def _placed(
+    publication: tuple[str, bytes, bytes | None], behind: int, top: int, epoch: str, at_ms: int
+) -> tuple[Publication, Position]:
+    channel, data, info = publication
+    offset = top - behind
+    return Publication(channel, offset, data, info, at_ms), Position(epoch, offset)
+
+
+def _payloads(signals: Sequence[tuple[str, str]]) -> Iterator[str]:
+    """Pack signals into as few payloads as fit; the same signal twice is sent once."""
+    packed: list[bytes] = []
+    size = 2
+    for signal in dict.fromkeys(signals):
+        one = msgspec.json.encode(signal)
+        if len(one) + 2 > _NOTIFY_BYTES:
+            raise ValueError(f"signal {signal[0]!r} is longer than {_NOTIFY_BYTES} bytes")
+        if size + len(one) + 1 > _NOTIFY_BYTES:
+            yield _joined(packed)
+            packed, size = [], 2
+        packed.append(one)
+        size += len(one) + 1
+    yield _joined(packed)
+
+
+def _joined(packed: Sequence[bytes]) -> str:
+    return (b"[" + b",".join(packed) + b"]").decode()
