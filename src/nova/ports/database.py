@@ -16,11 +16,36 @@ class DatabaseUnavailable(Unavailable):
     hint = "Nova reconnects by itself; retry after the number of seconds given."
 
 
+class Violated(Exception):
+    """A row contradicts a constraint of its table; `constraint` and `table` are their names."""
+
+    def __init__(self, constraint: str, table: str = "") -> None:
+        self.constraint = constraint
+        self.table = table
+        super().__init__(f"{table}: {constraint}")
+
+
+class Duplicate(Violated):
+    """A unique or exclusion constraint: there is such a row already."""
+
+
+class Dangling(Violated):
+    """A foreign key: the row that this one points to is not there, or still pointed to."""
+
+
+class NotCommitted(Exception):
+    """A statement of the transaction failed and its block went on; nothing was stored."""
+
+
 class Queries(Protocol):
     """Somewhere to run SQL: a pool (each call its own transaction) or a transaction.
 
     Parameters are `$1`, `$2`, …. A statement that never reached the database
-    raises DatabaseUnavailable; so does one whose outcome is unknown.
+    raises DatabaseUnavailable; so does one whose outcome is unknown. A broken
+    constraint raises Violated or one of its subclasses.
+
+    `json` and `jsonb` parameters are `str` or `bytes` holding JSON; columns come
+    back as `bytes`.
     """
 
     async def fetch(self, sql: str, /, *args: Any) -> Sequence[Row]:
@@ -48,8 +73,8 @@ class Pool(Queries, Protocol):
     async def listen(self, channel: str, heard: Callable[[str, bool], None]) -> None:
         """Call `heard(payload, own)` for each NOTIFY on `channel`, over reconnects.
 
-        `own` tells whether this process sent it. After a reconnect, `heard("", False)`
-        is called once, since notifications may have been missed.
+        `own` tells whether this pool sent it, by `notify` or in a transaction. After a
+        reconnect, `heard("", False)` is called once, since notifications may have been missed.
         """
 
     async def notify(self, channel: str, payload: str = "") -> None:

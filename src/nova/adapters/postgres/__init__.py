@@ -1,0 +1,1 @@
+"""PostgreSQL: the truth, over asyncpg, and the server that Nova brings along."""

@@ -1,0 +1,74 @@
+"""One connection to PostgreSQL, as Nova wants them all."""
+
+from collections.abc import Mapping
+
+import asyncpg
+from msgspec import Struct
+
+CACHED_STATEMENTS = 1_000  # per connection; the least recently used is prepared again
+UNANSWERED_S = 2.0  # beyond the statement timeout: then the server or the network is gone
+
+
+class Line(Struct, frozen=True, kw_only=True):
+    """How to connect, and the bounds that hold on every connection."""
+
+    dsn: str
+    connect_s: float = 5.0
+    statement_timeout_s: float = 10.0
+    lock_timeout_s: float = 2.0
+    idle_in_transaction_s: float = 30.0
+    application_name: str = "nova"
+
+    @property
+    def settings(self) -> Mapping[str, str]:
+        """Sent with the first packet, so that connections need no statement of their own."""
+        return {
+            "application_name": self.application_name,
+            "statement_timeout": _ms(self.statement_timeout_s),
+            "lock_timeout": _ms(self.lock_timeout_s),
+            "idle_in_transaction_session_timeout": _ms(self.idle_in_transaction_s),
+            "default_transaction_isolation": "read committed",
+            "timezone": "UTC",
+            "jit": "off",  # costs more than it saves in statements of a millisecond
+        }
+
+
+class Connection(asyncpg.Connection):  # type: ignore[misc]  # asyncpg is untyped here
+    """A connection that is given back as it is: nothing in Nova changes session state."""
+
+    def get_reset_query(self) -> str:
+        return ""
+
+
+async def connect(line: Line) -> Connection:
+    """Open a connection. Raises faults.CONNECTING."""
+    connection: Connection = await asyncpg.connect(
+        line.dsn,
+        connection_class=Connection,
+        timeout=line.connect_s,
+        command_timeout=line.statement_timeout_s + UNANSWERED_S,
+        statement_cache_size=CACHED_STATEMENTS,
+        max_cached_statement_lifetime=0,
+        server_settings=dict(line.settings),
+    )
+    for name, encode, decode in (("json", _utf8, bytes), ("jsonb", _jsonb, _from_jsonb)):
+        await connection.set_type_codec(
+            name, schema="pg_catalog", encoder=encode, decoder=decode, format="binary"
+        )
+    return connection
+
+
+def _ms(seconds: float) -> str:
+    return str(max(1, round(seconds * 1000)))
+
+
+def _utf8(json: str | bytes) -> bytes:
+    return json.encode() if isinstance(json, str) else json
+
+
+def _jsonb(json: str | bytes) -> bytes:
+    return b"\x01" + _utf8(json)  # the version of jsonb's binary format
+
+
+def _from_jsonb(data: bytes) -> bytes:
+    return data[1:]

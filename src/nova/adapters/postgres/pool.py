@@ -1,0 +1,390 @@
+"""A bounded pool of connections that sheds callers quickly instead of letting them queue."""
+
+import asyncio
+import random
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from types import TracebackType
+from typing import Any, TypeVar
+
+from msgspec import Struct
+from structlog import get_logger
+
+from nova.adapters.postgres.connection import Connection, Line, connect
+from nova.adapters.postgres.ear import Ear
+from nova.adapters.postgres.faults import CONNECTING, is_elsewhere, translated, unavailable
+from nova.ports.database import DatabaseUnavailable, NotCommitted, Queries, Row
+
+T = TypeVar("T")
+
+MOST_WAITERS = 2_000  # callers waiting for a connection; further ones are shed at once
+MEND_S = 2.0  # for a cancelled statement to end; then its connection is dropped
+CLOSE_S = 2.0
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.05, 1.0  # between attempts to connect while someone waits
+
+
+class PoolState(Struct, frozen=True):
+    """Numbers for gauges: connections open, of these idle, callers waiting, callers shed so far."""
+
+    open: int
+    idle: int
+    waiting: int
+    shed: int
+
+
+class PostgresPool:
+    """Implements ports.database.Pool; opened by `open_pool`.
+
+    Connections carry no session state, so a statement or transaction may use any.
+    One that broke is dropped, and opened again when somebody waits for it.
+    """
+
+    def __init__(
+        self, line: Line, *, size: int, wait_s: float, most_waiters: int = MOST_WAITERS
+    ) -> None:
+        self._line = line
+        self._size = size
+        self._wait_s = wait_s
+        self._most_waiters = most_waiters
+        self._all: set[Connection] = set()
+        self._idle: list[Connection] = []  # last in, first out: few stay warm, the rest idle
+        self._waiters: deque[asyncio.Future[Connection]] = deque()
+        self._opening = 0
+        self._unreachable = False
+        self._closed = False
+        self._shed = 0
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._log = get_logger()
+        self._ear = Ear(line, lambda: {each.get_server_pid() for each in self._all})
+
+    # -- statements ---------------------------------------------------------------------------
+
+    def fetch(self, sql: str, /, *args: Any) -> Coroutine[Any, Any, Sequence[Row]]:
+        return self._once(Connection.fetch, sql, args)
+
+    def row(self, sql: str, /, *args: Any) -> Coroutine[Any, Any, Row | None]:
+        return self._once(Connection.fetchrow, sql, args)
+
+    def value(self, sql: str, /, *args: Any) -> Coroutine[Any, Any, Any]:
+        return self._once(Connection.fetchval, sql, args)
+
+    async def run(self, sql: str, /, *args: Any) -> int:
+        return touched(await self._once(Connection.execute, sql, args))
+
+    def begin(self) -> AbstractAsyncContextManager[Queries]:
+        return _Transaction(self)
+
+    async def ping(self) -> str:
+        version: str = await self.value("show server_version")
+        return version
+
+    # -- notifications ------------------------------------------------------------------------
+
+    async def listen(self, channel: str, heard: Callable[[str, bool], None]) -> None:
+        await self._ear.listen(channel, heard)
+
+    async def notify(self, channel: str, payload: str = "") -> None:
+        await self._ear.notify(channel, payload)
+
+    # -- life ---------------------------------------------------------------------------------
+
+    def state(self) -> PoolState:
+        return PoolState(len(self._all), len(self._idle), len(self._waiters), self._shed)
+
+    async def open(self) -> None:
+        """Connect once. Raises DatabaseUnavailable, with the reason, if that fails."""
+        try:
+            connection = await connect(self._line)
+        except CONNECTING as wrong:
+            reason = str(wrong) or type(wrong).__name__
+            raise unavailable(f"The database cannot be reached: {reason}") from wrong
+        self._all.add(connection)
+        self._give(connection)
+
+    async def close(self) -> None:
+        """Close every connection; statements still running are cut off."""
+        self._closed = True
+        while self._waiters:
+            self._refuse(self._waiters[0], "Nova is shutting down.")
+        await self._ear.close()
+        for task in tuple(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for connection in tuple(self._all):
+            if connection in self._idle:
+                with suppress(*CONNECTING):
+                    await connection.close(timeout=CLOSE_S)
+            connection.terminate()
+        self._all.clear()
+        self._idle.clear()
+
+    # -- taking and giving back ---------------------------------------------------------------
+
+    def take(self) -> Connection | None:
+        """Return an idle connection without waiting, if there is one that is not broken."""
+        while self._idle:
+            connection = self._idle.pop()
+            if not connection.is_closed():
+                return connection
+            self._all.discard(connection)
+        return None
+
+    async def wait(self) -> Connection:
+        """Return the next connection given back or opened. Sheds after `wait_s`."""
+        if self._closed or len(self._waiters) >= self._most_waiters:
+            self._shed += 1
+            raise unavailable("The database is busy.")
+        loop = asyncio.get_running_loop()
+        waiter: asyncio.Future[Connection] = loop.create_future()
+        self._waiters.append(waiter)
+        self._grow()
+        shedding = loop.call_later(self._wait_s, self._refuse, waiter)
+        try:
+            return await waiter
+        except asyncio.CancelledError:
+            if waiter.done() and not waiter.cancelled() and waiter.exception() is None:
+                self._give(waiter.result())
+            raise
+        finally:
+            shedding.cancel()
+            with suppress(ValueError):
+                self._waiters.remove(waiter)
+
+    def settle(self, connection: Connection, wrong: BaseException, mend: str) -> BaseException:
+        """Give a connection back after a failure; return what the caller should see.
+
+        `mend` is run when the failure is a cancellation, before anyone else has it.
+        """
+        if not isinstance(wrong, Exception):
+            self._spawn(self._mend(connection, mend))
+            return wrong
+        if isinstance(wrong, TimeoutError) or is_elsewhere(wrong):
+            connection.terminate()
+        closed = connection.is_closed()
+        if not closed and connection.is_in_transaction():
+            self._spawn(self._mend(connection, mend))
+        else:
+            self._give(connection)
+        return translated(wrong, closed=closed)
+
+    async def _once(
+        self, method: Callable[..., Awaitable[T]], sql: str, args: tuple[object, ...]
+    ) -> T:
+        connection = self.take() or await self.wait()
+        try:
+            result = await method(connection, sql, *args)
+        except BaseException as wrong:
+            fault = self.settle(connection, wrong, "")
+            if fault is wrong:
+                raise
+            raise fault from wrong
+        self._give(connection)
+        return result
+
+    def _give(self, connection: Connection) -> None:
+        if connection.is_closed() or self._closed:
+            self._all.discard(connection)
+            connection.terminate()
+            self._grow()
+            return
+        while self._waiters:
+            waiter = self._waiters.popleft()
+            if not waiter.done():
+                waiter.set_result(connection)
+                return
+        self._idle.append(connection)
+
+    give = _give
+
+    def _refuse(self, waiter: asyncio.Future[Connection], detail: str | None = None) -> None:
+        self._waiters.remove(waiter)
+        if not waiter.done():
+            self._shed += 1
+            detail = detail or (None if self._unreachable else "The database is busy.")
+            waiter.set_exception(unavailable(detail))
+
+    async def _mend(self, connection: Connection, sql: str) -> None:
+        """Wait until a cancelled statement has ended, roll back, and give the connection back."""
+        try:
+            async with asyncio.timeout(MEND_S):
+                await connection.execute(sql)
+        except CONNECTING:
+            connection.terminate()
+        except asyncio.CancelledError:
+            connection.terminate()
+            raise
+        self._give(connection)
+
+    # -- connecting ---------------------------------------------------------------------------
+
+    def _grow(self) -> None:
+        """Open as many connections as callers wait for, within the bound."""
+        if self._closed:
+            return
+        wanted = min(len(self._waiters) - self._opening, self._size - len(self._all))
+        room = self._size - len(self._all) - self._opening
+        if self._unreachable:  # one attempt at a time finds out when it is back
+            room = min(room, 1 - self._opening)
+        for _ in range(min(wanted, room)):
+            self._opening += 1
+            self._spawn(self._connect())
+
+    async def _connect(self) -> None:
+        pause = FIRST_PAUSE_S
+        try:
+            while not (connection := await self._attempt()):
+                if not self._waiters:
+                    return
+                await asyncio.sleep(pause * random.uniform(0.5, 1))  # noqa: S311  # jitter
+                pause = min(pause * 2, LONGEST_PAUSE_S)
+        finally:
+            self._opening -= 1
+        self._all.add(connection)
+        self._give(connection)
+        self._grow()
+
+    async def _attempt(self) -> Connection | None:
+        try:
+            connection = await connect(self._line)
+        except CONNECTING as wrong:
+            if not self._unreachable:
+                self._log.warning("database_unreachable", reason=repr(wrong))
+            self._unreachable = True
+            return None
+        if self._unreachable:
+            self._log.info("database_reachable_again")
+        self._unreachable = False
+        return connection
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+class _Held:
+    """The statements of one transaction."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+
+    def fetch(self, sql: str, /, *args: Any) -> Coroutine[Any, Any, Sequence[Row]]:
+        return self._once(Connection.fetch, sql, args)
+
+    def row(self, sql: str, /, *args: Any) -> Coroutine[Any, Any, Row | None]:
+        return self._once(Connection.fetchrow, sql, args)
+
+    def value(self, sql: str, /, *args: Any) -> Coroutine[Any, Any, Any]:
+        return self._once(Connection.fetchval, sql, args)
+
+    async def run(self, sql: str, /, *args: Any) -> int:
+        return touched(await self._once(Connection.execute, sql, args))
+
+    async def _once(
+        self, method: Callable[..., Awaitable[T]], sql: str, args: tuple[object, ...]
+    ) -> T:
+        connection = self.connection
+        try:
+            return await method(connection, sql, *args)
+        except Exception as wrong:  # every fault has its own class in the port
+            if isinstance(wrong, TimeoutError):
+                connection.terminate()
+            fault = translated(wrong, closed=connection.is_closed())
+            if fault is wrong:
+                raise
+            raise fault from wrong
+
+
+class _Transaction:
+    """begin … commit, or rollback; the connection goes back to the pool in every case."""
+
+    def __init__(self, pool: PostgresPool) -> None:
+        self._pool = pool
+
+    async def __aenter__(self) -> Queries:
+        pool = self._pool
+        connection = pool.take() or await pool.wait()
+        try:
+            await connection.execute("begin")
+        except BaseException as wrong:
+            fault = pool.settle(connection, wrong, "rollback")
+            if fault is wrong:
+                raise
+            raise fault from wrong
+        self._held = _Held(connection)
+        return self._held
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        wrong: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        connection = self._held.connection
+        del self._held.connection  # a late statement would run in somebody else's transaction
+        if wrong is None:
+            await self._commit(connection)
+        elif isinstance(wrong, Exception):
+            await self._rollback(connection)
+        else:
+            self._pool.settle(connection, wrong, "rollback")
+
+    async def _commit(self, connection: Connection) -> None:
+        try:
+            status = await connection.execute("commit")
+        except BaseException as wrong:
+            fault = self._pool.settle(connection, wrong, "rollback")
+            if fault is wrong:
+                raise
+            if isinstance(fault, DatabaseUnavailable):
+                fault.detail = "The database did not answer a commit: its outcome is unknown."
+            raise fault from wrong
+        self._pool.give(connection)
+        if status == "ROLLBACK":
+            raise NotCommitted("a statement failed, and the transaction's block went on")
+
+    async def _rollback(self, connection: Connection) -> None:
+        """Roll back before the caller sees its exception, so that locks are free by then."""
+        if connection.is_closed():
+            self._pool.give(connection)
+            return
+        try:
+            await connection.execute("rollback")
+        except CONNECTING:
+            connection.terminate()
+        except BaseException as cancelled:
+            self._pool.settle(connection, cancelled, "rollback")
+            raise
+        self._pool.give(connection)
+
+
+def touched(status: str) -> int:
+    """Return the number of rows in a command's status, such as `INSERT 0 3`."""
+    count = status.rpartition(" ")[2]
+    return int(count) if count.isdecimal() else 0
+
+
+@asynccontextmanager
+async def open_pool(
+    dsn: str,
+    *,
+    size: int = 8,
+    wait_s: float = 0.25,
+    statement_timeout_s: float = 10.0,
+    lock_timeout_s: float = 2.0,
+    application_name: str = "nova",
+) -> AsyncIterator[PostgresPool]:
+    """Open a pool of at most `size` connections, and one more that listens once asked to."""
+    line = Line(
+        dsn=dsn,
+        statement_timeout_s=statement_timeout_s,
+        lock_timeout_s=lock_timeout_s,
+        application_name=application_name,
+    )
+    pool = PostgresPool(line, size=size, wait_s=wait_s)
+    try:
+        await pool.open()
+        yield pool
+    finally:
+        await pool.close()
