@@ -71,7 +71,7 @@ async def main() -> None:
     registry = CollectorRegistry()
     ready = Readiness({"echo": up})
     mounts = {"/healthz": healthz, "/readyz": ready, "/metrics": metrics(registry)}
-    app = api_of(ROUTES, People("ada"), registry=registry, mounts=mounts, body_within_s=0.5)
+    app = api_of(ROUTES, People("ada"), registry=registry, mounts=mounts)
 
     async def drained() -> None:
         sys.stdout.write("drained\n")
@@ -87,7 +87,7 @@ async def main() -> None:
         listening=listening,
         draining=ready.drain,
         drain=[drained],
-        guard=Guard(head_within_s=0.5, body_within_s=2.0, linger_s=0.5),
+        guard=Guard(head_within_s=0.5, body_within_s=1.0, linger_s=0.5),
         keep_alive_s=2,
     )
 

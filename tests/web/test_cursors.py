@@ -1,5 +1,6 @@
 """Cursors come back whole, or not at all."""
 
+from contextlib import suppress
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -53,7 +54,5 @@ def test_no_changed_byte_goes_unnoticed(at: int, byte: int) -> None:
     cursor = INBOX.seal("ada", PLACE)
     at %= len(cursor)
     changed = cursor[:at] + chr(byte) + cursor[at + 1 :]
-    try:
+    with suppress(BadCursor):
         assert INBOX.open("ada", changed) == PLACE  # base64 has spare bits at its end
-    except BadCursor:
-        pass

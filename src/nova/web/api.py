@@ -35,6 +35,8 @@ JSON: Headers = [
 STRANGERS = Limit("strangers", per_s=20, burst=200)
 """Calls without credentials, and failed ones with, per address."""
 
+NOTHING: Mapping[str, str] = {}
+
 _encode = msgspec.json.Encoder().encode
 
 
@@ -114,7 +116,6 @@ class Api:
         proxies: Sequence[str] = (),
         origins: Sequence[str] = (),
         most: int = 1000,
-        body_within_s: float = 30.0,
     ) -> None:
         self._authenticator = authenticator
         self._repeats = Repeats(idempotency)
@@ -125,7 +126,6 @@ class Api:
         self._clients = Clients(proxies)
         self._origins = Origins(origins)
         self._most = most
-        self._body_within_s = body_within_s
         self._log = get_logger()
         self._busy = 0
         self._requests = Requests(registry, lambda: self._busy)
@@ -178,7 +178,7 @@ class Api:
         leaf, values = self._router.find(scope["path"], scope.get("raw_path"))
         endpoint = leaf.methods.get("GET" if method == "HEAD" else method)
         if endpoint is not None:
-            return endpoint, dict(zip(leaf.names, values, strict=True))
+            return endpoint, dict(zip(leaf.names, values, strict=True)) if values else NOTHING
         if method == "OPTIONS":
             return self._origins.preflight(asked.headers, leaf.allow), {}
         raise MethodNotAllowed(leaf.allow)
@@ -193,9 +193,7 @@ class Api:
             await self._limiter.charge(endpoint.limit, key)
         raw, body = b"", UNSET
         if endpoint.bodies is not None:
-            raw = await intake.read(
-                asked.receive, asked.headers, endpoint.max_body, self._body_within_s
-            )
+            raw = await intake.read(asked.receive, asked.headers, endpoint.max_body)
             if raw or not endpoint.bodies.may_be_empty:
                 intake.json(asked.headers)
             body = endpoint.bodies.decode(raw)

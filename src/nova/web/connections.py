@@ -9,7 +9,7 @@ from uvicorn import Config
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from nova.kernel.errors import Malformed, Refused
-from nova.web.problems import problem
+from nova.web.problems import TooSlow, problem
 from nova.web.router import PathTooLong
 from nova.web.traces import joined
 
@@ -19,8 +19,8 @@ class Guard(Struct, frozen=True, kw_only=True):
 
     head_within_s: float = 10.0
     """From opening, or from a request's first byte, to the end of its headers."""
-    body_within_s: float = 60.0
-    """For a body, whether or not anything reads it."""
+    body_within_s: float = 30.0
+    """For the whole body, whether or not anything reads it."""
     linger_s: float = 5.0
     """For the rest of a body after its answer: a client that is cut off may lose the answer."""
     head_bytes: int = 65_536
@@ -145,5 +145,12 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def _too_late(self) -> None:
         self._deadline = None
+        cycle = self.cycle
+        if self._part == "body" and not cycle.response_started:
+            self._refusal = TooSlow()
+            self.send_400_response("")
+            cycle.disconnected = True
+            cycle.message_event.set()
+            return
         # Aborted, not closed: closing would wait for the client to take what is written.
         self.transport.abort()

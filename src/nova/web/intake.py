@@ -1,6 +1,5 @@
 """Bodies and queries from outside: bounded, decoded, validated, or refused with the reason."""
 
-from asyncio import timeout
 from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 from math import isfinite
@@ -12,7 +11,7 @@ from msgspec import UNSET, inspect
 from starlette.types import Receive
 
 from nova.kernel.errors import Invalid, Malformed
-from nova.web.problems import TooLarge, TooSlow, UnsupportedMedia
+from nova.web.problems import TooLarge, UnsupportedMedia
 
 MOST_PARAMETERS = 64
 _NUL = rb"\u0000"
@@ -42,21 +41,11 @@ class UnknownParameter(Invalid):
     code = "unknown_parameter"
 
 
-async def read(
-    receive: Receive, headers: Mapping[bytes, bytes], most: int, within_s: float
-) -> bytes:
-    """Return the whole body, of up to `most` bytes."""
+async def read(receive: Receive, headers: Mapping[bytes, bytes], most: int) -> bytes:
+    """Return the whole body, of up to `most` bytes; the connection's guard sees to its time."""
     length = headers.get(b"content-length")
     if length is not None and (not length.isdigit() or int(length[:20]) > most):
         raise TooLarge(f"The body may have up to {most} bytes.")
-    try:
-        async with timeout(within_s):
-            return await _whole(receive, most)
-    except TimeoutError:
-        raise TooSlow(f"The body has to arrive within {within_s:g} seconds.") from None
-
-
-async def _whole(receive: Receive, most: int) -> bytes:
     message = await receive()
     body: bytes = message.get("body", b"")
     if not message.get("more_body") and len(body) <= most:

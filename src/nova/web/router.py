@@ -98,7 +98,7 @@ class Router(Generic[T]):
         if len(path) > LONGEST_PATH:
             raise PathTooLong
         found: list[str] = []
-        leaf = _walk(self._root, segments, 1, found)
+        leaf = _walk(self._root, segments, found)
         if leaf is None:
             raise NoSuchRoute
         for value in found:
@@ -114,19 +114,24 @@ def _decoded(raw: bytes) -> list[str]:
         raise Malformed("The path is not UTF-8.") from None
 
 
-def _walk(node: _Node[T], segments: Sequence[str], at: int, found: list[str]) -> Leaf[T] | None:
-    if at == len(segments):
-        return node.leaf
-    segment = segments[at]
-    fixed = node.fixed.get(segment)
-    if fixed is not None:
-        leaf = _walk(fixed, segments, at + 1, found)
-        if leaf is not None:
-            return leaf
-    if node.any is None:
-        return None
-    found.append(segment)
-    leaf = _walk(node.any, segments, at + 1, found)
-    if leaf is None:
-        found.pop()
-    return leaf
+def _walk(node: _Node[T], segments: Sequence[str], found: list[str]) -> Leaf[T] | None:
+    """Follow fixed segments first, and come back to named ones where those led nowhere."""
+    at, end = 1, len(segments)
+    left: list[tuple[_Node[T], int, int]] = []
+    while True:
+        if at == end and node.leaf is not None:
+            return node.leaf
+        step = node.fixed.get(segments[at]) if at < end else None
+        if step is not None:
+            if node.any is not None:
+                left.append((node.any, at, len(found)))
+        elif at < end and node.any is not None:
+            step = node.any
+            found.append(segments[at])
+        elif left:
+            step, at, kept = left.pop()
+            found[kept:] = [segments[at]]
+        else:
+            return None
+        node = step
+        at += 1

@@ -1,0 +1,94 @@
+"""Idempotency keys in PostgreSQL."""
+
+from datetime import timedelta
+from uuid import UUID
+
+import msgspec
+
+from nova.kernel.ids import new_id
+from nova.ports.database import Pool, Row
+from nova.ports.idempotency import Kept, KeyReused, StillRunning
+
+# A key whose time is over is as good as new; so is an abandoned claim, for the same request.
+CLAIM = """
+insert into web.idempotency as kept (owner, key, fingerprint, claim, claimed_until, expires_at)
+values ($1, $2, $3, $4, now() + $5::interval, now() + $6::interval)
+on conflict (owner, key) do update set
+    fingerprint = excluded.fingerprint, claim = excluded.claim,
+    claimed_until = excluded.claimed_until, expires_at = excluded.expires_at,
+    status = null, headers = null, body = null
+where kept.expires_at <= now()
+   or (kept.status is null and kept.claimed_until <= now()
+       and kept.fingerprint = excluded.fingerprint)
+returning claim
+"""
+KEPT = """
+select fingerprint, status, headers::text as headers, body,
+       greatest(extract(epoch from claimed_until - now()), 0)::float8 as claimed_s
+from web.idempotency where owner = $1 and key = $2
+"""
+KEEP = """
+update web.idempotency set status = $4, headers = $5::text::jsonb, body = $6
+where owner = $1 and key = $2 and claim = $3 and status is null
+"""
+DROP = """
+delete from web.idempotency where owner = $1 and key = $2 and claim = $3 and status is null
+"""
+# In bites, so that no transaction is long.
+EXPIRE = """
+delete from web.idempotency where (owner, key) in (
+    select owner, key from web.idempotency where expires_at <= now() limit 1000
+    for update skip locked)
+"""
+
+
+class PostgresIdempotency:
+    """Keys live for `kept_for`; a claim that a crash left behind frees itself after `claimed_for`.
+
+    The claim must outlast the slowest request, or two of them could run at once.
+    """
+
+    def __init__(
+        self,
+        pool: Pool,
+        *,
+        kept_for: timedelta = timedelta(hours=24),
+        claimed_for: timedelta = timedelta(minutes=1),
+    ) -> None:
+        self._pool = pool
+        self._kept_for = kept_for
+        self._claimed_for = claimed_for
+
+    async def claim(self, owner: str, key: str, fingerprint: bytes) -> UUID | Kept:
+        claim = new_id()
+        claimed = await self._pool.value(
+            CLAIM, owner, key, fingerprint, claim, self._claimed_for, self._kept_for
+        )
+        if claimed is not None:
+            return claim
+        row = await self._pool.row(KEPT, owner, key)
+        if row is None:  # dropped in between
+            raise StillRunning(retry_after=1.0)
+        return _kept(row, fingerprint)
+
+    async def keep(self, owner: str, key: str, claim: UUID, answer: Kept) -> None:
+        headers = msgspec.json.encode(answer.headers).decode()
+        await self._pool.run(KEEP, owner, key, claim, answer.status, headers, answer.body)
+
+    async def drop(self, owner: str, key: str, claim: UUID) -> None:
+        await self._pool.run(DROP, owner, key, claim)
+
+    async def expire(self) -> int:
+        total = 0
+        while gone := await self._pool.run(EXPIRE):
+            total += gone
+        return total
+
+
+def _kept(row: Row, fingerprint: bytes) -> Kept:
+    if bytes(row["fingerprint"]) != fingerprint:
+        raise KeyReused
+    if row["status"] is None:
+        raise StillRunning(retry_after=max(row["claimed_s"], 1.0))
+    headers = msgspec.json.decode(row["headers"], type=list[tuple[str, str]])
+    return Kept(row["status"], headers, bytes(row["body"]))
