@@ -1,0 +1,216 @@
+"""OpenAPI 3.1, made from the routes."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from http import HTTPStatus
+from typing import Any, NamedTuple
+
+import msgspec
+from msgspec import UNSET, inspect
+
+from nova.kernel.errors import Refused
+from nova.web.actors import Rule
+from nova.web.problems import title
+from nova.web.routes import Route
+
+Json = dict[str, Any]
+
+_SECURITY: dict[Rule, list[Json]] = {
+    Rule.PUBLIC: [{}],
+    Rule.SERVER: [{"server_key": []}],
+    Rule.USER: [{"user_token": []}],
+    Rule.EITHER: [{"server_key": []}, {"user_token": []}],
+    Rule.SELF: [{"server_key": []}, {"user_token": []}],
+}
+_SCHEMES: Json = {
+    "server_key": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "A key of the host app's backend: `nova_sk_…`.",
+    },
+    "user_token": {
+        "type": "http",
+        "scheme": "bearer",
+        "bearerFormat": "JWT",
+        "description": "A user's token, signed by the host app.",
+    },
+}
+_PROBLEM: Json = {
+    "type": "object",
+    "description": "RFC 9457, with a stable `code`, a `hint` and the trace to report.",
+    "required": ["type", "title", "status", "detail", "code", "hint", "trace_id"],
+    "properties": {
+        "type": {"type": "string", "format": "uri-reference"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string"},
+        "code": {"type": "string"},
+        "hint": {"type": ["string", "null"]},
+        "trace_id": {"type": "string"},
+    },
+}
+
+
+class Parts(NamedTuple):
+    """The types of all routes as JSON Schema, by a name's position."""
+
+    schemas: Mapping[int, Json]
+    components: Json
+
+
+def document(routes: Sequence[Route], *, version: str, kinds: Sequence[type[Refused]] = ()) -> Json:
+    """Return the OpenAPI document; `kinds` are the refusals that it explains."""
+    parts = _parts(routes)
+    paths: dict[str, Json] = {}
+    for number, route in enumerate(routes):
+        paths.setdefault(route.path, {})[route.method.lower()] = _operation(route, number, parts)
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Nova",
+            "version": version,
+            "description": "A self-hosted, real-time social backend over one event log.",
+        },
+        "servers": [{"url": "/"}],
+        "paths": paths,
+        "components": {
+            "securitySchemes": _SCHEMES,
+            "schemas": {**parts.components, "Problem": _PROBLEM},
+        },
+        "x-problems": {
+            kind.code: {"status": kind.status, "title": title(kind), "hint": kind.hint}
+            for kind in kinds
+        },
+    }
+
+
+def _parts(routes: Sequence[Route]) -> Parts:
+    """Generate the schemas of all routes together, so that equal names get one component."""
+    places = [
+        (number * 3 + slot, kind)
+        for number, route in enumerate(routes)
+        for slot, kind in enumerate((route.body, route.query, route.returns))
+        if kind is not UNSET and kind is not None
+    ]
+    schemas, components = msgspec.json.schema_components(
+        [kind for _, kind in places], ref_template="#/components/schemas/{name}"
+    )
+    found = {place: schema for (place, _), schema in zip(places, schemas, strict=True)}
+    return Parts(found, dict(components))
+
+
+def _operation(route: Route, number: int, parts: Parts) -> Json:
+    operation: Json = {
+        "operationId": operation_id(route),
+        "tags": [tag(route)],
+        "summary": route.summary,
+        "security": _SECURITY[route.rule],
+        "x-rule": route.rule.value,
+        "parameters": [*_segments(route), *_parameters(route, parts)],
+        "responses": _responses(route, parts.schemas.get(number * 3 + 2)),
+    }
+    if route.description:
+        operation["description"] = route.description
+    if number * 3 in parts.schemas:
+        operation["requestBody"] = {
+            "required": not _all_optional(route.body),
+            "content": {"application/json": {"schema": parts.schemas[number * 3]}},
+        }
+    return operation
+
+
+def operation_id(route: Route) -> str:
+    """Return a name that generated clients can use, such as `get_users_user_inbox`."""
+    words = re.sub(r"\W+", "_", route.path.removeprefix("/v1")).strip("_")
+    return f"{route.method.lower()}_{words}"
+
+
+def tag(route: Route) -> str:
+    """Return the group that a route is listed in: what comes after /v1."""
+    segments = [one for one in route.path.split("/") if one and one != "v1"]
+    return segments[0] if segments else "root"
+
+
+def _segments(route: Route) -> Iterator[Json]:
+    for name in re.findall(r"{(\w+)}", route.path):
+        segment: Json = {
+            "name": name,
+            "in": "path",
+            "required": True,
+            "schema": {"type": "string", "minLength": 1, "maxLength": 256},
+        }
+        if name == "user":
+            segment["description"] = "Nova's id of the user, your own one, or `me`."
+            segment["example"] = "me"
+        yield segment
+
+
+def _parameters(route: Route, parts: Parts) -> Iterator[Json]:
+    if route.query is not UNSET:
+        info = inspect.type_info(route.query)
+        if not isinstance(info, inspect.StructType):
+            raise TypeError(f"{route.path}: a query is a msgspec Struct")
+        schema = parts.components[info.cls.__name__]
+        for field in info.fields:
+            schema_of = dict(schema["properties"][field.encode_name])
+            parameter = {
+                "name": field.encode_name,
+                "in": "query",
+                "required": field.required,
+                "schema": schema_of,
+            }
+            if "description" in schema_of:
+                parameter["description"] = schema_of.pop("description")
+            yield parameter
+    if route.method == "POST":
+        yield {
+            "name": "Idempotency-Key",
+            "in": "header",
+            "required": False,
+            "description": "Repeat a request with the same key and it happens once (24 hours).",
+            "schema": {"type": "string", "minLength": 1, "maxLength": 255},
+        }
+
+
+def _responses(route: Route, schema: Json | None) -> Json:
+    responses: Json = {}
+    if schema is None:
+        status = 204 if route.status == HTTPStatus.OK else route.status
+        responses[str(status)] = {"description": HTTPStatus(status).phrase}
+    else:
+        responses[str(route.status)] = {
+            "description": HTTPStatus(route.status).phrase,
+            "content": {"application/json": {"schema": schema}},
+        }
+    problem = {"schema": {"$ref": "#/components/schemas/Problem"}}
+    for status in _refusals(route):
+        responses[str(status)] = {
+            "description": HTTPStatus(status).phrase,
+            "content": {"application/problem+json": problem},
+        }
+    responses["default"] = {
+        "description": "Any other refusal.",
+        "content": {"application/problem+json": problem},
+    }
+    return responses
+
+
+def _refusals(route: Route) -> Iterator[int]:
+    """Yield what this route may answer besides its own refusals."""
+    yield 400
+    if route.rule is not Rule.PUBLIC:
+        yield 401
+    if route.rule in {Rule.SERVER, Rule.USER}:
+        yield 403
+    if "{" in route.path:
+        yield 404
+    if route.method == "POST":
+        yield 409
+    if route.body is not UNSET:
+        yield from (413, 415)
+    yield from (422, 429, 503)
+
+
+def _all_optional(kind: Any) -> bool:
+    info = inspect.type_info(kind)
+    return isinstance(info, inspect.StructType) and not any(one.required for one in info.fields)

@@ -1,0 +1,93 @@
+"""The site's files: read once, so that a request can name nothing else on the disk."""
+
+from collections.abc import Mapping
+from hashlib import sha256
+from mimetypes import guess_type
+from pathlib import Path
+
+from msgspec import Struct
+from starlette.types import Receive, Scope, Send
+
+from nova.web.problems import Answer, problem
+from nova.web.router import MethodNotAllowed, NoSuchRoute
+from nova.web.traces import joined
+
+MOST_BYTES = 32 << 20  # all files together; more is a folder given by mistake
+
+POLICY = (
+    "default-src 'self'; img-src 'self' data:; connect-src 'self' ws: wss:; object-src 'none'; "
+    "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+)
+"""Nothing from elsewhere, nothing inline, in nobody's frame."""
+
+SECURITY = [
+    (b"content-security-policy", POLICY.encode()),
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cross-origin-opener-policy", b"same-origin"),
+]
+
+
+class File(Struct, frozen=True):
+    """One file, ready to send."""
+
+    body: bytes
+    kind: bytes
+    etag: bytes
+
+
+class Site:
+    """Serves a folder's files, `index.html` for a folder; pages are revalidated by ETag."""
+
+    def __init__(self, folder: Path) -> None:
+        self._files = _read(folder)
+
+    async def __call__(self, scope: Scope, _receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return
+        answer = self._answer(scope)
+        length = (b"content-length", b"%d" % len(answer.body))
+        headers = answer.headers if answer.status == 304 else [*answer.headers, length]  # noqa: PLR2004  # HTTP
+        await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+        body = b"" if scope["method"] == "HEAD" else answer.body
+        await send({"type": "http.response.body", "body": body})
+
+    def _answer(self, scope: Scope) -> Answer:
+        trace = joined(None)
+        file = self._files.get(scope["path"])
+        if file is None:
+            return problem(NoSuchRoute(), trace.id)
+        if scope["method"] not in {"GET", "HEAD"}:
+            return problem(MethodNotAllowed("GET, HEAD"), trace.id)
+        headers = [*SECURITY, (b"etag", file.etag), (b"cache-control", b"no-cache")]
+        if dict(scope["headers"]).get(b"if-none-match") == file.etag:
+            return Answer(304, headers, b"")
+        return Answer(200, [(b"content-type", file.kind), *headers], file.body)
+
+
+def _read(folder: Path) -> Mapping[str, File]:
+    files: dict[str, File] = {}
+    total = 0
+    for path in sorted(folder.rglob("*")):
+        name = path.relative_to(folder)
+        if path.is_symlink() or not path.is_file() or any(p.startswith(".") for p in name.parts):
+            continue
+        total += path.stat().st_size
+        if total > MOST_BYTES:
+            raise ValueError(f"{folder} holds more than {MOST_BYTES} bytes")
+        file = _file(path)
+        files[f"/{name.as_posix()}"] = file
+        if path.name == "index.html":
+            parent = name.parent.as_posix()
+            files["/" if parent == "." else f"/{parent}/"] = file
+    return files
+
+
+def _file(path: Path) -> File:
+    body = path.read_bytes()
+    kind = guess_type(path.name)[0] or "application/octet-stream"
+    if path.suffix in {".js", ".mjs"}:
+        kind = "text/javascript"
+    if kind.startswith("text/"):
+        kind += "; charset=utf-8"
+    return File(body, kind.encode(), b'"%s"' % sha256(body).hexdigest()[:20].encode())

@@ -1,0 +1,90 @@
+"""No secret reaches the log, whichever way it went in."""
+
+import logging as standard
+from collections.abc import Iterator
+from io import BytesIO
+from typing import Any
+
+import msgspec
+import pytest
+import structlog
+from structlog import get_logger
+
+from nova.web import logging
+from nova.web.actors import Rule
+from nova.web.routes import Call, Route
+from support.http import People, api_client, bearer
+
+CANARY = "c4n4ry0123456789"
+JWT = f"eyJhbGciOiJIUzI1NiJ9.{CANARY}.sig-{CANARY}"
+KEY = f"nova_sk_{CANARY}"
+
+
+@pytest.fixture
+def log() -> Iterator[BytesIO]:
+    root = standard.getLogger()
+    before = (root.handlers, root.level)
+    stream = BytesIO()
+    logging.configure(stream=stream)
+    yield stream
+    root.handlers, root.level = before
+    structlog.reset_defaults()
+
+
+def lines(log: BytesIO) -> list[dict[str, Any]]:
+    return [msgspec.json.decode(line) for line in log.getvalue().splitlines()]
+
+
+def test_an_event_is_one_line_of_json(log: BytesIO) -> None:
+    get_logger().info("thing_happened", count=3, name="é\n")
+    (line,) = lines(log)
+    assert line.pop("timestamp").endswith("Z")
+    assert line == {"event": "thing_happened", "level": "info", "count": 3, "name": "é\n"}
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"authorization": f"Bearer {CANARY}"},
+        {"token": CANARY},
+        {"refresh_token": CANARY},
+        {"secret": CANARY},
+        {"api_key": CANARY},
+        {"key": CANARY},
+        {"password": CANARY},
+        {"headers": {"Authorization": CANARY, "Cookie": CANARY}},
+        {"url": f"/connect?token={CANARY}&a=1"},
+        {"url": f"postgresql://nova:{CANARY}@db/nova"},
+        {"what": f"sent Bearer {CANARY}"},
+        {"what": [f"it was {JWT}", (KEY,)]},
+        {"raw": KEY.encode()},
+        {"error": ValueError(KEY)},
+    ],
+    ids=str,
+)
+def test_secrets_are_blotted_out(log: BytesIO, fields: dict[str, Any]) -> None:
+    get_logger().warning("odd", **fields)
+    assert CANARY.encode() not in log.getvalue()
+    assert b"[redacted]" in log.getvalue()
+
+
+def test_libraries_log_the_same_way(log: BytesIO) -> None:
+    standard.getLogger("asyncpg").error("refused %s", KEY)
+    (line,) = lines(log)
+    assert line["logger"] == "asyncpg"
+    assert CANARY not in line["event"]
+
+
+async def test_a_bug_is_logged_once_without_the_credentials(log: BytesIO) -> None:
+    async def fails(call: Call[Any, Any]) -> None:
+        raise RuntimeError(f"could not use {JWT}")
+
+    route = Route(method="GET", path="/f", rule=Rule.PUBLIC, handler=fails, summary="")
+    async with api_client([route], People(JWT)) as client:
+        answer = await client.get(f"/f?token={CANARY}", headers=bearer(JWT))
+        assert answer.status_code == 422
+        answer = await client.get("/f", headers=bearer(JWT))
+    (line,) = lines(log)
+    assert (line["event"], line["trace_id"]) == ("request_failed", answer.json()["trace_id"])
+    assert "RuntimeError" in line["exception"]
+    assert CANARY not in str(line)
