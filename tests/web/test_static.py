@@ -6,7 +6,6 @@ from pathlib import Path
 import httpx
 import pytest
 
-from nova.web import static
 from nova.web.static import Site
 from support.http import api_client
 
@@ -72,10 +71,7 @@ async def test_files_are_only_read(client: httpx.AsyncClient) -> None:
     assert (await client.delete("/app.js")).headers["allow"] == "GET, HEAD"
 
 
-def test_a_folder_given_by_mistake_is_not_loaded(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_folder_given_by_mistake_is_not_loaded(tmp_path: Path) -> None:
     (tmp_path / "large").write_bytes(b"a" * 100)
-    monkeypatch.setattr(static, "MOST_BYTES", 99)
     with pytest.raises(ValueError, match="more than 99"):
-        Site(tmp_path)
+        Site(tmp_path, most_bytes=99)

@@ -7,10 +7,12 @@ from typing import Any, NamedTuple
 
 import msgspec
 from msgspec import UNSET, inspect
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from nova.kernel.errors import Refused
 from nova.web.actors import Rule
-from nova.web.problems import title
+from nova.web.page import Page
+from nova.web.problems import Headers, title
 from nova.web.routes import Route
 
 Json = dict[str, Any]
@@ -96,7 +98,19 @@ def _parts(routes: Sequence[Route]) -> Parts:
         [kind for _, kind in places], ref_template="#/components/schemas/{name}"
     )
     found = {place: schema for (place, _), schema in zip(places, schemas, strict=True)}
-    return Parts(found, dict(components))
+    return Parts(_ecma(found), _ecma(dict(components)))
+
+
+def _ecma(node: Any) -> Any:
+    r"""Spell patterns as JSON Schema has them: ECMA-262 has neither \A nor \Z."""
+    if isinstance(node, dict):
+        return {
+            name: value.replace(r"\A", "^").replace(r"\Z", "$")
+            if name == "pattern" and isinstance(value, str)
+            else _ecma(value)
+            for name, value in node.items()
+        }
+    return [_ecma(one) for one in node] if isinstance(node, list | tuple) else node
 
 
 def _operation(route: Route, number: int, parts: Parts) -> Json:
@@ -106,7 +120,7 @@ def _operation(route: Route, number: int, parts: Parts) -> Json:
         "summary": route.summary,
         "security": _SECURITY[route.rule],
         "x-rule": route.rule.value,
-        "parameters": [*_segments(route), *_parameters(route, parts)],
+        "parameters": [*_segments(route), *_parameters(route, number, parts)],
         "responses": _responses(route, parts.schemas.get(number * 3 + 2)),
     }
     if route.description:
@@ -145,12 +159,13 @@ def _segments(route: Route) -> Iterator[Json]:
         yield segment
 
 
-def _parameters(route: Route, parts: Parts) -> Iterator[Json]:
+def _parameters(route: Route, number: int, parts: Parts) -> Iterator[Json]:
     if route.query is not UNSET:
         info = inspect.type_info(route.query)
         if not isinstance(info, inspect.StructType):
             raise TypeError(f"{route.path}: a query is a msgspec Struct")
-        schema = parts.components[info.cls.__name__]
+        name = parts.schemas[number * 3 + 1]["$ref"].rpartition("/")[2]
+        schema = parts.components[name]
         for field in info.fields:
             schema_of = dict(schema["properties"][field.encode_name])
             parameter = {
@@ -214,3 +229,32 @@ def _refusals(route: Route) -> Iterator[int]:
 def _all_optional(kind: Any) -> bool:
     info = inspect.type_info(kind)
     return isinstance(info, inspect.StructType) and not any(one.required for one in info.fields)
+
+
+def pages(document: Json) -> dict[str, ASGIApp]:
+    """Return the mounts `/openapi.json` and `/docs`."""
+    page = Page(document)
+    raw = msgspec.json.encode(document)
+
+    async def spec(scope: Scope, _receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            await send_whole(send, b"application/json", raw, [])
+
+    async def docs(scope: Scope, _receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            policy = [(b"content-security-policy", page.policy.encode())]
+            await send_whole(send, b"text/html; charset=utf-8", page.html, policy)
+
+    return {"/openapi.json": spec, "/docs": docs}
+
+
+async def send_whole(send: Send, kind: bytes, body: bytes, more: Headers) -> None:
+    headers = [
+        (b"content-type", kind),
+        (b"content-length", b"%d" % len(body)),
+        (b"cache-control", b"no-cache"),
+        (b"x-content-type-options", b"nosniff"),
+        *more,
+    ]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

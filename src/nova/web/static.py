@@ -12,10 +12,8 @@ from nova.web.problems import Answer, problem
 from nova.web.router import MethodNotAllowed, NoSuchRoute
 from nova.web.traces import joined
 
-MOST_BYTES = 32 << 20  # all files together; more is a folder given by mistake
-
 POLICY = (
-    "default-src 'self'; img-src 'self' data:; connect-src 'self' ws: wss:; object-src 'none'; "
+    "default-src 'self'; img-src 'self' data:; connect-src 'self'; object-src 'none'; "
     "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 )
 """Nothing from elsewhere, nothing inline, in nobody's frame."""
@@ -39,8 +37,9 @@ class File(Struct, frozen=True):
 class Site:
     """Serves a folder's files, `index.html` for a folder; pages are revalidated by ETag."""
 
-    def __init__(self, folder: Path) -> None:
-        self._files = _read(folder)
+    def __init__(self, folder: Path, *, most_bytes: int = 32 << 20) -> None:
+        """More than `most_bytes`, all files together, is a folder given by mistake: ValueError."""
+        self._files = _read(folder, most_bytes)
 
     async def __call__(self, scope: Scope, _receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -65,7 +64,7 @@ class Site:
         return Answer(200, [(b"content-type", file.kind), *headers], file.body)
 
 
-def _read(folder: Path) -> Mapping[str, File]:
+def _read(folder: Path, most: int) -> Mapping[str, File]:
     files: dict[str, File] = {}
     total = 0
     for path in sorted(folder.rglob("*")):
@@ -73,8 +72,8 @@ def _read(folder: Path) -> Mapping[str, File]:
         if path.is_symlink() or not path.is_file() or any(p.startswith(".") for p in name.parts):
             continue
         total += path.stat().st_size
-        if total > MOST_BYTES:
-            raise ValueError(f"{folder} holds more than {MOST_BYTES} bytes")
+        if total > most:
+            raise ValueError(f"{folder} holds more than {most} bytes")
         file = _file(path)
         files[f"/{name.as_posix()}"] = file
         if path.name == "index.html":

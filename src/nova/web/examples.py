@@ -1,0 +1,49 @@
+"""Example values, made from JSON Schema."""
+
+from collections.abc import Mapping
+from typing import Any
+
+_FORMATS = {
+    "uuid": "0192f0c1-7e3a-7c5b-9a51-3f8e2d4b6c10",
+    "date-time": "2026-01-31T09:30:00Z",
+    "date": "2026-01-31",
+    "byte": "aGVsbG8=",
+    "uri": "https://example.com/",
+}
+_TYPES: dict[str, Any] = {"string": "text", "integer": 1, "number": 1.5, "boolean": True}
+_DEEPEST = 6
+
+
+def example(schema: Mapping[str, Any], components: Mapping[str, Any], depth: int = 0) -> Any:
+    """Return a value that the schema describes; optional members are shown too."""
+    if "$ref" in schema:
+        name = schema["$ref"].rpartition("/")[2]
+        return example(components[name], components, depth + 1) if depth < _DEEPEST else {}
+    for fixed in ("example", "const"):
+        if fixed in schema:
+            return schema[fixed]
+    for several in ("examples", "enum"):
+        if schema.get(several):
+            return schema[several][0]
+    if schema.get("default") is not None and schema["default"] not in ([], {}, ""):
+        return schema["default"]
+    for choice in ("anyOf", "oneOf"):
+        if choice in schema:
+            full = [one for one in schema[choice] if one.get("type") != "null"]
+            return example(full[0], components, depth + 1) if full else None
+    return _typed(schema, components, depth)
+
+
+def _typed(schema: Mapping[str, Any], components: Mapping[str, Any], depth: int) -> Any:
+    kind = schema.get("type")
+    if isinstance(kind, list):
+        kind = next((one for one in kind if one != "null"), None)
+    if kind == "object":
+        members = schema.get("properties", {})
+        return {name: example(one, components, depth + 1) for name, one in members.items()}
+    if kind == "array":
+        items = schema.get("items") or next(iter(schema.get("prefixItems", [])), None)
+        return [example(items, components, depth + 1)] if items and depth < _DEEPEST else []
+    if kind in {"integer", "number"} and "minimum" in schema:
+        return max(schema["minimum"], min(_TYPES[kind], schema.get("maximum", 1)))
+    return _FORMATS.get(schema.get("format", ""), _TYPES.get(str(kind)))
