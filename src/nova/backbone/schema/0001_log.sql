@@ -55,6 +55,42 @@ begin
 end
 $$;
 
+-- Drops the partitions that ended before `keep` ago. One that a living consumer has not read to
+-- its end is kept, since dropping it would lose events.
+create function backbone.drop_partitions(keep interval, out dropped text[], out kept text[])
+language plpgsql as $$
+declare
+    name text;
+    late boolean;
+begin
+    set local lock_timeout = '1s';
+    perform pg_advisory_xact_lock(hashtext('backbone.event_log'));
+    dropped := '{}';
+    kept := '{}';
+    for name in
+        select c.relname from pg_inherits i join pg_class c on c.oid = i.inhrelid
+        where i.inhparent = 'backbone.event_log'::regclass and c.relname ~ '^event_log_[0-9]{8}$'
+            and (to_date(right(c.relname, 8), 'YYYYMMDD') + 1)::timestamp
+                <= (now() - keep) at time zone 'UTC'
+        order by c.relname
+    loop
+        execute format(
+            'select exists (
+                select from backbone.cursors c join backbone.processes p on p.id = c.owner
+                where (c.xact, c.position) < (
+                    select xact, position from backbone.%I order by xact desc, position desc limit 1
+                )
+            )', name) into late;
+        if late then
+            kept := kept || name;
+        else
+            execute format('drop table backbone.%I', name);
+            dropped := dropped || name;
+        end if;
+    end loop;
+end
+$$;
+
 -- Where each consumer stands in each partition of the keys; `fence` grows with every new owner,
 -- and a cursor is only moved by the fence that it was read with.
 create sequence backbone.fences;

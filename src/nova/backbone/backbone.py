@@ -1,0 +1,146 @@
+"""The backbone as one object: what the composition root builds, runs and closes."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from datetime import timedelta
+
+from prometheus_client import CollectorRegistry
+from structlog import get_logger
+
+from nova.backbone.channels import DurableChannels
+from nova.backbone.database import Database
+from nova.backbone.doorbell import Doorbell
+from nova.backbone.groups import Group, Listener, Pace
+from nova.backbone.jobs import Job, Worker
+from nova.backbone.letters import DeadLetters
+from nova.backbone.neighbours import Neighbours
+from nova.backbone.outbox import PostgresOutbox
+from nova.backbone.retention import Housekeeping
+from nova.backbone.signals import Signals
+from nova.backbone.statistics import Counts, Instruments, Statistics
+from nova.backbone.tail import Tail
+from nova.backbone.tasks import Tasks
+from nova.kernel.clock import Clock
+from nova.kernel.errors import Unavailable
+from nova.kernel.events import Fact
+from nova.ports.channels import Publication, Retention
+from nova.ports.database import Pool
+
+_log = get_logger()
+
+
+def _nothing_kept(channel: str) -> Retention | None:  # noqa: ARG001  # the shape of a lookup
+    return None
+
+
+class Backbone:
+    """Transactions with facts, channels and signals; and the tasks that carry them on."""
+
+    def __init__(
+        self,
+        pool: Pool,
+        *,
+        clock: Clock,
+        registry: CollectorRegistry,
+        pace: Pace | None = None,
+        lease_s: float = 5.0,
+        retention_days: int = 7,
+        retention_of: Callable[[str], Retention | None] = _nothing_kept,
+        trace: Callable[[], str | None] = lambda: None,
+    ) -> None:
+        """`retention_of` says how much history a channel keeps; `trace` the current traceparent."""
+        self._pool = pool
+        self._clock = clock
+        self._pace = pace or Pace()
+        self._instruments = Instruments(registry)
+        self._tasks = Tasks(registry)
+        self._consumers: list[str] = []
+        self._groups: list[Group] = []
+        self._on_publication: list[Callable[[Sequence[Publication]], None]] = []
+        self._neighbours = Neighbours(pool, self._consumers, lease_s=lease_s)
+        self._doorbell = Doorbell(pool, others=lambda: self._neighbours.others)
+        outbox = PostgresOutbox(trace=trace)
+        self.db = Database(pool, outbox, wrote=self._doorbell.ring, published=self._publish)
+        self.channels = DurableChannels(pool, outbox, published=self._publish)
+        self.signals = Signals(pool)
+        self.dead_letters = DeadLetters(pool)
+        self._tail = Tail(
+            pool, writer=outbox.writer, wait_s=self._pace.wait_s, published=self._hand_over
+        )
+        self._doorbell.add(self._tail.bell)
+        self.jobs: list[Job] = []
+        """Add to these before `run`."""
+        self._housekeeping = Housekeeping(
+            pool, keep=timedelta(days=retention_days), retention_of=retention_of
+        )
+
+    def group(self, name: str, hears: Mapping[type[Fact], Listener]) -> Group:
+        """Add a consumer; before `run`. `name` is for ever: it owns the stored cursors."""
+        group = Group(
+            name,
+            hears,
+            db=self.db,
+            neighbours=self._neighbours,
+            counts=Counts(self._instruments, name, self._clock),
+            pace=self._pace,
+        )
+        self._consumers.append(name)
+        self._groups.append(group)
+        self._doorbell.add(group.bell)
+        return group
+
+    def on_publication(self, call: Callable[[Sequence[Publication]], None]) -> None:
+        """Call with what any process published, after its commit."""
+        self._on_publication.append(call)
+
+    def statistics(self) -> list[Statistics]:
+        return [group.counts.statistics() for group in self._groups]
+
+    @asynccontextmanager
+    async def run(self) -> AsyncIterator[None]:
+        """Carry on everything in the background, until the block ends."""
+        await self._neighbours.beat()
+        await self._housekeeping.partitions()
+        await self._tail.start()
+        await self.signals.start()
+        await self._doorbell.start()
+        tasks = self._tasks
+        tasks.forever("heartbeat", self._beat)
+        tasks.forever("doorbell", self._doorbell.turn)
+        tasks.forever("tail", self._tail.turn)
+        for group in self._groups:
+            tasks.forever(f"group {group.name}", group.turn)
+            tasks.forever(f"retries {group.name}", group.retry)
+        for job in [*self._housekeeping.chores(), *self.jobs]:
+            worker = Worker(job, self._pool, self._neighbours)
+            tasks.forever(worker.name, worker.turn)
+        try:
+            yield
+        finally:
+            await tasks.close()
+            await self._leave()
+
+    async def _beat(self) -> None:
+        await asyncio.sleep(self._neighbours.lease_s / 3)
+        await self._neighbours.beat()
+        for group in self._groups:
+            group.bell.ring()
+
+    async def _leave(self) -> None:
+        try:
+            await self._neighbours.leave()
+        except Unavailable as refused:
+            _log.warning("leases_left_to_expire", reason=refused.code)
+
+    def _publish(self, publications: Sequence[Publication]) -> None:
+        """Hand over what this process published, and ring for the tails of the others."""
+        self._hand_over(publications)
+        self._doorbell.ring_others()
+
+    def _hand_over(self, publications: Sequence[Publication]) -> None:
+        for call in self._on_publication:
+            try:
+                call(publications)
+            except Exception:  # noqa: BLE001  # one subscriber's bug must not cost the others
+                _log.exception("publication_callback_failed")

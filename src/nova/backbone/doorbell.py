@@ -1,0 +1,92 @@
+"""When to look at the log again: at once after a commit, soon while others hold it back."""
+
+import asyncio
+from collections.abc import Callable
+
+from nova.ports.database import Pool
+
+CHANNEL = "nova_log"
+THROTTLE_S = (
+    0.05  # a NOTIFY per row would be the log's ceiling; a doorbell need not ring that often
+)
+_SOONEST_S, _SOON_S = 0.001, 0.05  # between looks while newer rows are known to be held back
+
+
+class Bell:
+    """One reader's bell. Rings are coalesced: however many there were, one look answers them."""
+
+    def __init__(self, wait_s: float) -> None:
+        """`wait_s` is the longest time between two looks when nobody rings."""
+        self._wait_s = wait_s
+        self._rung = asyncio.Event()
+        self._rung.set()
+        self._answering = False
+        self._until = 0
+        self._pause = _SOONEST_S
+
+    def ring(self) -> None:
+        self._rung.set()
+
+    def answer(self) -> None:
+        """Note, before a look, whether that look answers a ring."""
+        self._answering = self._answering or self._rung.is_set()
+        self._rung.clear()
+
+    async def wait(self, xmin: int, xmax: int) -> None:
+        """Wait for the next look, after one that took everything decided below `xmin`.
+
+        Whoever rang had committed before that look, hence below its `xmax`. Until xmin gets
+        there, rows may be held back by an older transaction that is still open.
+        """
+        if self._answering:
+            self._until, self._answering = xmax, False
+        if xmin < self._until:
+            await asyncio.sleep(self._pause)
+            self._pause = min(self._pause * 1.5, _SOON_S)
+            return
+        self._pause = _SOONEST_S
+        try:
+            async with asyncio.timeout(self._wait_s):
+                await self._rung.wait()
+        except TimeoutError:
+            return
+
+
+class Doorbell:
+    """Rings this process's bells at once, and those of other processes by a throttled NOTIFY."""
+
+    def __init__(self, pool: Pool, *, others: Callable[[], bool]) -> None:
+        """`others` tells whether any other process is known to be there."""
+        self._pool = pool
+        self._others = others
+        self._bells: list[Bell] = []
+        self._wrote = asyncio.Event()
+
+    def add(self, bell: Bell) -> None:
+        self._bells.append(bell)
+
+    def ring(self) -> None:
+        """Say that something was committed."""
+        for bell in self._bells:
+            bell.ring()
+        self.ring_others()
+
+    def ring_others(self) -> None:
+        """Say it to the other processes alone."""
+        self._wrote.set()
+
+    async def start(self) -> None:
+        await self._pool.listen(CHANNEL, self._heard)
+
+    async def turn(self) -> None:
+        """Tell the other processes, once for everything that was committed meanwhile."""
+        await self._wrote.wait()
+        self._wrote.clear()
+        if self._others():
+            await self._pool.notify(CHANNEL)
+        await asyncio.sleep(THROTTLE_S)
+
+    def _heard(self, payload: str, own: bool) -> None:  # noqa: ARG002, FBT001  # the port's shape
+        if not own:
+            for bell in self._bells:
+                bell.ring()

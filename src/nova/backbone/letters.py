@@ -1,0 +1,148 @@
+"""Records that failed alone: retried with growing delays, then kept as dead letters."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from traceback import format_exception
+
+from msgspec import Struct
+
+from nova.backbone.log import record
+from nova.kernel.events import Record
+from nova.ports.database import Pool, Queries
+
+_ERROR_CHARACTERS = 4000
+_LONGEST_DELAY_S = 3600.0
+
+SET_ASIDE = """
+insert into backbone.retries (consumer, id, attempt, due,
+    position, xact, at, partition, topic, key, type, trace, payload)
+values ($1, $2, $3, now() + $4::interval,
+    $5, $6::text::xid8, $7, $8, $9, $10, $11, $12, $13)
+on conflict (consumer, id) do nothing
+"""
+
+DUE = """
+select consumer, attempt, id, position, xact::text::bigint as xact, at, partition, topic, key,
+    type, trace, payload
+from backbone.retries where consumer = $1 and due <= now()
+order by due limit 1 for update skip locked
+"""
+
+NEXT_DUE = """
+select extract(epoch from min(due) - now())::float8 from backbone.retries where consumer = $1
+"""
+
+DONE = "delete from backbone.retries where consumer = $1 and id = $2"
+
+BURY = """
+insert into backbone.dead_letters (consumer, error, attempts, id,
+    position, xact, at, partition, topic, key, type, trace, payload)
+values ($1, $2, $3, $4, $5, $6::text::xid8, $7, $8, $9, $10, $11, $12, $13)
+"""
+
+LIST = """
+select number, died, consumer, error, attempts, id, topic, key, type, at
+from backbone.dead_letters
+where ($1::text is null or consumer = $1) and ($2::text is null or type = $2)
+    and ($3::bigint[] is null or number = any($3))
+order by number limit $4
+"""
+
+REPLAY = """
+with risen as (
+    delete from backbone.dead_letters
+    where ($1::text is null or consumer = $1) and ($2::text is null or type = $2)
+        and ($3::bigint[] is null or number = any($3))
+    returning *
+)
+insert into backbone.retries (consumer, id, attempt, due,
+    position, xact, at, partition, topic, key, type, trace, payload)
+select consumer, id, 1, now(), position, xact, at, partition, topic, key, type, trace, payload
+from risen
+on conflict (consumer, id) do nothing
+"""
+
+
+class DeadLetter(Struct, frozen=True):
+    """A record that a consumer gave up on."""
+
+    number: int
+    died: datetime
+    consumer: str
+    error: str
+    attempts: int
+    id: str
+    topic: str
+    key: str
+    type: str
+    at: datetime
+
+
+class DeadLetters:
+    """What operators do with dead letters."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+
+    async def list(
+        self,
+        *,
+        consumer: str | None = None,
+        type: str | None = None,  # noqa: A002  # the column's name
+        numbers: Sequence[int] | None = None,
+        limit: int = 100,
+    ) -> Sequence[DeadLetter]:
+        rows = await self._pool.fetch(LIST, consumer, type, numbers, limit)
+        return [DeadLetter(**{**row, "id": str(row["id"])}) for row in rows]
+
+    async def replay(
+        self,
+        *,
+        consumer: str | None = None,
+        type: str | None = None,  # noqa: A002  # the column's name
+        numbers: Sequence[int] | None = None,
+    ) -> int:
+        """Hand them to their consumers again, as first attempts; return how many."""
+        return await self._pool.run(REPLAY, consumer, type, numbers)
+
+
+async def set_aside(queries: Queries, consumer: str, failed: Record, delay_s: float) -> None:
+    """Keep a record for its next attempt."""
+    await queries.run(
+        SET_ASIDE, consumer, failed.id, failed.attempt + 1, delay(delay_s), *_columns(failed)
+    )
+
+
+async def bury(queries: Queries, consumer: str, failed: Record, error: str) -> None:
+    """Make a record a dead letter."""
+    await queries.run(BURY, consumer, error, failed.attempt, failed.id, *_columns(failed))
+
+
+async def due(queries: Queries, consumer: str) -> Record | None:
+    """Lock and return a record whose next attempt is due, if there is one."""
+    row = await queries.row(DUE, consumer)
+    return record(row, row["attempt"]) if row else None
+
+
+def told(wrong: BaseException) -> str:
+    """Tell an error as a dead letter keeps it: what it was, and the end of its traceback."""
+    text = "".join(format_exception(wrong)).replace("\0", "\N{REPLACEMENT CHARACTER}")
+    return f"{type(wrong).__name__}: {text[-_ERROR_CHARACTERS:]}"
+
+
+def delay(seconds: float) -> timedelta:
+    return timedelta(seconds=min(seconds, _LONGEST_DELAY_S))
+
+
+def _columns(record: Record) -> tuple[object, ...]:
+    return (
+        record.position,
+        str(record.xact),
+        record.at,
+        record.partition,
+        record.topic,
+        record.key,
+        record.type,
+        record.trace,
+        record.payload,
+    )

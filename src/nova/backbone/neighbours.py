@@ -1,0 +1,118 @@
+"""Which processes are alive, and so who owns which partitions and leases."""
+
+import os
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from pathlib import Path
+from secrets import randbits
+
+from structlog import get_logger
+
+from nova.backbone.outbox import PARTITIONS
+from nova.ports.database import Pool, Row
+
+_log = get_logger()
+
+BEAT = """
+insert into backbone.processes (id, host, pid, born, consumers, expires)
+values ($1, $2, $3, $4, $5::text[], now() + $6::interval)
+on conflict (id) do update set expires = excluded.expires
+"""
+
+ALL = """
+select id, host, pid, born, consumers, expires <= now() as expired
+from backbone.processes order by id
+"""
+
+BURY = "delete from backbone.processes where id = any($1::bigint[])"
+
+LEAVE = """
+with released as (update backbone.cursors set owner = null where owner = $1)
+delete from backbone.processes where id = $1
+"""
+
+
+class Neighbours:
+    """This process among the others on the same database.
+
+    Who does not beat for `lease_s` is taken for dead. Nobody relies on that being true: what the
+    dead still write is refused by its fence.
+    """
+
+    def __init__(self, pool: Pool, consumers: Sequence[str], *, lease_s: float) -> None:
+        self.id = randbits(62)
+        self.lease_s = lease_s
+        self.view = 0
+        """Counts the changes of who is alive."""
+        self._pool = pool
+        self._consumers = consumers
+        self._host = _host()
+        self._alive: list[tuple[int, frozenset[str]]] = []
+        self._changed: list[Callable[[], None]] = []
+
+    @property
+    def others(self) -> bool:
+        return len(self._alive) > 1
+
+    def on_change(self, call: Callable[[], None]) -> None:
+        self._changed.append(call)
+
+    def share(self, consumer: str) -> list[int]:
+        """Return the partitions that this process should own: everybody computes the same."""
+        sharing = [each for each, heard in self._alive if consumer in heard]
+        if self.id not in sharing:
+            return []
+        return list(range(sharing.index(self.id), PARTITIONS, len(sharing)))
+
+    async def beat(self) -> None:
+        """Say that this process is alive, and look who else is."""
+        await self._pool.run(
+            BEAT,
+            self.id,
+            self._host,
+            os.getpid(),
+            _born(os.getpid()),
+            list(self._consumers),
+            timedelta(seconds=self.lease_s),
+        )
+        rows = await self._pool.fetch(ALL)
+        dead = [row["id"] for row in rows if row["id"] != self.id and self._is_dead(row)]
+        if dead:
+            await self._pool.run(BURY, dead)
+            _log.info("process_gone", processes=dead)
+        alive = [(row["id"], frozenset(row["consumers"])) for row in rows if row["id"] not in dead]
+        if alive != self._alive:
+            self._alive = alive
+            self.view += 1
+            for call in self._changed:
+                call()
+
+    async def leave(self) -> None:
+        """Hand everything back, so that nobody has to wait for the lease to expire."""
+        await self._pool.run(LEAVE, self.id)
+
+    def _is_dead(self, row: Row) -> bool:
+        # A predecessor that was killed on this host is known at once, without waiting for its
+        # lease: its process id is free, or belongs to a process born later.
+        return bool(row["expired"]) or (
+            row["host"] == self._host and bool(self._host) and _born(row["pid"]) != row["born"]
+        )
+
+
+def _host() -> str:
+    """Name what process ids are relative to: this boot, this pid namespace; empty if unknown."""
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
+        return f"{boot}/{Path('/proc/self/ns/pid').stat().st_ino}"
+    except OSError:
+        return ""
+
+
+def _born(pid: int) -> int:
+    """Return when a process started, in clock ticks since boot; 0 if there is none."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text("utf-8", "replace")
+    except OSError:
+        return 0
+    state, *_ = fields = stat.rpartition(")")[2].split()
+    return 0 if state in "ZX" else int(fields[19])

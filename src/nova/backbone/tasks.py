@@ -1,0 +1,50 @@
+"""Tasks that never end: their errors are logged and counted, and they go on."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from prometheus_client import CollectorRegistry, Counter
+from structlog import get_logger
+
+from nova.kernel.errors import Unavailable
+
+_log = get_logger()
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.05, 1.0
+
+
+class Tasks:
+    """Runs turns of work for ever, each in a task of its own, until closed."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._failures = Counter(
+            "nova_task_failures",
+            "Turns of a background task that failed; the task went on.",
+            ["task"],
+            registry=registry,
+        )
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def forever(self, name: str, turn: Callable[[], Awaitable[None]]) -> None:
+        self._tasks.append(asyncio.create_task(self._repeat(name, turn), name=name))
+
+    async def close(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._tasks.clear()
+
+    async def _repeat(self, name: str, turn: Callable[[], Awaitable[None]]) -> None:
+        failures = self._failures.labels(name)
+        pause = _FIRST_PAUSE_S
+        while True:
+            try:
+                await turn()
+                pause = _FIRST_PAUSE_S
+                continue
+            except Unavailable as refused:
+                _log.warning("task_waits", task=name, reason=refused.code, detail=refused.detail)
+            except Exception:  # noqa: BLE001  # the edge of a task
+                _log.exception("task_failed", task=name)
+                failures.inc()
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, _LONGEST_PAUSE_S)
