@@ -1,0 +1,154 @@
+"""The postgres process: a direct child that ends when we do."""
+
+import asyncio
+import ctypes
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from nova.adapters.postgres.folder import Folder
+from nova.adapters.postgres.program import program, reachable_program
+from nova.adapters.postgres.refusals import NotStarted
+
+STOP_S = 60.0  # for a fast shutdown, which writes a checkpoint; then it is killed
+LOOK_S = 0.05
+_PR_SET_PDEATHSIG = 1  # prctl(2)
+
+
+class Server:
+    """Starts and stops PostgreSQL on one folder."""
+
+    def __init__(
+        self, folder: Folder, sockets: Path, settings: Mapping[str, str], major: int
+    ) -> None:
+        self._folder = folder
+        self._sockets = sockets
+        self._settings = settings
+        self._major = major
+        self._process: subprocess.Popen[bytes] | None = None
+        if folder.user is None:
+            self._programs = program(major)
+        else:
+            self._programs = reachable_program(major, folder.as_user)
+
+    @property
+    def pid(self) -> int | None:
+        return self._process.pid if self._process else None
+
+    def initialize(self) -> None:
+        """Make the data folder beside its final place, then rename: it is whole or absent."""
+        fresh = self._folder.home / "data.new"
+        if fresh.exists():
+            shutil.rmtree(fresh)
+        fresh.mkdir(mode=0o700)
+        self._folder.own(fresh)
+        with self._reachable(fresh) as (path, fds):
+            done = subprocess.run(  # noqa: S603  # our own program
+                [self._programs / "initdb", "-D", path, *_INITDB[self._major]],
+                capture_output=True,
+                check=False,
+                cwd="/",
+                env=_environment(),
+                pass_fds=fds,
+                **self._folder.as_user,
+            )
+        if done.returncode:
+            raise NotStarted(f"initdb failed in {fresh}: {done.stderr.decode(errors='replace')}")
+        fresh.rename(self._folder.data)
+
+    def start(self) -> None:
+        """Start the process. It must be called by a thread that lives on: the kernel watches it."""
+        self._folder.rotate_log()
+        settings = [f"--{name}={value}" for name, value in self._settings.items()]
+        with (
+            self._folder.log.open("ab") as log,
+            self._reachable(self._folder.data) as (data, data_fds),
+            self._reachable(self._sockets) as (sockets, socket_fds),
+        ):
+            self._process = subprocess.Popen(  # noqa: S603  # our own program
+                [self._programs / "postgres", "-D", data, "-k", sockets, *settings],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                cwd="/",
+                env=_environment(),
+                start_new_session=True,  # a Ctrl-C in the terminal is ours to pass on
+                pass_fds=(*data_fds, *socket_fds),
+                preexec_fn=_end_with(os.getpid()),  # noqa: PLW1509  # calls the kernel only
+                **self._folder.as_user,
+            )
+
+    def exit_code(self) -> int | None:
+        return self._process.poll() if self._process else None
+
+    async def exited(self) -> int:
+        """Wait for the process, reap it, and return its exit code (a signal's is negative)."""
+        while (code := self.exit_code()) is None:  # noqa: ASYNC110  # nothing tells us
+            await asyncio.sleep(LOOK_S)
+        return code
+
+    async def stop(self) -> None:
+        """Disconnect everybody, write a checkpoint, end."""
+        if self._process is None or self.exit_code() is not None:
+            return
+        self._process.send_signal(signal.SIGINT)
+        try:
+            async with asyncio.timeout(STOP_S):
+                await self.exited()
+        except TimeoutError:
+            self._process.kill()
+            await self.exited()
+
+    @contextmanager
+    def _reachable(self, path: Path) -> Iterator[tuple[str, tuple[int, ...]]]:
+        """Yield a path that PostgreSQL can use, and the descriptors it must inherit for that.
+
+        Another user may be shut out by a folder above, such as /root. An open descriptor
+        leads past it, and nobody's permissions need to change.
+        """
+        if self._folder.user is None:
+            yield str(path), ()
+            return
+        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+        try:
+            yield f"/proc/self/fd/{descriptor}", (descriptor,)
+        finally:
+            os.close(descriptor)
+
+
+_INITDB = {
+    16: ("-U", "nova", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-instructions"),
+    # The built-in locale sorts and folds Unicode alike on every machine, for ever.
+    18: (
+        *("-U", "nova", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-instructions"),
+        *("--locale-provider=builtin", "--builtin-locale=C.UTF-8"),
+    ),
+}
+
+
+def _environment() -> dict[str, str]:
+    """Return ours without PG… variables, which would be taken for settings."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
+    return kept | {"LC_ALL": "C", "TZ": "UTC"}
+
+
+def _end_with(parent: int) -> Callable[[], None]:
+    """Return what the child runs before exec: ask for a fast shutdown when its parent dies.
+
+    It runs after the user was changed, since that would clear the request (prctl(2)).
+    """
+    if sys.platform != "linux":
+        return lambda: None
+    prctl = ctypes.CDLL(None, use_errno=True).prctl
+
+    def prepare() -> None:
+        prctl(_PR_SET_PDEATHSIG, signal.SIGINT, 0, 0, 0)
+        if os.getppid() != parent:  # it died before we asked
+            os._exit(1)
+
+    return prepare

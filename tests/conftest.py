@@ -1,0 +1,50 @@
+"""What every test may ask for."""
+
+import os
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from nova.adapters.postgres.pool import PostgresPool, open_pool
+from support.postgres import migrated_template, new_database, running_server
+
+
+class Truth(NamedTuple):
+    """The run's PostgreSQL, and the database in it that has every migration applied."""
+
+    dsn: str
+    template: str
+
+
+@pytest.fixture(scope="session")
+def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder that all processes of this test run have in common."""
+    own = tmp_path_factory.getbasetemp()
+    return own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+
+
+@pytest.fixture(scope="session")
+def server_dsn(shared_folder: Path) -> Iterator[str]:
+    """Address of the run's server, for tests that make databases of their own."""
+    with running_server(shared_folder) as dsn:
+        yield dsn
+
+
+@pytest.fixture(scope="session")
+async def truth(server_dsn: str, shared_folder: Path) -> Truth:
+    return Truth(server_dsn, await migrated_template(server_dsn, shared_folder))
+
+
+@pytest.fixture
+async def dsn(truth: Truth) -> AsyncIterator[str]:
+    """Address of a fresh database with every table and no rows."""
+    async with new_database(truth.dsn, truth.template) as dsn:
+        yield dsn
+
+
+@pytest.fixture
+async def pool(dsn: str) -> AsyncIterator[PostgresPool]:
+    async with open_pool(dsn, size=8) as pool:
+        yield pool

@@ -1,0 +1,11 @@
+"""Waiting for something that nobody announces."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+
+async def until(holds: Callable[[], Awaitable[object]], *, within_s: float = 30) -> None:
+    """Return once `holds` answers something true; TimeoutError tells that it never did."""
+    async with asyncio.timeout(within_s):
+        while not await holds():  # noqa: ASYNC110  # there is no event to wait for
+            await asyncio.sleep(0.01)
