@@ -44,3 +44,35 @@ class Recent(Generic[K, V]):
     def clear(self) -> None:
         self._young.clear()
         self._old.clear()
+
+
+class Changes(Generic[K]):
+    """What changed when: tells whether something looked up earlier may be outdated by now.
+
+    Take `mark()` before a look-up and keep it with the answer; `since(mark, key)` is True once
+    the key changed after that, even while the look-up was still under way.
+    """
+
+    def __init__(self, most: int) -> None:
+        """Beyond `most` changed keys everything counts as changed, and counting starts anew."""
+        self._most = most
+        self._count = 0
+        self._everything = 0
+        self._last: dict[K, int] = {}
+
+    def mark(self) -> int:
+        return self._count
+
+    def add(self, key: K) -> None:
+        if len(self._last) >= self._most:
+            self.everything()
+        self._count += 1
+        self._last[key] = self._count
+
+    def everything(self) -> None:
+        self._count += 1
+        self._everything = self._count
+        self._last.clear()
+
+    def since(self, mark: int, key: K) -> bool:
+        return self._everything > mark or self._last.get(key, 0) > mark

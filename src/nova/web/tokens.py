@@ -126,6 +126,16 @@ class Tokens:
             raise TokenInvalid("channel", "A subscription token needs the claim `channel`.")
         return verified
 
+    async def any(self, token: str) -> Token:
+        """Verify a token of either kind."""
+        return await self._verified(token)
+
+    @property
+    def named(self) -> dict[str, str]:
+        """The `aud` and `iss` that this Nova asks for, for tokens it signs itself."""
+        wanted = {"aud": self._audience, "iss": self._issuer}
+        return {claim: value for claim, value in wanted.items() if value}
+
     async def explain(self, token: str) -> list[Check]:
         """Check everything that can be checked, and say how each check went."""
         try:

@@ -1,0 +1,281 @@
+"""The routes of users, devices, keys and tokens."""
+
+from collections.abc import Sequence
+from typing import Annotated, Any
+from uuid import UUID
+
+from msgspec import Meta, Struct
+
+from nova.features.accounts.credentials import Credentials
+from nova.features.accounts.models import (
+    Change,
+    CreatedKey,
+    Device,
+    Devices,
+    Export,
+    KeyList,
+    Minted,
+    NewDevice,
+    NewKey,
+    NewToken,
+    NewUser,
+    Results,
+    Revocation,
+    Upserts,
+    User,
+)
+from nova.features.accounts.service import Accounts
+from nova.kernel.errors import NotFound
+from nova.kernel.ids import parse_id
+from nova.web.actors import Rule, ServerKey
+from nova.web.cursors import Cursors
+from nova.web.routes import Call, Paged, Route
+
+USER, DEVICES = "/v1/users/{user}", "/v1/users/{user}/devices"
+
+
+class Page(Struct, frozen=True):
+    """Which users."""
+
+    limit: Annotated[int, Meta(ge=1, le=200)] = 50
+    cursor: Annotated[str, Meta(max_length=512)] | None = None
+
+
+def routes(accounts: Accounts, credentials: Credentials, cursors: Cursors[UUID]) -> list[Route]:
+    users = Users(accounts, cursors)
+    doors = Doors(credentials)
+    return [*_users(users), *_devices(users), *_keys(doors), *_tokens(doors)]
+
+
+class Users:
+    """Answers about users and devices."""
+
+    def __init__(self, accounts: Accounts, cursors: Cursors[UUID]) -> None:
+        self._accounts = accounts
+        self._cursors = cursors
+
+    async def create(self, call: Call[NewUser, Any]) -> User:
+        return await self._accounts.create(call.body)
+
+    async def upsert(self, call: Call[Upserts, Any]) -> Results:
+        return Results(await self._accounts.upsert(call.body.users))
+
+    async def page(self, call: Call[Any, Page]) -> Paged[User]:
+        cursor = call.query.cursor
+        after = self._cursors.open("", cursor) if cursor else None
+        found = await self._accounts.page(after, call.query.limit + 1)
+        page = found[: call.query.limit]
+        more = self._cursors.seal("", page[-1].id) if len(found) > len(page) else None
+        return Paged(page, more)
+
+    async def get(self, call: Call[Any, Any]) -> User:
+        return await self._accounts.get(_user(call))
+
+    async def change(self, call: Call[Change, Any]) -> User:
+        by_server = isinstance(call.actor, ServerKey)
+        return await self._accounts.change(_user(call), call.body, by_server=by_server)
+
+    async def delete(self, call: Call[Any, Any]) -> None:
+        await self._accounts.delete(_user(call))
+
+    async def export(self, call: Call[Any, Any]) -> Export:
+        return await self._accounts.export(_user(call))
+
+    async def devices(self, call: Call[Any, Any]) -> Devices:
+        return Devices(await self._accounts.devices(_user(call)))
+
+    async def register(self, call: Call[NewDevice, Any]) -> Device:
+        return await self._accounts.register(_user(call), call.body)
+
+    async def forget(self, call: Call[Any, Any]) -> None:
+        await self._accounts.forget_device(_user(call), _id(call, "device"))
+
+
+class Doors:
+    """Answers about keys and tokens."""
+
+    def __init__(self, credentials: Credentials) -> None:
+        self._credentials = credentials
+
+    async def create(self, call: Call[NewKey, Any]) -> CreatedKey:
+        return await self._credentials.create_key(call.body.name)
+
+    async def keys(self, call: Call[Any, Any]) -> KeyList:  # noqa: ARG002  # a handler's shape
+        return KeyList(await self._credentials.keys())
+
+    async def revoke_key(self, call: Call[Any, Any]) -> None:
+        await self._credentials.revoke_key(_id(call, "key"))
+
+    async def mint(self, call: Call[NewToken, Any]) -> Minted:
+        return await self._credentials.mint(call.body)
+
+    async def revoke(self, call: Call[Revocation, Any]) -> None:
+        await self._credentials.revoke(call.body)
+
+
+def _user(call: Call[Any, Any]) -> UUID:
+    if call.user is None:
+        raise NotFound("There is no such user.")
+    return call.user
+
+
+def _id(call: Call[Any, Any], name: str) -> UUID:
+    found = parse_id(call.path[name])
+    if found is None:
+        raise NotFound(f"There is no such {name}.")
+    return found
+
+
+def _users(users: Users) -> Sequence[Route]:
+    return [
+        Route(
+            method="POST",
+            path="/v1/users",
+            rule=Rule.SERVER,
+            handler=users.create,
+            body=NewUser,
+            returns=User,
+            status=201,
+            summary="Create a user",
+        ),
+        Route(
+            method="POST",
+            path="/v1/users/bulk",
+            rule=Rule.SERVER,
+            handler=users.upsert,
+            body=Upserts,
+            returns=Results,
+            max_body=16 << 20,
+            summary="Create or update up to 1,000 users by external_id",
+            description="What an item leaves out stays as it is; null clears it.",
+        ),
+        Route(
+            method="GET",
+            path="/v1/users",
+            rule=Rule.SERVER,
+            handler=users.page,
+            query=Page,
+            returns=Paged[User],
+            summary="List users, the oldest first",
+        ),
+        Route(
+            method="GET",
+            path=USER,
+            rule=Rule.SELF,
+            handler=users.get,
+            returns=User,
+            summary="Get a user",
+        ),
+        Route(
+            method="PATCH",
+            path=USER,
+            rule=Rule.SELF,
+            handler=users.change,
+            body=Change,
+            returns=User,
+            summary="Change a user",
+            description="What is left out stays as it is; null clears it.",
+        ),
+        Route(
+            method="DELETE",
+            path=USER,
+            rule=Rule.SERVER,
+            handler=users.delete,
+            status=204,
+            summary="Erase a user and everything Nova holds about them",
+        ),
+        Route(
+            method="GET",
+            path=f"{USER}/export",
+            rule=Rule.SELF,
+            handler=users.export,
+            returns=Export,
+            summary="Export everything Nova holds about a user",
+        ),
+    ]
+
+
+def _devices(users: Users) -> Sequence[Route]:
+    return [
+        Route(
+            method="GET",
+            path=DEVICES,
+            rule=Rule.SELF,
+            handler=users.devices,
+            returns=Devices,
+            summary="List a user's devices",
+        ),
+        Route(
+            method="PUT",
+            path=DEVICES,
+            rule=Rule.SELF,
+            handler=users.register,
+            body=NewDevice,
+            returns=Device,
+            summary="Register a device",
+            description="A push token that another user had registered moves to this user.",
+        ),
+        Route(
+            method="DELETE",
+            path=f"{DEVICES}/{{device}}",
+            rule=Rule.SELF,
+            handler=users.forget,
+            status=204,
+            summary="Forget a device",
+        ),
+    ]
+
+
+def _keys(doors: Doors) -> Sequence[Route]:
+    return [
+        Route(
+            method="POST",
+            path="/v1/keys",
+            rule=Rule.SERVER,
+            handler=doors.create,
+            body=NewKey,
+            returns=CreatedKey,
+            status=201,
+            summary="Create a server key; its secret is shown once",
+        ),
+        Route(
+            method="GET",
+            path="/v1/keys",
+            rule=Rule.SERVER,
+            handler=doors.keys,
+            returns=KeyList,
+            summary="List server keys",
+        ),
+        Route(
+            method="DELETE",
+            path="/v1/keys/{key}",
+            rule=Rule.SERVER,
+            handler=doors.revoke_key,
+            status=204,
+            summary="Revoke a server key, everywhere within a second",
+        ),
+    ]
+
+
+def _tokens(doors: Doors) -> Sequence[Route]:
+    return [
+        Route(
+            method="POST",
+            path="/v1/tokens",
+            rule=Rule.SERVER,
+            handler=doors.mint,
+            body=NewToken,
+            returns=Minted,
+            status=201,
+            summary="Sign a token for a user",
+        ),
+        Route(
+            method="POST",
+            path="/v1/tokens/revoke",
+            rule=Rule.SERVER,
+            handler=doors.revoke,
+            body=Revocation,
+            status=204,
+            summary="Revoke a token, or all of a user, on open sockets too",
+        ),
+    ]

@@ -1,0 +1,169 @@
+"""Server keys, tokens signed for users, and what was revoked."""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+from secrets import token_urlsafe
+from uuid import UUID
+
+from nova.backbone.database import Database, Tx
+from nova.features.accounts import store_keys as store
+from nova.features.accounts.models import (
+    CreatedKey,
+    KeyInfo,
+    Minted,
+    NewToken,
+    Revocation,
+)
+from nova.features.accounts.people import People
+from nova.kernel.batching import Batcher
+from nova.kernel.clock import Clock
+from nova.kernel.errors import Conflict, Invalid, NotFound
+from nova.kernel.ids import new_id
+from nova.web.actors import ServerKey
+from nova.web.auth import KEY_PREFIX
+from nova.web.tokens import TokenExpired, TokenInvalid, Tokens, mint
+
+MOST_KEYS = 1000
+"""All keys are held in memory by every process."""
+
+UNKNOWN_LIFETIME = timedelta(days=400)
+"""For how long a revoked `jti` is remembered, when nothing tells the token's own end."""
+
+
+class TooManyKeys(Conflict):
+    """There are as many server keys as there may be; revoke one that is no longer used."""
+
+    code = "too_many_keys"
+
+
+class NoSharedSecret(Conflict):
+    """Nova has no shared secret to sign tokens with; your own backend signs them."""
+
+    code = "no_shared_secret"
+    hint = "Set tokens.secret, or sign tokens with the key whose public half is in your JWKS."
+
+
+class Credentials:
+    """Makes and ends credentials. It is the Keys and the Revocations of web.auth."""
+
+    def __init__(
+        self, db: Database, people: People, *, tokens: Tokens, secret: str, clock: Clock
+    ) -> None:
+        """`secret` signs tokens (empty: none are signed); `tokens` verifies them."""
+        self._db = db
+        self._people = people
+        self._tokens = tokens
+        self._secret = secret
+        self._clock = clock
+        self._revoked: Batcher[str, bool] = Batcher(
+            self._look,
+            most=1000,
+            queue=20_000,  # full: callers get 503 at once
+        )
+
+    async def active(self) -> Mapping[bytes, ServerKey]:
+        return await store.active(self._db)
+
+    async def revoked(self, token: str) -> bool:
+        return await self._revoked(token)
+
+    async def keys(self) -> list[KeyInfo]:
+        return await store.listed(self._db)
+
+    async def create_key(self, name: str, secret: str | None = None) -> CreatedKey:
+        """Create a key and return it with its secret, which is not kept."""
+        async with self._db.transaction() as tx:
+            return await self._create(tx, name, secret)
+
+    async def first_key(self, name: str = "first", secret: str | None = None) -> CreatedKey | None:
+        """Create a key if there is none yet, whichever process comes first."""
+        async with self._db.transaction() as tx:
+            await store.lock(tx)
+            if await store.any_key(tx):
+                return None
+            return await self._create(tx, name, secret)
+
+    async def revoke_key(self, key: UUID) -> None:
+        async with self._db.transaction() as tx:
+            if not await store.remove(tx, key):
+                raise NotFound("There is no such key.")
+            tx.signal("key", str(key))
+
+    async def mint(self, new: NewToken) -> Minted:
+        """Sign a token for a user who exists."""
+        if not self._secret:
+            raise NoSharedSecret
+        person = await self._people.find(new.user)
+        if person is None:
+            raise NotFound("There is no such user.")
+        at = self._clock.now()
+        jti = str(new_id())
+        token = mint(
+            self._secret,
+            str(person.id),
+            lifetime_s=new.lifetime_s,
+            at=at.timestamp(),
+            jti=jti,
+            device=new.device,
+            channel=new.channel,
+            **self._tokens.named,
+        )
+        expires = datetime.fromtimestamp(int(at.timestamp() + new.lifetime_s), UTC)
+        return Minted(token=token, user=person.id, jti=jti, expires_at=expires)
+
+    async def revoke(self, what: Revocation) -> None:
+        """Make tokens count no longer, on open sockets too; revoking again does nothing."""
+        if (what.jti is not None) + (what.token is not None) + (what.user is not None) != 1:
+            raise Invalid("Give one of 'jti', 'token' and 'user'.")
+        if what.user is not None:
+            await self._revoke_all(what.user)
+        elif what.jti is not None:
+            await self._revoke(what.jti, self._clock.now() + UNKNOWN_LIFETIME)
+        elif what.token is not None:
+            await self._revoke_token(what.token)
+
+    async def forget_expired(self) -> None:
+        """Drop revocations of tokens that have expired by themselves."""
+        await store.expire(self._db, self._clock.now() - timedelta(minutes=10))
+
+    async def _create(self, tx: Tx, name: str, secret: str | None) -> CreatedKey:
+        secret = secret or KEY_PREFIX + token_urlsafe(32)
+        if not secret.startswith(KEY_PREFIX):
+            raise Invalid(f"A server key starts with '{KEY_PREFIX}'.")
+        digest = sha256(secret.encode()).digest()
+        made = await store.add(tx, new_id(), name, digest, MOST_KEYS)
+        if made is None:
+            raise TooManyKeys
+        tx.signal("key", str(made.id))
+        return CreatedKey(id=made.id, name=made.name, created_at=made.created_at, secret=secret)
+
+    async def _revoke_all(self, reference: str) -> None:
+        person = await self._people.find(reference)
+        async with self._db.transaction() as tx:
+            at = await store.revoke_all(tx, person.id) if person else None
+            if person is None or at is None:
+                raise NotFound("There is no such user.")
+            tx.signal("user", str(person.id))
+            tx.signal("revoked", f"user:{person.id}:{at:.6f}")
+
+    async def _revoke_token(self, token: str) -> None:
+        try:
+            verified = await self._tokens.any(token)
+        except TokenExpired:
+            return
+        except TokenInvalid as wrong:
+            raise Invalid(f"No token of this Nova: {wrong.detail}", claim=wrong.claim) from None
+        expires = self._clock.now() + UNKNOWN_LIFETIME
+        if verified.claims.exp is not None and verified.claims.exp < expires.timestamp():
+            expires = datetime.fromtimestamp(verified.claims.exp, UTC)
+        await self._revoke(verified.id, expires)
+
+    async def _revoke(self, token: str, expires: datetime) -> None:
+        async with self._db.transaction() as tx:
+            await store.revoke(tx, token, expires)
+            tx.signal("revoked", token)
+
+    async def _look(self, tokens: list[str]) -> Sequence[bool]:
+        revoked = await store.revoked(self._db, tokens)
+        return [token in revoked for token in tokens]

@@ -1,0 +1,32 @@
+"""What happens to users."""
+
+from typing import ClassVar
+from uuid import UUID
+
+from nova.kernel.events import Fact
+
+
+class _AboutUser(Fact, frozen=True, kw_only=True):
+    topic: ClassVar[str] = "accounts"
+
+    user: UUID
+
+    @property
+    def key(self) -> str:
+        return str(self.user)
+
+
+class UserCreated(_AboutUser, frozen=True, kw_only=True):
+    """A user came to be."""
+
+    external_id: str | None = None
+
+
+class UserChanged(_AboutUser, frozen=True, kw_only=True):
+    """Something about a user changed: name, picture, locale, time zone, profile or standing."""
+
+
+class UserDeleted(_AboutUser, frozen=True, kw_only=True):
+    """A user and everything Nova held about them is gone."""
+
+    external_id: str | None = None

@@ -1,0 +1,229 @@
+"""Users, devices and keys, as they come in and go out."""
+
+from datetime import datetime
+from typing import Annotated, Any, Literal, TypeAlias
+from uuid import UUID
+
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+from nova.kernel.text import Name
+
+_PRINTABLE = r"\A[^\x00-\x1f\x7f]*\Z"
+
+ExternalId = Annotated[
+    str, Meta(min_length=1, max_length=128, pattern=_PRINTABLE, description="The app's own id.")
+]
+DisplayName = Annotated[str, Meta(max_length=128, pattern=_PRINTABLE)]
+Url = Annotated[str, Meta(max_length=2048, pattern=r"\A(https?://[^\x00-\x20\x7f]+)?\Z")]
+Locale = Annotated[str, Meta(max_length=35, description="BCP 47, as in `pt-BR`.")]
+Timezone = Annotated[str, Meta(max_length=64, description="IANA, as in `Europe/Lisbon`.")]
+Token = Annotated[str, Meta(min_length=1, max_length=4096, pattern=r"\A[^\x00-\x20\x7f]+\Z")]
+Key = Annotated[str, Meta(min_length=1, max_length=256, pattern=r"\A[A-Za-z0-9_=-]+\Z")]
+Reference = Annotated[str, Meta(min_length=1, max_length=128, description="Either id of a user.")]
+Platform: TypeAlias = Literal["ios", "android", "web"]
+
+DEFAULT_LOCALE = "en"
+DEFAULT_TIMEZONE = "UTC"
+
+
+class Fields(Struct, kw_only=True):
+    """What may be said about a user; what is left out stays, null clears."""
+
+    name: DisplayName | UnsetType | None = UNSET
+    avatar_url: Url | UnsetType | None = UNSET
+    locale: Locale | UnsetType | None = UNSET
+    timezone: Timezone | UnsetType | None = UNSET
+    profile: dict[str, Any] | UnsetType | None = UNSET
+    """The app's own fields: up to 8 KB of JSON, nested up to 8 deep."""
+
+
+class NewUser(Fields, kw_only=True, forbid_unknown_fields=True):
+    """A user to create."""
+
+    external_id: ExternalId | None = None
+
+
+class Upsert(Fields, kw_only=True, forbid_unknown_fields=True):
+    """A user to create or update, by the app's own id."""
+
+    external_id: ExternalId
+
+
+class Upserts(Struct, forbid_unknown_fields=True):
+    """Up to 1,000 users."""
+
+    users: Annotated[list[Upsert], Meta(min_length=1, max_length=1000)]
+
+
+class Change(Fields, kw_only=True, forbid_unknown_fields=True):
+    """A change of a user. `external_id` and `suspended` take a server key."""
+
+    external_id: ExternalId | UnsetType | None = UNSET
+    suspended: bool | UnsetType = UNSET
+
+
+class Written(Struct, frozen=True, kw_only=True):
+    """A user's fields as they go to the database: None keeps, empty clears."""
+
+    external_id: str | None
+    name: str | None
+    avatar_url: str | None
+    locale: str | None
+    timezone: str | None
+    profile: str | None
+
+
+class User(Struct, frozen=True, kw_only=True):
+    """A user."""
+
+    id: UUID
+    external_id: str | None
+    name: str
+    avatar_url: str | None
+    locale: str
+    timezone: str
+    profile: dict[str, Any]
+    suspended: bool
+    created_at: datetime
+    updated_at: datetime
+
+
+class Problem(Struct, frozen=True):
+    """Why one item of several was not done."""
+
+    code: str
+    detail: str
+
+
+class Upserted(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What became of one item."""
+
+    external_id: str
+    status: Literal["created", "updated", "unchanged", "refused"]
+    id: UUID | None = None
+    error: Problem | None = None
+
+
+class Results(Struct, frozen=True):
+    """What became of each item, in their order."""
+
+    results: list[Upserted]
+
+
+class Profile(Struct, frozen=True, kw_only=True):
+    """What other rooms know of a user."""
+
+    id: UUID
+    external_id: str | None
+    name: str
+    avatar_url: str | None
+    locale: str
+    timezone: str
+    suspended: bool
+    tokens_after: float
+    """Tokens issued before this time (seconds since 1970) are revoked."""
+
+
+class SubscriptionKeys(Struct, frozen=True):
+    """The keys of a Web Push subscription (RFC 8291)."""
+
+    p256dh: Key
+    auth: Key
+
+
+class WebSubscription(Struct, frozen=True, rename="camel"):
+    """A PushSubscription, as `JSON.stringify` writes it in the browser."""
+
+    endpoint: Annotated[str, Meta(max_length=2048, pattern=r"\Ahttps://[^\x00-\x20\x7f]+\Z")]
+    keys: SubscriptionKeys
+    expiration_time: Annotated[float, Meta(ge=0, le=1e16)] | None = None
+
+
+class NewDevice(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A device to register: `token` for ios and android, `subscription` for web."""
+
+    platform: Platform
+    token: Token | None = None
+    subscription: WebSubscription | None = None
+    app: Name = "default"
+    locale: Locale | None = None
+
+
+class Device(Struct, frozen=True, kw_only=True):
+    """A device that takes pushes."""
+
+    id: UUID
+    platform: Platform
+    app: str
+    token: str
+    """The push token, or the endpoint of a Web Push subscription."""
+    locale: str | None
+    created_at: datetime
+    seen_at: datetime
+
+
+class Devices(Struct, frozen=True):
+    """A user's devices, the one seen last first."""
+
+    data: list[Device]
+
+
+class NewKey(Struct, frozen=True, forbid_unknown_fields=True):
+    """A server key to create."""
+
+    name: DisplayName
+
+
+class KeyInfo(Struct, frozen=True, kw_only=True):
+    """A server key, without its secret."""
+
+    id: UUID
+    name: str
+    created_at: datetime
+
+
+class CreatedKey(KeyInfo, frozen=True, kw_only=True):
+    """A new server key; its secret is shown this once."""
+
+    secret: str
+
+
+class KeyList(Struct, frozen=True):
+    """All server keys, the oldest first."""
+
+    data: list[KeyInfo]
+
+
+class NewToken(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A token to sign for a user."""
+
+    user: Reference
+    lifetime_s: Annotated[int, Meta(ge=1, le=30 * 86400)] = 3600
+    device: Name | None = None
+    channel: Annotated[str, Meta(min_length=1, max_length=255)] | None = None
+    """Makes it a subscription token for this channel."""
+
+
+class Minted(Struct, frozen=True, kw_only=True):
+    """A signed token."""
+
+    token: str
+    user: UUID
+    jti: str
+    expires_at: datetime
+
+
+class Revocation(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What to revoke: one token by its `jti` or as it is, or all of a user issued until now."""
+
+    jti: Name | None = None
+    token: Annotated[str, Meta(min_length=1, max_length=8192)] | None = None
+    user: Reference | None = None
+
+
+class Export(Struct, frozen=True, kw_only=True):
+    """Everything that Nova holds about a user, by feature."""
+
+    user: UUID
+    exported_at: datetime
+    data: dict[str, Any]

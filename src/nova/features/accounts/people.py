@@ -1,0 +1,148 @@
+"""Who is who: either id of a user to the user, remembered and right within a second."""
+
+from collections.abc import Mapping, Sequence
+from typing import TypeVar
+from uuid import UUID
+
+from msgspec import Struct
+
+from nova.backbone.database import Database
+from nova.features.accounts import store
+from nova.features.accounts.events import UserCreated
+from nova.features.accounts.models import Profile, Written
+from nova.kernel.batching import Batcher
+from nova.kernel.ids import new_id, parse_id
+from nova.kernel.recent import Changes, Recent
+
+_LONGEST = 128
+
+K = TypeVar("K", str, UUID)
+
+
+class _Seen(Struct, frozen=True):
+    user: UUID
+    profile: Profile
+    mark: int
+
+
+class People:
+    """Resolves references to users, in bulk.
+
+    `forget` is to be called with the signal "user"; None means that some may have been missed.
+    """
+
+    def __init__(self, db: Database, *, remembered: int = 200_000) -> None:
+        """At least half of `remembered` references, and as many profiles, are kept."""
+        self._db = db
+        self._seen: Recent[str, _Seen] = Recent(remembered)
+        self._profiles: Recent[UUID, _Seen] = Recent(remembered)
+        self._changes: Changes[UUID] = Changes(remembered)
+        self._look: Batcher[str | UUID, Profile | None] = Batcher(
+            self._find,
+            most=1000,
+            queue=20_000,  # full: callers get 503 at once
+        )
+
+    def forget(self, payload: str | None) -> None:
+        """Look at a user (by id) anew."""
+        user = parse_id(payload) if payload else None
+        if user is None:
+            self._changes.everything()
+        else:
+            self._changes.add(user)
+
+    async def resolve(self, references: Sequence[str]) -> Mapping[str, UUID]:
+        """Return the ids of those references that name a user; a Nova id wins over an app's."""
+        seen, since = self._seen.get, self._changes.since
+        found: dict[str, UUID] = {}
+        missing = []
+        for reference in references:
+            one = seen(reference)
+            if one is None or since(one.mark, one.user):
+                missing.append(reference)
+            else:
+                found[reference] = one.user
+        if missing:
+            profiles = await self._fetch(list(dict.fromkeys(missing)))
+            found.update((reference, each.id) for reference, each in profiles.items())
+        return found
+
+    async def profiles(self, ids: Sequence[UUID]) -> Mapping[UUID, Profile]:
+        """Return the profiles of those users that exist."""
+        seen, since = self._profiles.get, self._changes.since
+        found: dict[UUID, Profile] = {}
+        missing = []
+        for user in ids:
+            one = seen(user)
+            if one is None or since(one.mark, user):
+                missing.append(user)
+            else:
+                found[user] = one.profile
+        if missing:
+            found.update(await self._fetch(list(dict.fromkeys(missing))))
+        return found
+
+    async def find(self, reference: str) -> Profile | None:
+        """Return the user that a reference names."""
+        one = self._seen.get(reference)
+        if one is not None and not self._changes.since(one.mark, one.user):
+            return one.profile
+        return (await self._fetch([reference])).get(reference)
+
+    async def create(self, external_id: str) -> Profile:
+        """Return the user of the app's id, made if need be; safe to call at once from anywhere."""
+        nothing = Written(
+            external_id=external_id,
+            name=None,
+            avatar_url=None,
+            locale=None,
+            timezone=None,
+            profile=None,
+        )
+        async with self._db.transaction() as tx:
+            written = await store.upsert(tx, [new_id()], [nothing])
+            for user, created in written.values():
+                if created:
+                    await tx.emit(UserCreated(user=user, external_id=external_id))
+        profile = await self.find(external_id)
+        if profile is None:  # deleted again meanwhile
+            return await self.create(external_id)
+        return profile
+
+    async def _fetch(self, keys: Sequence[K]) -> dict[K, Profile]:
+        mark = self._changes.mark()
+        found = {}
+        for key, answer in zip(keys, await self._look.many(keys), strict=True):
+            if isinstance(answer, Exception):
+                raise answer
+            if answer is not None:
+                found[key] = answer
+                self._keep(key, _Seen(answer.id, answer, mark))
+        return found
+
+    def _keep(self, key: str | UUID, seen: _Seen) -> None:
+        if isinstance(key, str):
+            self._seen.put(key, seen)
+        else:
+            self._profiles.put(key, seen)
+
+    async def _find(self, keys: list[str | UUID]) -> list[Profile | None]:
+        """Look up many at once, each a reference or an id."""
+        texts = [key for key in keys if isinstance(key, str) and _possible(key)]
+        ids = {key: key if isinstance(key, UUID) else parse_id(key) for key in keys}
+        rows = await store.find(self._db, texts, [id_ for id_ in ids.values() if id_ is not None])
+        by_id = {row.id: row for row in rows}
+        by_name = {row.external_id: row for row in rows if row.external_id is not None}
+        return [by_id.get(ids[key] or _NOBODY) or by_name.get(str(key)) for key in keys]
+
+
+_NOBODY = UUID(int=0)
+
+
+def _possible(reference: str) -> bool:
+    """Whether a reference could be an external_id; others never reach the database."""
+    try:
+        reference.encode()
+    except UnicodeEncodeError:
+        return False
+    return len(reference) <= _LONGEST and "\0" not in reference

@@ -1,0 +1,118 @@
+"""What may be said about a user: pure decisions."""
+
+import re
+from collections.abc import Collection
+from typing import Any
+from urllib.parse import urlsplit
+
+import msgspec
+from msgspec import UnsetType
+
+from nova.features.accounts.models import Fields, NewDevice, Written
+from nova.kernel.errors import Invalid
+
+MOST_PROFILE_BYTES = 8192
+MOST_PROFILE_DEPTH = 8
+RESERVED = frozenset({"me", "bulk"})
+"""Words that stand for something else where a path names a user."""
+
+# RFC 5646, section 2.1, without the irregular tags that were grandfathered in.
+_LANGUAGE_TAG = re.compile(
+    r"""(?P<language>[a-z]{2,3}(?:-[a-z]{3}){0,3}|[a-z]{4}|[a-z]{5,8})
+    (?:-(?P<script>[a-z]{4}))?
+    (?:-(?P<region>[a-z]{2}|[0-9]{3}))?
+    (?P<rest>(?:-(?:[a-z0-9]{5,8}|[0-9][a-z0-9]{3}))*
+    (?:-[0-9a-wy-z](?:-[a-z0-9]{2,8})+)*
+    (?:-x(?:-[a-z0-9]{1,8})+)?)""",
+    re.VERBOSE | re.IGNORECASE | re.ASCII,
+)
+
+
+class InvalidField(Invalid):
+    """A field of the user has a value that is not allowed."""
+
+    code = "invalid_field"
+
+    def __init__(self, field: str, detail: str) -> None:
+        super().__init__(detail, at=f"$.{field}")
+
+
+def locale(text: str) -> str:
+    """Return the language tag in its usual case (RFC 5646, section 2.1.1)."""
+    match = _LANGUAGE_TAG.fullmatch(text.replace("_", "-"))
+    if match is None:
+        raise InvalidField("locale", "A locale is a BCP 47 tag, as in 'en' or 'pt-BR'.")
+    parts = [
+        match["language"].lower(),
+        (match["script"] or "").title(),
+        (match["region"] or "").upper(),
+    ]
+    return "-".join(filter(None, parts)) + match["rest"].lower()
+
+
+def timezone(name: str, zones: Collection[str]) -> str:
+    if name not in zones:
+        raise InvalidField("timezone", "A time zone is an IANA name, as in 'Europe/Lisbon'.")
+    return name
+
+
+def avatar(url: str) -> str:
+    try:
+        host = urlsplit(url).hostname
+    except ValueError:
+        host = None
+    if not host:
+        raise InvalidField("avatar_url", "An avatar's address is http(s)://host/….")
+    return url
+
+
+def profile(value: dict[str, Any]) -> str:
+    """Return the profile's JSON, bounded."""
+    if not _within(value, MOST_PROFILE_DEPTH):
+        raise InvalidField("profile", f"A profile nests up to {MOST_PROFILE_DEPTH} deep.")
+    written = msgspec.json.encode(value)
+    if len(written) > MOST_PROFILE_BYTES:
+        raise InvalidField("profile", f"A profile has up to {MOST_PROFILE_BYTES} bytes of JSON.")
+    return written.decode()
+
+
+def external_id(text: str) -> str:
+    if text in RESERVED:
+        raise InvalidField("external_id", f"'{text}' means something else in a path.")
+    return text
+
+
+def written(fields: Fields, name: str | None, zones: Collection[str]) -> Written:
+    """Return the fields as the database takes them; `name` is the app's own id."""
+    return Written(
+        external_id=None if name is None else external_id(name),
+        name=_given(fields.name),
+        avatar_url=avatar(url) if (url := _given(fields.avatar_url)) else url,
+        locale=locale(tag) if (tag := _given(fields.locale)) else tag,
+        timezone=timezone(zone, zones) if (zone := _given(fields.timezone)) else zone,
+        profile=None if isinstance(fields.profile, UnsetType) else profile(fields.profile or {}),
+    )
+
+
+def device(new: NewDevice) -> NewDevice:
+    """Return the device with its locale in its usual case."""
+    web = new.platform == "web"
+    if (new.subscription is not None) != web or (new.token is not None) == web:
+        raise InvalidField(
+            "subscription" if web else "token",
+            "A device is a 'token' (ios, android) or a 'subscription' (web).",
+        )
+    return msgspec.structs.replace(new, locale=locale(new.locale) if new.locale else None)
+
+
+def _given(value: str | UnsetType | None) -> str | None:
+    """Return None for what was not mentioned, and nothing for null."""
+    return None if isinstance(value, UnsetType) else value or ""
+
+
+def _within(value: object, depth: int) -> bool:
+    if isinstance(value, dict):
+        return depth > 0 and all(_within(each, depth - 1) for each in value.values())
+    if isinstance(value, list):
+        return depth > 0 and all(_within(each, depth - 1) for each in value)
+    return True

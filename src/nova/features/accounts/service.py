@@ -1,0 +1,190 @@
+"""Users and their devices: from creation to the last trace."""
+
+from collections.abc import Callable, Collection, Sequence
+from uuid import UUID
+
+from msgspec import UnsetType
+
+from nova.backbone.database import Database, Tx
+from nova.feature import Feature
+from nova.features.accounts import rules, store
+from nova.features.accounts.events import UserChanged, UserCreated, UserDeleted
+from nova.features.accounts.models import (
+    Change,
+    Device,
+    Export,
+    NewDevice,
+    NewUser,
+    Problem,
+    Upsert,
+    Upserted,
+    User,
+    Written,
+)
+from nova.features.accounts.people import People
+from nova.kernel.clock import Clock
+from nova.kernel.errors import Forbidden, Invalid, NotFound
+from nova.kernel.ids import new_id
+
+_FIRST = UUID(int=0)
+
+
+class NoSuchUser(NotFound):
+    """There is no such user."""
+
+
+class NotYours(Forbidden):
+    """`external_id` and `suspended` are for the host app's backend to change."""
+
+    code = "server_key_needed"
+    hint = "Send a server key (nova_sk_…) from your backend; never give one to a client."
+
+
+class Twice(Invalid):
+    """This external_id stands in the same request before."""
+
+    code = "given_twice"
+
+
+class Accounts:
+    """The users of a deployment."""
+
+    def __init__(
+        self,
+        db: Database,
+        people: People,
+        *,
+        clock: Clock,
+        zones: Collection[str],
+        features: Callable[[], Sequence[Feature]],
+    ) -> None:
+        """`features` returns all of them, for export and erasure; `zones` are IANA's names."""
+        self._db = db
+        self._people = people
+        self._clock = clock
+        self._zones = zones
+        self._features = features
+
+    async def create(self, new: NewUser) -> User:
+        fields = rules.written(new, new.external_id, self._zones)
+        async with self._db.transaction() as tx:
+            user = await store.create(tx, new_id(), fields)
+            await tx.emit(UserCreated(user=user.id, external_id=user.external_id))
+        return user
+
+    async def upsert(self, users: Sequence[Upsert]) -> list[Upserted]:
+        """Create or update many by external_id; a bad one does not keep the others out."""
+        good: dict[str, Written] = {}
+        refused: dict[int, Upserted] = {}
+        for index, each in enumerate(users):
+            try:
+                if each.external_id in good:
+                    raise Twice
+                good[each.external_id] = rules.written(each, each.external_id, self._zones)
+            except Invalid as wrong:
+                refused[index] = Upserted(
+                    external_id=each.external_id,
+                    status="refused",
+                    error=Problem(wrong.code, wrong.detail),
+                )
+        done = await self._write(good) if good else {}
+        return [refused.get(index) or done[each.external_id] for index, each in enumerate(users)]
+
+    async def get(self, user: UUID) -> User:
+        found = await store.get(self._db, user)
+        if found is None:
+            raise NoSuchUser
+        return found
+
+    async def page(self, after: UUID | None, limit: int) -> list[User]:
+        """Return users in the order of their creation."""
+        return await store.after(self._db, after or _FIRST, limit)
+
+    async def change(self, user: UUID, change: Change, *, by_server: bool) -> User:
+        renames = not isinstance(change.external_id, UnsetType)
+        suspended = None if isinstance(change.suspended, UnsetType) else change.suspended
+        if not by_server and (renames or suspended is not None):
+            raise NotYours
+        name = None if isinstance(change.external_id, UnsetType) else change.external_id
+        fields = rules.written(change, name, self._zones)
+        async with self._db.transaction() as tx:
+            changed = await store.change(tx, user, fields, renames=renames, suspended=suspended)
+            if changed is None:
+                raise NoSuchUser
+            await tx.emit(UserChanged(user=user))
+            self._tell(tx, user)
+            if suspended:
+                self._close_sockets(tx, user)
+        return changed
+
+    async def delete(self, user: UUID) -> None:
+        """Erase a user from every feature in one transaction."""
+        async with self._db.transaction() as tx:
+            row = await store.lock(tx, user)
+            if row is None:
+                raise NoSuchUser
+            for feature in self._features():
+                if feature.erase is not None:
+                    await feature.erase(tx, user)
+            await store.delete(tx, user)
+            await tx.emit(UserDeleted(user=user, external_id=row["external_id"]))
+            self._tell(tx, user)
+            self._close_sockets(tx, user)
+
+    async def export(self, user: UUID) -> Export:
+        """Return everything that any feature holds about a user."""
+        await self.get(user)
+        data = {
+            feature.name: await feature.export(user)
+            for feature in self._features()
+            if feature.export is not None
+        }
+        return Export(user=user, exported_at=self._clock.now(), data=data)
+
+    async def own_export(self, user: UUID) -> dict[str, object]:
+        return {
+            "user": await store.get(self._db, user),
+            "devices": await store.devices(self._db, user),
+        }
+
+    async def devices(self, user: UUID) -> list[Device]:
+        return await store.devices(self._db, user)
+
+    async def register(self, user: UUID, new: NewDevice) -> Device:
+        """Register a device; a token that another user had moves here."""
+        checked = rules.device(new)
+        async with self._db.transaction() as tx:
+            device = await store.register(tx, new_id(), user, checked)
+            if device is None:
+                raise NoSuchUser
+        return device
+
+    async def forget_device(self, user: UUID, device: UUID) -> None:
+        if not await store.forget(self._db, user, device):
+            raise NotFound("There is no such device.")
+
+    async def _write(self, good: dict[str, Written]) -> dict[str, Upserted]:
+        async with self._db.transaction() as tx:
+            written = await store.upsert(tx, [new_id() for _ in good], list(good.values()))
+            for name, (user, created) in written.items():
+                if created:
+                    await tx.emit(UserCreated(user=user, external_id=name))
+                else:
+                    await tx.emit(UserChanged(user=user))
+                    self._tell(tx, user)
+            same = await store.named(tx, [name for name in good if name not in written])
+        done = {
+            name: Upserted(external_id=name, status="created" if created else "updated", id=user)
+            for name, (user, created) in written.items()
+        }
+        for name, user in same.items():
+            done[name] = Upserted(external_id=name, status="unchanged", id=user)
+        return done
+
+    def _tell(self, tx: Tx, user: UUID) -> None:
+        """Have every process look at the user anew; this one without waiting to be told."""
+        tx.signal("user", str(user))
+        tx.after_commit(lambda: self._people.forget(str(user)))
+
+    def _close_sockets(self, tx: Tx, user: UUID) -> None:
+        tx.signal("revoked", f"user:{user}:{self._clock.now().timestamp():.6f}")

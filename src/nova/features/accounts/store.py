@@ -1,0 +1,236 @@
+"""Every statement about users and their devices."""
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from nova.features.accounts.models import (
+    DEFAULT_LOCALE,
+    DEFAULT_TIMEZONE,
+    Device,
+    NewDevice,
+    Profile,
+    User,
+    Written,
+)
+from nova.kernel.errors import Conflict
+from nova.ports.database import Duplicate, Queries, Row
+
+MOST_DEVICES = 50
+"""Of a user; one more, and the device not seen for longest is forgotten."""
+
+
+class ExternalIdTaken(Conflict):
+    """Another user has this external_id."""
+
+    code = "external_id_taken"
+    hint = "POST /v1/users/bulk creates or updates by external_id."
+
+
+CREATE = """
+insert into accounts.users (id, external_id, name, avatar_url, locale, timezone, profile)
+values ($1, $2, $3, $4, $5, $6, $7)
+on conflict (external_id) do nothing
+returning *
+"""
+
+# Rows are locked in the order of external_id, so two upserts of the same users cannot wait for
+# each other in a circle. A row that would stay as it is, is locked but not written.
+UPSERT = """
+insert into accounts.users as u (id, external_id, name, avatar_url, locale, timezone, profile)
+select id, external_id, name, avatar_url, locale, timezone, profile
+from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[],
+    $7::text[]::jsonb[])
+    as g (id, external_id, name, avatar_url, locale, timezone, profile)
+order by external_id
+on conflict (external_id) do update set
+    name = coalesce(excluded.name, u.name),
+    avatar_url = coalesce(excluded.avatar_url, u.avatar_url),
+    locale = coalesce(excluded.locale, u.locale),
+    timezone = coalesce(excluded.timezone, u.timezone),
+    profile = coalesce(excluded.profile, u.profile),
+    updated_at = now()
+where (coalesce(excluded.name, u.name), coalesce(excluded.avatar_url, u.avatar_url),
+        coalesce(excluded.locale, u.locale), coalesce(excluded.timezone, u.timezone),
+        coalesce(excluded.profile, u.profile))
+    is distinct from (u.name, u.avatar_url, u.locale, u.timezone, u.profile)
+returning id, external_id, xmax = 0 as created
+"""
+
+NAMED = "select id, external_id from accounts.users where external_id = any($1::text[])"
+
+GET = "select * from accounts.users where id = $1"
+
+LIST = "select * from accounts.users where id > $1 order by id limit $2"
+
+CHANGE = """
+update accounts.users set
+    name = coalesce($2, name),
+    avatar_url = coalesce($3, avatar_url),
+    locale = coalesce($4, locale),
+    timezone = coalesce($5, timezone),
+    profile = coalesce($6, profile),
+    external_id = case when $7 then $8 else external_id end,
+    suspended = coalesce($9, suspended),
+    updated_at = now()
+where id = $1
+returning *
+"""
+
+LOCK = "select external_id from accounts.users where id = $1 for update"
+
+DELETE = "delete from accounts.users where id = $1"
+
+FIND = """
+select id, external_id, name, avatar_url, locale, timezone, suspended, tokens_after
+from accounts.users where external_id = any($1::text[])
+union all
+select id, external_id, name, avatar_url, locale, timezone, suspended, tokens_after
+from accounts.users where id = any($2::uuid[])
+"""
+
+DEVICES = "select * from accounts.devices where user_id = $1 order by seen_at desc, id"
+
+REGISTER = """
+insert into accounts.devices as d
+    (id, user_id, platform, app, address, token, p256dh, auth, locale)
+select $1, u.id, $3, $4, sha256(convert_to($5, 'UTF8')), $5, $6, $7, $8
+from accounts.users u where u.id = $2 for key share
+on conflict (platform, app, address) do update set
+    user_id = excluded.user_id, p256dh = excluded.p256dh, auth = excluded.auth,
+    locale = excluded.locale, seen_at = clock_timestamp()
+returning *
+"""
+
+FORGET_OLDEST = """
+delete from accounts.devices where id in (
+    select id from accounts.devices where user_id = $1 order by seen_at desc, id offset $2)
+"""
+
+FORGET = "delete from accounts.devices where user_id = $1 and id = $2"
+
+
+async def create(db: Queries, user: UUID, fields: Written) -> User:
+    row = await db.row(CREATE, user, *_columns(fields))
+    if row is None:
+        raise ExternalIdTaken(external_id=fields.external_id)
+    return _user(row)
+
+
+async def upsert(
+    db: Queries, ids: Sequence[UUID], users: Sequence[Written]
+) -> dict[str, tuple[UUID, bool]]:
+    """Create or update; return (id, created) by external_id of those that were written."""
+    columns = zip(*(_columns(each) for each in users), strict=True)
+    rows = await db.fetch(UPSERT, ids, *(list(column) for column in columns))
+    return {row["external_id"]: (row["id"], row["created"]) for row in rows}
+
+
+async def named(db: Queries, external_ids: Sequence[str]) -> dict[str, UUID]:
+    rows = await db.fetch(NAMED, external_ids)
+    return {row["external_id"]: row["id"] for row in rows}
+
+
+async def get(db: Queries, user: UUID) -> User | None:
+    row = await db.row(GET, user)
+    return None if row is None else _user(row)
+
+
+async def after(db: Queries, user: UUID, limit: int) -> list[User]:
+    """Return users in the order of their ids, which is that of their creation."""
+    return [_user(row) for row in await db.fetch(LIST, user, limit)]
+
+
+async def change(
+    db: Queries, user: UUID, fields: Written, *, renames: bool, suspended: bool | None
+) -> User | None:
+    """Change a user; with `renames`, the external_id too, to None perhaps."""
+    name, *rest = _columns(fields)
+    try:
+        row = await db.row(CHANGE, user, *rest, renames, name, suspended)
+    except Duplicate:
+        raise ExternalIdTaken(external_id=name) from None
+    return None if row is None else _user(row)
+
+
+async def lock(db: Queries, user: UUID) -> Row | None:
+    return await db.row(LOCK, user)
+
+
+async def delete(db: Queries, user: UUID) -> None:
+    await db.run(DELETE, user)
+
+
+async def find(db: Queries, external_ids: Sequence[str], ids: Sequence[UUID]) -> list[Profile]:
+    return [_profile(row) for row in await db.fetch(FIND, external_ids, ids)]
+
+
+async def devices(db: Queries, user: UUID) -> list[Device]:
+    return [_device(row) for row in await db.fetch(DEVICES, user)]
+
+
+async def register(db: Queries, device: UUID, user: UUID, new: NewDevice) -> Device | None:
+    """Register a device, taking it from whoever had it; None when there is no such user."""
+    keys = new.subscription.keys if new.subscription else None
+    row = await db.row(
+        REGISTER,
+        device,
+        user,
+        new.platform,
+        new.app,
+        new.subscription.endpoint if new.subscription else new.token,
+        keys.p256dh if keys else None,
+        keys.auth if keys else None,
+        new.locale,
+    )
+    if row is None:
+        return None
+    await db.run(FORGET_OLDEST, user, MOST_DEVICES)
+    return _device(row)
+
+
+async def forget(db: Queries, user: UUID, device: UUID) -> bool:
+    return await db.run(FORGET, user, device) > 0
+
+
+def _columns(fields: Written) -> tuple[str | None, ...]:
+    return (
+        fields.external_id,
+        fields.name,
+        fields.avatar_url,
+        fields.locale,
+        fields.timezone,
+        fields.profile,
+    )
+
+
+def _user(row: Row) -> User:
+    return User(
+        profile=msgspec.json.decode(row["profile"]) if row["profile"] else {},
+        created_at=row["created_at"],
+        updated_at=row["updated_at"],
+        **_shown(row),
+    )
+
+
+def _profile(row: Row) -> Profile:
+    return Profile(tokens_after=row["tokens_after"].timestamp(), **_shown(row))
+
+
+def _shown(row: Row) -> dict[str, Any]:
+    return {
+        "id": row["id"],
+        "external_id": row["external_id"],
+        "name": row["name"] or "",
+        "avatar_url": row["avatar_url"] or None,
+        "locale": row["locale"] or DEFAULT_LOCALE,
+        "timezone": row["timezone"] or DEFAULT_TIMEZONE,
+        "suspended": row["suspended"],
+    }
+
+
+def _device(row: Row) -> Device:
+    names = ("id", "platform", "app", "token", "locale", "created_at", "seen_at")
+    return Device(**{name: row[name] for name in names})

@@ -1,0 +1,253 @@
+"""Credentials become actors: server keys and user tokens, remembered and forgotten in time."""
+
+import asyncio
+from collections.abc import Mapping
+from hashlib import sha256
+from typing import Protocol
+from uuid import UUID
+
+from msgspec import Struct
+
+from nova.kernel.clock import Clock
+from nova.kernel.errors import Unauthenticated
+from nova.kernel.ids import parse_id
+from nova.kernel.recent import Changes, Recent
+from nova.web.actors import Actor, ServerKey, User
+from nova.web.tokens import Claims, Token, TokenInvalid, Tokens
+
+KEY_PREFIX = "nova_sk_"
+_LONGEST_KEY = 128
+_ALL_OF = "user:"
+
+
+class KeyUnknown(Unauthenticated):
+    """This server key is unknown or was revoked; `nova key create` makes a new one."""
+
+    code = "key_unknown"
+
+
+class Suspended(TokenInvalid):
+    """The user is suspended."""
+
+    code = "user_suspended"
+
+
+class TokenRevoked(TokenInvalid):
+    """The token was revoked."""
+
+    code = "token_revoked"
+
+
+class Standing(Protocol):
+    """What decides whether a user's token counts."""
+
+    @property
+    def id(self) -> UUID: ...
+    @property
+    def suspended(self) -> bool: ...
+    @property
+    def tokens_after(self) -> float:
+        """Tokens issued before this time (seconds since 1970) are revoked."""
+
+
+class People(Protocol):
+    """Who a token's `sub` is."""
+
+    async def find(self, reference: str) -> Standing | None:
+        """Return the user that a Nova id or the host app's own id names."""
+
+    async def create(self, external_id: str) -> Standing:
+        """Return the user of the host app's id, made if need be."""
+
+
+class Keys(Protocol):
+    """The server keys that count."""
+
+    async def active(self) -> Mapping[bytes, ServerKey]:
+        """Return all of them, by the SHA-256 of the key."""
+
+
+class Revocations(Protocol):
+    """Tokens that count no longer."""
+
+    async def revoked(self, token: str) -> bool:
+        """Whether this `jti` or digest was revoked."""
+
+
+class Subscription(Struct, frozen=True):
+    """A verified subscription token."""
+
+    user: UUID
+    channel: str
+    token: str
+    expires: float | None
+    info: bytes
+    """JSON shown with the subscriber in presence; empty for none."""
+
+
+class _Seen(Struct, frozen=True):
+    user: User
+    until: float
+    mark: int
+
+
+class Auth:
+    """The Authenticator of a deployment.
+
+    `forget_users`, `forget_keys` and `forget_tokens` are to be called with the signals
+    "user", "key" and "revoked"; None means that some may have been missed.
+    """
+
+    def __init__(
+        self,
+        *,
+        tokens: Tokens,
+        keys: Keys,
+        people: People,
+        revocations: Revocations,
+        clock: Clock,
+        token_creates_users: bool = False,
+        remembered: int = 20_000,
+        recheck_s: float = 300.0,
+    ) -> None:
+        """Up to `remembered` tokens are kept, each until it expires and at most `recheck_s`.
+
+        (So a public key that was withdrawn stops counting, too.)
+        """
+        self._tokens = tokens
+        self._keys = keys
+        self._people = people
+        self._revocations = revocations
+        self._clock = clock
+        self._creates = token_creates_users
+        self._recheck_s = recheck_s
+        self._seen: Recent[str, _Seen] = Recent(remembered)  # full: the least used are dropped
+        self._changes: Changes[UUID | str] = Changes(remembered)
+        self._servers: Mapping[bytes, ServerKey] | None = None
+        self._servers_seen: dict[str, ServerKey] = {}  # one header per active key
+        self._key_changes = 0
+        self._loading = asyncio.Lock()
+
+    def known(self, authorization: str) -> Actor | None:
+        """Return the actor of a header verified before, if nothing spoke against it since."""
+        server = self._servers_seen.get(authorization)
+        if server is not None or not authorization.startswith("Bearer "):
+            return server
+        return self._remembered(authorization[7:])
+
+    async def bearer(self, authorization: str) -> Actor:
+        scheme, _, credential = authorization.partition(" ")
+        credential = credential.strip()
+        if scheme.lower() != "bearer" or not credential:
+            raise Unauthenticated("The Authorization header must be 'Bearer <key or token>'.")
+        if credential.startswith(KEY_PREFIX):
+            return await self._server(credential)
+        return await self.user(credential)
+
+    async def user(self, token: str) -> User:
+        remembered = self._remembered(token)
+        if remembered is not None:
+            return remembered
+        mark = self._changes.mark()
+        verified = await self._tokens.user(token)
+        person = await self._admitted(verified)
+        claims = verified.claims
+        user = User(person.id, verified.id, claims.exp, claims.device)
+        self._seen.put(token, _Seen(user, self._until(claims), mark))
+        return user
+
+    async def subscription(self, token: str) -> Subscription:
+        """Verify a token that lets its user subscribe to one channel."""
+        verified = await self._tokens.subscription(token)
+        person = await self._admitted(verified)
+        claims = verified.claims
+        return Subscription(
+            person.id, claims.channel or "", verified.id, claims.exp, bytes(claims.info)
+        )
+
+    async def resolve(self, reference: str) -> UUID | None:
+        found = await self._people.find(reference)
+        return found.id if found else None
+
+    def forget_users(self, payload: str | None) -> None:
+        """Look at a user (by id) anew."""
+        user = parse_id(payload) if payload else None
+        if user is None:
+            self._changes.everything()
+        else:
+            self._changes.add(user)
+
+    def forget_tokens(self, payload: str | None) -> None:
+        """Look at a token (by `jti` or digest) anew, or at all of a user (`user:<id>:<epoch>`)."""
+        if payload is None:
+            self._changes.everything()
+            return
+        self._changes.add(payload)
+        if payload.startswith(_ALL_OF):
+            self.forget_users(payload.removeprefix(_ALL_OF).partition(":")[0])
+
+    def forget_keys(self, payload: str | None) -> None:  # noqa: ARG002  # keys are few: all anew
+        self._key_changes += 1
+        self._servers = None
+        self._servers_seen.clear()
+
+    def _remembered(self, token: str) -> User | None:
+        seen = self._seen.get(token)
+        if seen is None or seen.until <= self._clock.monotonic():
+            return None
+        changed = self._changes.since
+        if changed(seen.mark, seen.user.id) or changed(seen.mark, seen.user.token):
+            return None
+        return seen.user
+
+    def _until(self, claims: Claims) -> float:
+        left = self._recheck_s
+        if claims.exp is not None:
+            left = min(left, claims.exp - self._clock.now().timestamp())
+        return self._clock.monotonic() + left
+
+    async def _admitted(self, token: Token) -> Standing:
+        """Return the token's user, unless the user or the token counts no longer."""
+        sub = token.claims.sub
+        person = await self._people.find(sub)
+        if person is None and self._creates:
+            person = await self._people.create(sub)
+        if person is None:
+            raise TokenInvalid(
+                "sub",
+                f"There is no user {sub!r}; create it with POST /v1/users, "
+                "or set tokens.create_users.",
+            )
+        if person.suspended:
+            raise Suspended("sub", "The user is suspended.")
+        if (token.claims.iat or 0.0) < person.tokens_after:
+            raise TokenRevoked(
+                "iat",
+                "All earlier tokens of the user were revoked, and this one "
+                + ("is earlier" if token.claims.iat else "has no `iat`")
+                + "; sign a new one.",
+            )
+        if await self._revocations.revoked(token.id):
+            raise TokenRevoked("jti", "The token was revoked; sign a new one.")
+        return person
+
+    async def _server(self, key: str) -> ServerKey:
+        if len(key) > _LONGEST_KEY:
+            raise KeyUnknown
+        active = self._servers if self._servers is not None else await self._load()
+        # The time of this look-up depends on the digest alone, which a caller cannot steer.
+        found = active.get(sha256(key.encode()).digest())
+        if found is None:
+            raise KeyUnknown
+        if active is self._servers:
+            self._servers_seen[f"Bearer {key}"] = found
+        return found
+
+    async def _load(self) -> Mapping[bytes, ServerKey]:
+        async with self._loading:
+            while self._servers is None:
+                changes = self._key_changes
+                active = await self._keys.active()
+                if changes == self._key_changes:
+                    self._servers = active
+            return self._servers

@@ -1,0 +1,83 @@
+from typing import Any
+from zoneinfo import available_timezones
+
+import pytest
+
+from nova.features.accounts import rules
+from nova.features.accounts.models import Fields, NewDevice, SubscriptionKeys, WebSubscription
+
+ZONES = available_timezones()
+
+
+@pytest.mark.parametrize(
+    ("given", "usual"),
+    [
+        ("EN", "en"),
+        ("pt_br", "pt-BR"),
+        ("zh-hant-tw", "zh-Hant-TW"),
+        ("es-419", "es-419"),
+        ("de-CH-1996", "de-CH-1996"),
+        ("sl-rozaj-biske", "sl-rozaj-biske"),
+        ("en-u-ca-buddhist", "en-u-ca-buddhist"),
+        ("en-x-shop", "en-x-shop"),
+    ],
+)
+def test_a_locale_is_kept_in_its_usual_case(given: str, usual: str) -> None:
+    assert rules.locale(given) == usual
+
+
+@pytest.mark.parametrize("text", ["", "e", "english language", "en--US", "en-", "-en", "日本", "x"])
+def test_what_is_no_language_tag_is_refused(text: str) -> None:
+    with pytest.raises(rules.InvalidField, match="BCP 47"):
+        rules.locale(text)
+
+
+def test_time_zones_are_ianas() -> None:
+    assert rules.timezone("Europe/Lisbon", ZONES) == "Europe/Lisbon"
+    for wrong in ("Europe/Atlantis", "../etc/passwd", "GMT+25", "europe/lisbon"):
+        with pytest.raises(rules.InvalidField):
+            rules.timezone(wrong, ZONES)
+
+
+def nested(depth: int) -> dict[str, Any]:
+    return {"a": nested(depth - 1)} if depth > 1 else {"a": 1}
+
+
+def test_a_profile_is_bounded_in_size_and_depth() -> None:
+    assert rules.profile({"a": [1, {"b": None}]}) == '{"a":[1,{"b":null}]}'
+    rules.profile(nested(8))
+    for wrong in (nested(9), {"a": "x" * 8200}):
+        with pytest.raises(rules.InvalidField):
+            rules.profile(wrong)
+
+
+def test_left_out_keeps_and_null_clears() -> None:
+    kept = rules.written(Fields(), "ada", ZONES)
+    assert (kept.external_id, kept.name, kept.locale, kept.profile) == ("ada", None, None, None)
+    cleared = rules.written(Fields(name=None, avatar_url=None, profile=None), None, ZONES)
+    assert (cleared.external_id, cleared.name, cleared.profile) == (None, "", "{}")
+
+
+def test_words_of_the_paths_are_no_ids() -> None:
+    with pytest.raises(rules.InvalidField):
+        rules.written(Fields(), "me", ZONES)
+
+
+@pytest.mark.parametrize("url", ["https://", "https://[half", "http:///x"])
+def test_an_avatar_needs_a_host(url: str) -> None:
+    with pytest.raises(rules.InvalidField):
+        rules.avatar(url)
+
+
+def test_a_device_has_a_token_or_on_the_web_a_subscription() -> None:
+    subscription = WebSubscription("https://push.example/1", SubscriptionKeys("k", "a"))
+    assert rules.device(NewDevice(platform="ios", token="t", locale="EN_us")).locale == "en-US"
+    rules.device(NewDevice(platform="web", subscription=subscription))
+    for wrong in (
+        NewDevice(platform="web", token="t"),
+        NewDevice(platform="ios"),
+        NewDevice(platform="android", subscription=subscription),
+        NewDevice(platform="ios", token="t", subscription=subscription),
+    ):
+        with pytest.raises(rules.InvalidField):
+            rules.device(wrong)
