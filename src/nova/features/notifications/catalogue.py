@@ -1,0 +1,144 @@
+"""Types of notifications: the built-in ones and those that the app registers."""
+
+from collections.abc import Mapping
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+from nova.features.notifications import templates
+from nova.features.notifications.templates import Template
+from nova.kernel.errors import Invalid, NotFound
+from nova.kernel.text import Name
+
+TYPE_NAME = r"^[a-z][a-z0-9_-]*$"
+LOCALE = r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$"
+DAY_S = 86_400.0
+
+TypeName = Annotated[str, Meta(min_length=1, max_length=64, pattern=TYPE_NAME)]
+Locale = Annotated[str, Meta(max_length=35, pattern=LOCALE)]
+Text = Annotated[str, Meta(max_length=2_000, pattern=r"\A[^\x00]*\Z")]
+
+
+class UnknownType(NotFound):
+    """There is no such type of notification."""
+
+    code = "unknown_type"
+    hint = "GET /v1/notification-types lists them."
+
+
+class NoTemplate(Invalid):
+    """A type needs a template in its fallback locale."""
+
+    code = "no_template"
+
+
+class Wording(Struct, frozen=True, forbid_unknown_fields=True):
+    """A template in one language."""
+
+    title: Text
+    body: Text = ""
+
+
+class Kind(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What is to be known about a type of notification."""
+
+    templates: Annotated[dict[Locale, Wording], Meta(min_length=1, max_length=100)]
+    """Wording by locale; `de-AT` falls back to `de`, and that to `fallback`."""
+    fallback: Locale = "en"
+    lifetime_days: Annotated[float, Meta(gt=0, le=3650)] | None = None
+    """Days until such a notification expires; the deployment's setting when absent."""
+    channels: Annotated[dict[Name, bool], Meta(max_length=16)] = {}
+    """Which channels are on for people who chose nothing, where it differs from the app's own."""
+
+
+class Ready(Struct, frozen=True):
+    """A type with its templates taken apart."""
+
+    name: str
+    kind: Kind
+    wording: Mapping[str, tuple[Template, Template]]
+    """Title and body by lower-case locale."""
+    lifetime_s: float | None
+
+    def worded(self, locale: str | None) -> tuple[str, Template, Template]:
+        """Return the locale that serves a reader best, and its title and body."""
+        wanted = (locale or "").replace("_", "-").lower()
+        while wanted:
+            found = self.wording.get(wanted)
+            if found is not None:
+                return (wanted, *found)
+            wanted = wanted.rpartition("-")[0]
+        fallback = self.kind.fallback.lower()
+        return (fallback, *self.wording[fallback])
+
+
+def prepare(name: str, kind: Kind) -> Ready:
+    """Take a type's templates apart; raise BadTemplate or NoTemplate."""
+    wording = {}
+    for locale, words in kind.templates.items():
+        try:
+            wording[locale.lower()] = (templates.read(words.title), templates.read(words.body))
+        except templates.BadTemplate as bad:
+            raise templates.BadTemplate(f"{locale}: {bad.detail}", **bad.extra) from None
+    if kind.fallback.lower() not in wording:
+        raise NoTemplate(
+            f"There is no template for '{kind.fallback}', the locale to fall back to.",
+            locales=sorted(kind.templates),
+        )
+    days = kind.lifetime_days
+    return Ready(name, kind, wording, None if days is None else days * DAY_S)
+
+
+def _kind(**wordings: tuple[str, str]) -> Kind:
+    return Kind(templates={locale: Wording(*words) for locale, words in wordings.items()})
+
+
+def built_in() -> dict[str, Kind]:
+    """Return the types that every deployment has."""
+    return {
+        "like": _kind(
+            en=("{actor.name} liked {metadata.title|your post}", "{metadata.excerpt}"),
+            de=("{actor.name} gefällt {metadata.title|dein Beitrag}", "{metadata.excerpt}"),
+            fr=("{actor.name} a aimé {metadata.title|votre publication}", "{metadata.excerpt}"),
+            es=(
+                "A {actor.name} le gusta {metadata.title|tu publicación}",
+                "{metadata.excerpt}",
+            ),
+        ),
+        "comment": _kind(
+            en=("{actor.name} commented on {metadata.title|your post}", "{metadata.text}"),
+            de=("{actor.name} hat {metadata.title|deinen Beitrag} kommentiert", "{metadata.text}"),
+            fr=("{actor.name} a commenté {metadata.title|votre publication}", "{metadata.text}"),
+            es=("{actor.name} comentó {metadata.title|tu publicación}", "{metadata.text}"),
+        ),
+        "follow": _kind(
+            en=("{actor.name} follows you", ""),
+            de=("{actor.name} folgt dir", ""),
+            fr=("{actor.name} vous suit", ""),
+            es=("{actor.name} te sigue", ""),
+        ),
+        "message": _kind(
+            en=("{actor.name} sent you a message", "{metadata.text}"),
+            de=("{actor.name} hat dir geschrieben", "{metadata.text}"),
+            fr=("{actor.name} vous a envoyé un message", "{metadata.text}"),
+            es=("{actor.name} te envió un mensaje", "{metadata.text}"),
+        ),
+        "live_start": _kind(
+            en=("{actor.name} is live", "{metadata.title}"),
+            de=("{actor.name} ist live", "{metadata.title}"),
+            fr=("{actor.name} est en direct", "{metadata.title}"),
+            es=("{actor.name} está en directo", "{metadata.title}"),
+        ),
+        "stream_update": _kind(
+            en=("News about the stream of {actor.name}", "{metadata.text}"),
+            de=("Neues zum Stream von {actor.name}", "{metadata.text}"),
+            fr=("Du nouveau sur le direct de {actor.name}", "{metadata.text}"),
+            es=("Novedades del directo de {actor.name}", "{metadata.text}"),
+        ),
+    }
+
+
+def someone(locale: str) -> str:
+    """Return what stands for an actor without a name."""
+    return templates.SOMEONE.get(locale.partition("-")[0], templates.SOMEONE["en"])
+

@@ -1,0 +1,269 @@
+"""What notifications look like, on the wire and in the store."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from enum import Enum
+from typing import Annotated, Any, Literal, Protocol, TypeAlias
+from uuid import UUID
+
+from msgspec import UNSET, Meta, Raw, Struct, UnsetType, field
+
+from nova.kernel.text import Count, Name
+
+MOST_EVENTS = 1_000
+MOST_METADATA = 8_192
+"""Bytes of an event's metadata, as JSON."""
+DEPTH = 6
+"""How deep metadata may be nested."""
+
+# Without patterns, which cost more than all else: the body as a whole is searched for NUL.
+_Id = Annotated[str, Meta(min_length=1, max_length=256)]
+_Key = Annotated[str, Meta(max_length=128)]
+_Text = Annotated[str, Meta(max_length=4_000)]
+_Whole = Annotated[int, Meta(ge=-(2**53) + 1, le=2**53 - 1)]
+
+
+def _json(depth: int) -> Any:
+    """Return the type of JSON that is nested up to `depth` deep, so that decoding bounds it."""
+    kind: Any = _Text | _Whole | float | bool | None
+    for _ in range(depth):
+        kind = _Text | _Whole | float | bool | list[kind] | dict[_Key, kind] | None  # type: ignore[valid-type]  # built, so that its depth is one number
+    return kind
+
+
+Metadata: TypeAlias = dict[_Key, _json(DEPTH - 1)]  # type: ignore[misc]  # built, see above
+
+
+class Event(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Something that happened in the app, and whom to tell."""
+
+    id: _Id
+    """The sender's id; the same event sent again is accepted once."""
+    event_type: _Key
+    recipient_id: _Key
+    """Whom to tell, by either id."""
+    actor_id: _Key | None = None
+    """Who did it, by either id; a person is not told of what they did themselves."""
+    related_entity_id: _Id | None = None
+    timestamp: Annotated[datetime, Meta(tz=True)] | None = None
+    """When it happened (RFC 3339); the time of acceptance when absent."""
+    metadata: Metadata = {}
+    """Anything the templates or the app's clients need, up to 8 KB."""
+
+
+class CloudData(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The data of a CloudEvent: whom to tell, and of what."""
+
+    recipient_id: _Key
+    actor_id: _Key | None = None
+    related_entity_id: _Id | None = None
+    metadata: Metadata = {}
+
+
+class CloudEvent(Struct, frozen=True, kw_only=True):
+    """A CloudEvents 1.0 envelope in structured JSON; extension attributes are ignored.
+
+    https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/spec.md
+    """
+
+    specversion: Literal["1.0"]
+    id: Annotated[str, Meta(min_length=1, max_length=127)]
+    source: Annotated[str, Meta(min_length=1, max_length=128, pattern=r"\A\S+\Z")]
+    type: _Key
+    data: CloudData
+    subject: _Id | None = None
+    time: Annotated[datetime, Meta(tz=True)] | None = None
+    datacontenttype: Annotated[str, Meta(pattern=r"(?i)^application/([a-z0-9.+-]*\+)?json")] = (
+        "application/json"
+    )
+
+    def event(self) -> Event:
+        """Return it in Nova's own shape: `source` and `id` together name it, as the spec says."""
+        return Event(
+            id=f"{self.source} {self.id}",  # a source is a URI reference: without blanks
+            event_type=self.type.rpartition(".")[2],
+            recipient_id=self.data.recipient_id,
+            actor_id=self.data.actor_id,
+            related_entity_id=self.data.related_entity_id or self.subject,
+            timestamp=self.time,
+            metadata=self.data.metadata,
+        )
+
+
+class Result(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What became of one event; accepted means durable."""
+
+    id: str | None
+    status: Literal["accepted", "duplicate", "refused"]
+    notification: UUID | None = None
+    """The id that its notification will have."""
+    problem: Mapping[str, Any] | None = None
+
+
+class Results(Struct, frozen=True, kw_only=True):
+    """What became of each event, in the order in which they came."""
+
+    accepted: int
+    duplicate: int
+    refused: int
+    results: list[Result]
+
+
+class Notification(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A notification, as its recipient sees it."""
+
+    id: UUID
+    number: int
+    """Counts up by one per recipient."""
+    type: str
+    title: str
+    body: str = ""
+    event_id: str
+    actor_id: UUID | None = None
+    related_entity_id: str | None = None
+    metadata: Raw
+    """What the event brought along."""
+    occurred_at: datetime
+    created_at: datetime
+    expires_at: datetime
+    seen_at: datetime | None = None
+    read_at: datetime | None = None
+    archived_at: datetime | None = None
+
+
+class Counts(Struct, frozen=True):
+    """How many of the notifications that are not archived are unseen, and unread."""
+
+    unseen: int
+    unread: int
+
+
+class Mark(str, Enum):
+    """What a person may do to a notification."""
+
+    SEEN = "seen"
+    READ = "read"
+    """Read is also seen."""
+    UNREAD = "unread"
+    ARCHIVE = "archive"
+    UNARCHIVE = "unarchive"
+
+
+class State(str, Enum):
+    """Which notifications to list; archived ones only when asked for."""
+
+    CURRENT = "current"
+    UNSEEN = "unseen"
+    UNREAD = "unread"
+    ARCHIVED = "archived"
+    ALL = "all"
+
+
+class Marking(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Marks many at once: those named, or all up to one, or all."""
+
+    mark: Mark
+    ids: Annotated[list[UUID], Meta(min_length=1, max_length=1_000)] | None = None
+    up_to: UUID | None = None
+    """This one and all that are older."""
+    all: bool = False
+
+
+class Marked(Struct, frozen=True, kw_only=True):
+    """What a mark changed, and the counts after it."""
+
+    changed: int
+    unseen: int
+    unread: int
+
+
+class Arrived(Struct, frozen=True, kw_only=True, tag_field="type", tag="notification"):
+    """Published on `user:<id>`: a new notification, and the counts with it."""
+
+    notification: Notification
+    unseen: int
+    unread: int
+
+
+class MarksChanged(Struct, frozen=True, kw_only=True, tag_field="type", tag="marks"):
+    """Published on `user:<id>`: apply `mark` to `ids`, or to every number up to `up_to`."""
+
+    mark: Mark
+    at: datetime
+    ids: list[UUID] | None = None
+    up_to: int | None = None
+    unseen: int
+    unread: int
+
+
+class Removed(Struct, frozen=True, kw_only=True, tag_field="type", tag="removed"):
+    """Published on `user:<id>`: these were deleted or have expired."""
+
+    ids: list[UUID]
+    unseen: int
+    unread: int
+
+
+class Step(Struct, frozen=True, kw_only=True):
+    """One moment of a story; `ms` counts from the event's acceptance."""
+
+    step: str
+    at: datetime
+    ms: float
+    says: str
+
+
+class Story(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Why a notification was sent, or was not."""
+
+    event_id: str
+    notification: UUID
+    outcome: Literal["pending", "stored", "suppressed", "removed", "dead_lettered"]
+    says: str
+    type: str | None = None
+    recipient: str | None = None
+    reason: str | None = None
+    rule: str | None = None
+    """Which preference decided: of the type, of the channel, or the app's default."""
+    template: str | None = None
+    steps: list[Step] = field(default_factory=list)
+
+
+class Profile(Protocol):
+    """What the pipeline wants to know about a person."""
+
+    @property
+    def name(self) -> str | None: ...
+    @property
+    def locale(self) -> str | None: ...
+
+
+class Choices(Struct, frozen=True, forbid_unknown_fields=True):
+    """What a person chose; what is absent follows the type's, then the app's defaults."""
+
+    channels: Annotated[dict[Name, bool], Meta(max_length=16)] = {}
+    """By channel, for all types."""
+    types: Annotated[dict[Name, Annotated[dict[Name, bool], Meta(max_length=16)]], Meta(max_length=500)] = {}  # noqa: E501  # one type
+    """By type and channel; this decides before `channels`."""
+
+
+class Changes(Struct, frozen=True, forbid_unknown_fields=True):
+    """Choices to change: true, false, or null to follow the defaults again."""
+
+    channels: Annotated[dict[Name, bool | None], Meta(max_length=16)] | UnsetType = UNSET
+    types: Annotated[dict[Name, Annotated[dict[Name, bool | None], Meta(max_length=16)] | None], Meta(max_length=500)] | UnsetType = UNSET  # noqa: E501  # one type
+
+
+class Preferences(Struct, frozen=True, kw_only=True):
+    """A person's choices, and what follows from them."""
+
+    channels: dict[str, bool]
+    types: dict[str, dict[str, bool]]
+    effective: dict[str, dict[str, bool]]
+    """For every type and channel, whether it is on."""
+
+
+class Page(Struct, frozen=True, kw_only=True):
+    """Where a list goes on: after (older than) this number."""
+
+    before: Count

@@ -1,0 +1,64 @@
+"""Pure decisions: whether a notification is made, and through which channels."""
+
+from collections.abc import Mapping
+from uuid import UUID
+
+from msgspec import Struct
+
+from nova.features.notifications.catalogue import Ready
+from nova.features.notifications.models import Choices
+
+IN_APP = "in_app"
+CHANNELS = (IN_APP, "push", "email", "web_push")
+
+
+class Decision(Struct, frozen=True):
+    """What is done with an event. `reason` says why nothing is; `rule` names what decided."""
+
+    channels: frozenset[str]
+    rule: str
+    reason: str | None = None
+
+
+UNKNOWN_RECIPIENT = Decision(frozenset(), "recipient", "unknown_recipient")
+SELF = Decision(frozenset(), "self", "self_notification")
+UNKNOWN_TYPE = Decision(frozenset(), "type", "unknown_type")
+
+
+def decide(
+    recipient: UUID | None,
+    actor: UUID | None,
+    kind: Ready | None,
+    choices: Choices | None,
+    defaults: Mapping[str, bool],
+) -> Decision:
+    """Decide about one event; `choices` is None for a person who chose nothing."""
+    if recipient is None:
+        return UNKNOWN_RECIPIENT
+    if recipient == actor:
+        return SELF
+    if kind is None:
+        return UNKNOWN_TYPE
+    return allowed(kind, choices, defaults)
+
+
+def allowed(kind: Ready, choices: Choices | None, defaults: Mapping[str, bool]) -> Decision:
+    """Decide by preferences alone; the rule named is the one for the inbox."""
+    on = frozenset(each for each in CHANNELS if chosen(each, kind, choices, defaults)[0])
+    wanted, rule = chosen(IN_APP, kind, choices, defaults)
+    return Decision(on, rule, None if wanted else "preference")
+
+
+def chosen(
+    channel: str, kind: Ready, choices: Choices | None, defaults: Mapping[str, bool]
+) -> tuple[bool, str]:
+    """Return whether a channel is on, and the rule that says so: the most particular one."""
+    if choices is not None:
+        by_type = choices.types.get(kind.name)
+        if by_type is not None and channel in by_type:
+            return by_type[channel], f"types.{kind.name}.{channel}"
+        if channel in choices.channels:
+            return choices.channels[channel], f"channels.{channel}"
+    if channel in kind.kind.channels:
+        return kind.kind.channels[channel], f"type default of {channel}"
+    return defaults.get(channel, True), f"default of {channel}"

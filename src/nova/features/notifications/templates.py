@@ -1,0 +1,130 @@
+"""Titles and bodies: text with `{placeholders}`, filled in without evaluating anything."""
+
+from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
+from typing import Any
+
+from msgspec import Struct
+
+from nova.kernel.errors import Invalid
+
+MOST_TITLE = 512
+MOST_BODY = 10_000
+MOST_INSERTED = 1_000
+"""Characters that one placeholder may put in."""
+
+FIELDS = ("actor.name", "actor.id", "recipient.name", "event.type", "event.id", "related_entity_id")
+METADATA = "metadata."
+SOMEONE = {"en": "Someone", "de": "Jemand", "fr": "Quelqu’un", "es": "Alguien"}
+
+
+class BadTemplate(Invalid):
+    """A template cannot be read."""
+
+    code = "bad_template"
+    hint = (
+        "Placeholders are {" + "}, {".join(FIELDS) + "} and {metadata.<key>}; "
+        "{metadata.title|a post} says what stands there when it is missing; {{ and }} are braces."
+    )
+
+
+class Placeholder(Struct, frozen=True):
+    """Something to fill in; `path` leads into the metadata, when it is given."""
+
+    name: str
+    path: tuple[str, ...] = ()
+    otherwise: str | None = None
+
+
+class Template(Struct, frozen=True):
+    """A text, taken apart once and filled in often."""
+
+    parts: tuple[str | Placeholder, ...]
+    uses_metadata: bool
+
+    def fill(self, values: Mapping[str, str | None], metadata: Any, most: int) -> str:
+        """Return the text of up to `most` characters; what is missing leaves no gap."""
+        pieces: list[str] = []
+        gap = False
+        for part in self.parts:
+            if type(part) is str:
+                pieces.append(part)
+                continue
+            found = _inside(metadata, part.path) if part.path else values.get(part.name)
+            text = found or part.otherwise
+            if not text and part.name == "actor.name":
+                text = values.get("someone")
+            if text:
+                pieces.append(text)
+            else:
+                gap = True
+        whole = "".join(pieces)
+        if gap:
+            whole = _closed(whole)
+        return whole if len(whole) <= most else whole[: most - 1] + "…"
+
+
+def _inside(value: Any, path: tuple[str, ...]) -> str | None:
+    """Walk into JSON by its keys; objects, lists and null are nothing to read aloud."""
+    for key in path:
+        if not isinstance(value, dict):
+            return None
+        value = value.get(key)
+    if isinstance(value, str):
+        return value[:MOST_INSERTED]
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value) if isinstance(value, int | float) else None
+
+
+def _closed(text: str) -> str:
+    """Close the gap that a missing value left: no double blanks, none before punctuation."""
+    text = " ".join(text.split())
+    for mark in (".", ",", "!", "…"):
+        text = text.replace(" " + mark, mark)
+    return text
+
+
+def read(text: str) -> Template:
+    """Take a template apart, or raise BadTemplate with what is wrong and where."""
+    parts = tuple(_parts(text))
+    return Template(parts, any(type(part) is Placeholder and bool(part.path) for part in parts))
+
+
+def _parts(text: str) -> Iterator[str | Placeholder]:
+    at, literal = 0, ""
+    while at < len(text):
+        sign = text[at]
+        if text[at : at + 2] in ("{{", "}}"):
+            literal += sign
+            at += 2
+        elif sign == "}":
+            raise BadTemplate(f"A '}}' at character {at + 1} closes nothing.", at=at + 1)
+        elif sign == "{":
+            if literal:
+                yield literal
+                literal = ""
+            end = text.find("}", at)
+            if end < 0:
+                raise BadTemplate(f"The '{{' at character {at + 1} is never closed.", at=at + 1)
+            yield _placeholder(text[at + 1 : end], at + 1)
+            at = end + 1
+        else:
+            literal += sign
+            at += 1
+    if literal:
+        yield literal
+
+
+def _placeholder(inner: str, at: int) -> Placeholder:
+    name, bar, otherwise = inner.partition("|")
+    name = name.strip()
+    said = otherwise.strip() if bar else None
+    if name in FIELDS:
+        return Placeholder(name, otherwise=said)
+    path = tuple(name.removeprefix(METADATA).split("."))
+    if name.startswith(METADATA) and all(path):
+        return Placeholder(name, path, said)
+    near = get_close_matches(name[:64], FIELDS, 1)
+    mend = f"; did you mean {{{near[0]}}}?" if near else "."
+    raise BadTemplate(f"There is no placeholder {{{name[:64]}}} (character {at}){mend}", at=at)
