@@ -1,0 +1,289 @@
+"""Takes events in: reads, refuses or remembers them, and appends them to the log, once."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from hashlib import blake2b
+from typing import Any, Literal
+from uuid import UUID
+
+import msgspec
+from msgspec import UNSET, Raw, Struct, UnsetType
+
+from nova.backbone.database import Database
+from nova.features.notifications import store
+from nova.features.notifications.catalogue import Ready
+from nova.features.notifications.events import EventAccepted
+from nova.features.notifications.models import (
+    MOST_EVENTS,
+    MOST_METADATA,
+    CloudEvent,
+    Event,
+    Result,
+    Results,
+)
+from nova.features.notifications.types import Types, unknown
+from nova.kernel.batching import Batcher
+from nova.kernel.clock import Clock
+from nova.kernel.errors import Conflict, Invalid, Malformed, Refused
+from nova.kernel.ids import new_id
+
+_encoder = msgspec.json.Encoder(order="deterministic")
+_one = msgspec.json.Decoder(Event)
+_many = msgspec.json.Decoder(list[Event])
+_cloud = msgspec.json.Decoder(CloudEvent)
+_items = msgspec.json.Decoder(list[Raw])
+
+
+class _Envelope(Struct):
+    """Tells the shapes of a body apart."""
+
+    events: Raw | UnsetType = UNSET
+    id: Any = None
+    specversion: Any = UNSET
+
+
+_envelope = msgspec.json.Decoder(_Envelope)
+
+
+class TooManyEvents(Invalid):
+    """A request may bring up to 1,000 events."""
+
+    code = "too_many_events"
+    hint = "Send the rest in another request; order is kept per recipient."
+
+
+class NoEvents(Invalid):
+    """The request brings no event."""
+
+    code = "no_events"
+
+
+class BadEvent(Invalid):
+    """An event is not of the right shape."""
+
+    code = "bad_event"
+    hint = (
+        "An event is {id, event_type, recipient_id, actor_id, related_entity_id, timestamp, "
+        "metadata}, or a CloudEvent whose data has recipient_id."
+    )
+
+
+class BigMetadata(Invalid):
+    """The metadata is larger than 8,192 bytes."""
+
+    code = "metadata_too_large"
+
+
+class EventConflict(Conflict):
+    """An event with this id, but with another body, was accepted before."""
+
+    code = "event_conflict"
+    hint = "The id is the idempotency key: give another event another id."
+
+
+class Checked(Struct, frozen=True):
+    """An event that may be accepted, and what tells it from another one of the same id."""
+
+    event: Event
+    metadata: Raw
+    digest: bytes
+
+
+def read(body: bytes) -> tuple[list[Event | Refused], bool]:
+    """Return the events of a body, each or its refusal; and whether the body is a list."""
+    start = body.lstrip()[:1]
+    if start == b"[":
+        return _list(body), True
+    envelope = _decoded(_envelope, body)
+    if envelope.events is not UNSET and envelope.id is None:
+        return _list(bytes(envelope.events)), True
+    return [_event(body)], False
+
+
+def _list(body: bytes) -> list[Event | Refused]:
+    if b'"specversion"' not in body:
+        try:
+            return _bounded(_many.decode(body))
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            pass  # at least one is bad: read each by itself to tell which
+    return [_event(item) for item in _bounded(_decoded(_items, body))]
+
+
+def _bounded(events: list[Any]) -> list[Any]:
+    if len(events) > MOST_EVENTS:
+        raise TooManyEvents
+    if not events:
+        raise NoEvents
+    return events
+
+
+def _decoded(decoder: msgspec.json.Decoder[Any], body: bytes) -> Any:
+    try:
+        return decoder.decode(body)
+    except msgspec.ValidationError as wrong:
+        raise BadEvent(f"Expected an event, a list of events or {{events}}: {wrong}") from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as wrong:
+        raise Malformed(f"The body is not JSON: {wrong}") from None
+
+
+def _event(item: bytes | Raw) -> Event | Refused:
+    try:
+        if b'"specversion"' in bytes(item) and _is_cloud(item):
+            return _cloud.decode(item).event()
+        return _one.decode(item)
+    except (msgspec.DecodeError, UnicodeDecodeError) as wrong:
+        return BadEvent(str(wrong))
+
+
+def _is_cloud(item: bytes | Raw) -> bool:
+    return _envelope.decode(item).specversion is not UNSET
+
+
+def check(event: Event, types: Mapping[str, Ready]) -> Checked:
+    """Return the event ready to accept, or raise what is wrong with it."""
+    if types.get(event.event_type) is None:
+        raise unknown(event.event_type, types)
+    metadata = _encoder.encode(event.metadata)
+    if len(metadata) > MOST_METADATA:
+        raise BigMetadata
+    body = _encoder.encode(event)
+    if b"\\u0000" in body and _has_nul(msgspec.to_builtins(event)):
+        raise BadEvent("A text holds the character U+0000, which no text may.")
+    return Checked(event, Raw(metadata), blake2b(body, digest_size=16).digest())
+
+
+def _has_nul(value: Any) -> bool:
+    if isinstance(value, str):
+        return "\0" in value
+    if isinstance(value, dict):
+        return any(_has_nul(key) or _has_nul(each) for key, each in value.items())
+    return isinstance(value, list) and any(_has_nul(each) for each in value)
+
+
+class Admission(Struct, frozen=True):
+    """An event's entry; without a status when its id belongs to another body."""
+
+    id: str
+    notification: UUID
+    status: Literal["accepted", "duplicate"] | None
+
+
+class Ingest:
+    """Accepts events: each id once, with its place in the log in the same commit."""
+
+    def __init__(self, db: Database, clock: Clock, types: Types) -> None:
+        self._db = db
+        self._clock = clock
+        self._types = types
+        # Full: callers get 503. Two lanes: one transaction is prepared while one commits.
+        self._batcher: Batcher[Checked, Admission] = Batcher(
+            self._admit, most=MOST_EVENTS, queue=20 * MOST_EVENTS, lanes=2
+        )
+
+    async def body(self, body: bytes) -> Results:
+        """Accept the events of a request's body; a lone event's refusal is raised."""
+        events, is_list = read(body)
+        outcomes = await self._outcomes(events)
+        for outcome in outcomes:
+            if isinstance(outcome, Refused) and not is_list:
+                raise outcome
+        return _results(events, outcomes)
+
+    async def accept(self, events: Sequence[Event | Refused]) -> Results:
+        """Accept events; those that are refused keep their place in the results."""
+        return _results(events, await self._outcomes(events))
+
+    async def _outcomes(self, events: Sequence[Event | Refused]) -> Sequence[Admission | Refused]:
+        types = await self._types.known()
+        checked = [_checked(event, types) for event in events]
+        good = [each for each in checked if isinstance(each, Checked)]
+        admissions = iter(await self._batcher.many(good) if good else ())
+        outcomes = [next(admissions) if isinstance(it, Checked) else it for it in checked]
+        return [
+            EventConflict(f"The event '{each.id}' was accepted before, with another body.")
+            if isinstance(each, Admission) and each.status is None
+            else each
+            for each in outcomes
+        ]
+
+    async def _admit(self, items: list[Checked]) -> Sequence[Admission]:
+        """Accept a batch, which may come from many requests, in one transaction."""
+        first: dict[str, Checked] = {}
+        for item in items:
+            first.setdefault(item.event.id, item)
+        ids = list(first)
+        names = [new_id() for _ in ids]
+        at = self._clock.now()
+        known = {
+            id_: store.Admitted(first[id_].digest, name)
+            for id_, name in zip(ids, names, strict=True)
+        }
+        async with self._db.transaction() as tx:
+            new = await store.admit(tx, ids, [each.digest for each in first.values()], names, at)
+            if len(new) < len(ids):
+                known |= await store.admitted(tx, [id_ for id_ in ids if id_ not in new])
+            await tx.emit(
+                *(_fact(first[id_], known[id_].notification, at) for id_ in ids if id_ in new)
+            )
+        return [_admission(item, known[item.event.id], new) for item in items]
+
+
+def _admission(item: Checked, known: store.Admitted, new: set[str]) -> Admission:
+    id_ = item.event.id
+    if id_ in new:
+        new.discard(id_)  # what follows in the same batch is a duplicate
+        return Admission(id_, known.notification, "accepted")
+    same = item.digest == known.digest
+    return Admission(id_, known.notification, "duplicate" if same else None)
+
+
+def _checked(event: Event | Refused, types: Mapping[str, Ready]) -> Checked | Refused:
+    if isinstance(event, Refused):
+        return event
+    try:
+        return check(event, types)
+    except Refused as refused:
+        return refused
+
+
+def _fact(item: Checked, notification: UUID, at: datetime) -> EventAccepted:
+    event = item.event
+    return EventAccepted(
+        notification=notification,
+        id=event.id,
+        event_type=event.event_type,
+        recipient_id=event.recipient_id,
+        actor_id=event.actor_id,
+        related_entity_id=event.related_entity_id,
+        timestamp=event.timestamp or at,
+        accepted_at=at,
+        metadata=item.metadata,
+    )
+
+
+def _results(
+    events: Sequence[Event | Refused], outcomes: Sequence[Admission | Refused]
+) -> Results:
+    results = [_result(*pair) for pair in zip(events, outcomes, strict=True)]
+    count = Counter(result.status for result in results)
+    return Results(
+        accepted=count["accepted"],
+        duplicate=count["duplicate"],
+        refused=count["refused"],
+        results=results,
+    )
+
+
+def _result(event: Event | Refused, outcome: Admission | Refused) -> Result:
+    if isinstance(outcome, Admission) and outcome.status is not None:
+        return Result(id=outcome.id, status=outcome.status, notification=outcome.notification)
+    if isinstance(outcome, Refused):
+        id_ = event.id if isinstance(event, Event) else None
+        return Result(id=id_, status="refused", problem=_problem(outcome))
+    raise TypeError("an admission without a status is a conflict, and was made one")
+
+
+def _problem(refused: Refused) -> Mapping[str, object]:
+    said = {"status": refused.status, "code": refused.code, "detail": refused.detail}
+    return said | ({"hint": refused.hint} if refused.hint else {}) | refused.extra

@@ -1,0 +1,169 @@
+"""What people want to be told, and how; asked for every event, so remembered."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from difflib import get_close_matches
+from uuid import UUID
+
+import msgspec
+from msgspec import UNSET
+
+from nova.backbone.database import Database, Tx
+from nova.features.notifications.models import Changes, Choices, Preferences
+from nova.features.notifications.remembered import Remembered
+from nova.features.notifications.rules import CHANNELS, chosen
+from nova.features.notifications.types import Types, unknown
+from nova.kernel.clock import Clock
+from nova.kernel.errors import Invalid
+
+SIGNAL = "preferences"
+
+MANY = "select user_id, choices from notifications.preferences where user_id = any($1::uuid[])"
+
+ONE = "select choices from notifications.preferences where user_id = $1"
+
+ENSURE = """
+insert into notifications.preferences (user_id, choices, changed_at) values ($1, '{}', $2)
+    on conflict (user_id) do nothing
+"""
+
+LOCK = "select choices from notifications.preferences where user_id = $1 for update"
+
+SAVE = """
+insert into notifications.preferences (user_id, choices, changed_at) values ($1, $2, $3)
+    on conflict (user_id) do update
+   set choices = excluded.choices, changed_at = excluded.changed_at
+"""
+
+REMOVE = "delete from notifications.preferences where user_id = $1"
+
+_choices = msgspec.json.Decoder(Choices)
+
+
+class UnknownChannel(Invalid):
+    """There is no such channel."""
+
+    code = "unknown_channel"
+
+
+class UnknownPreferredType(Invalid):
+    """There is no such type of notification to choose about."""
+
+    code = "unknown_type"
+    hint = "GET /v1/notification-types lists them."
+
+
+class PreferenceBook:
+    """Choices of people. `defaults` says which channels are on where nobody chose; else all are."""
+
+    def __init__(
+        self,
+        db: Database,
+        clock: Clock,
+        types: Types,
+        *,
+        defaults: Mapping[str, bool],
+        most: int = 100_000,
+    ) -> None:
+        check_channels(defaults)
+        self.defaults = dict(defaults)
+        self._db = db
+        self._clock = clock
+        self._types = types
+        self._remembered: Remembered[UUID, Choices] = Remembered(self._load, most=most)
+
+    def forget(self, user: str | None) -> None:
+        self._remembered.forget(None if user is None else UUID(user))
+
+    async def of(self, users: Sequence[UUID]) -> Mapping[UUID, Choices | None]:
+        """Return what each chose, or None; at most as old as the signal takes to come."""
+        return await self._remembered.of(users)
+
+    async def _load(self, users: Sequence[UUID]) -> Mapping[UUID, Choices]:
+        rows = await self._db.fetch(MANY, users)
+        return {row["user_id"]: _choices.decode(row["choices"]) for row in rows}
+
+    async def get(self, user: UUID) -> Preferences:
+        stored = await self._db.value(ONE, user)
+        return await self._whole(_choices.decode(stored) if stored else Choices())
+
+    async def put(self, user: UUID, choices: Choices) -> Preferences:
+        """Replace all choices."""
+        await self._check(choices.channels, choices.types)
+        async with self._db.transaction() as tx:
+            await self._save(tx, user, choices)
+        return await self._whole(choices)
+
+    async def patch(self, user: UUID, changes: Changes) -> Preferences:
+        """Change some choices; null takes one back."""
+        channels = {} if changes.channels is UNSET else changes.channels
+        types = {} if changes.types is UNSET else changes.types
+        await self._check(channels, {name: by or {} for name, by in types.items()})
+        async with self._db.transaction() as tx:
+            await tx.run(ENSURE, user, self._clock.now())
+            choices = merged(_choices.decode(await tx.value(LOCK, user)), channels, types)
+            await self._save(tx, user, choices)
+        return await self._whole(choices)
+
+    async def erase(self, tx: Tx, user: UUID) -> None:
+        await tx.run(REMOVE, user)
+        self._changed(tx, user)
+
+    async def _save(self, tx: Tx, user: UUID, choices: Choices) -> None:
+        await tx.run(SAVE, user, msgspec.json.encode(choices).decode(), self._clock.now())
+        self._changed(tx, user)
+
+    def _changed(self, tx: Tx, user: UUID) -> None:
+        tx.signal(SIGNAL, str(user))
+        tx.after_commit(lambda: self.forget(str(user)))
+
+    async def _check(
+        self, channels: Iterable[str], types: Mapping[str, Mapping[str, bool | None]]
+    ) -> None:
+        check_channels(channels)
+        known = await self._types.known()
+        for name, by_channel in types.items():
+            if name not in known:
+                said = unknown(name, known)
+                raise UnknownPreferredType(said.detail, **said.extra)
+            check_channels(by_channel)
+
+    async def _whole(self, choices: Choices) -> Preferences:
+        known = await self._types.known()
+        return Preferences(
+            channels=choices.channels,
+            types=choices.types,
+            effective={
+                name: {each: chosen(each, kind, choices, self.defaults)[0] for each in CHANNELS}
+                for name, kind in known.items()
+            },
+        )
+
+
+def check_channels(names: Iterable[str]) -> None:
+    for name in names:
+        if name not in CHANNELS:
+            near = get_close_matches(name, CHANNELS, 1)
+            mend = f"did you mean '{near[0]}'? " if near else ""
+            raise UnknownChannel(
+                f"There is no channel '{name}'; {mend}There are {', '.join(CHANNELS)}."
+            )
+
+
+def merged(
+    choices: Choices,
+    channels: Mapping[str, bool | None],
+    types: Mapping[str, Mapping[str, bool | None] | None],
+) -> Choices:
+    """Return the choices with changes made; None takes a choice, or all of a type, back."""
+    by_type = dict(choices.types)
+    for name, changes in types.items():
+        left = {} if changes is None else _merged(by_type.get(name, {}), changes)
+        by_type.pop(name, None)
+        if left:
+            by_type[name] = left
+    return Choices(_merged(choices.channels, channels), by_type)
+
+
+def _merged(old: Mapping[str, bool], changes: Mapping[str, bool | None]) -> dict[str, bool]:
+    both = {**old, **changes}
+    return {name: value for name, value in both.items() if value is not None}

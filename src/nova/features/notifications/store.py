@@ -1,0 +1,206 @@
+"""Every SQL statement of ingestion and the pipeline."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from uuid import UUID
+
+from msgspec import Raw, Struct
+
+from nova.features.notifications.events import EventAccepted
+from nova.features.notifications.models import Counts, Notification
+from nova.features.notifications.rules import Decision
+from nova.ports.database import Queries, Row
+
+# In the order of ids, so that two transactions with the same ids wait for each other in turn.
+ADMIT = """
+insert into notifications.accepted (id, digest, notification, accepted_at)
+select id, digest, notification, $4
+  from unnest($1::text[], $2::bytea[], $3::uuid[]) as new(id, digest, notification)
+ order by id collate "C"
+    on conflict (id) do nothing
+returning id
+"""
+
+ADMITTED = """
+select id, digest, notification from notifications.accepted where id = any($1::text[])
+"""
+
+DECIDED = """
+select id from notifications.inbox where id = any($1::uuid[])
+ union all
+select id from notifications.suppressed where id = any($1::uuid[])
+"""
+
+# In the order of users: whoever needs several boxes takes them in this order.
+DEAL = """
+insert into notifications.boxes as box (user_id, top, unseen, unread)
+select user_id, count, count, count
+  from unnest($1::uuid[], $2::bigint[]) as new(user_id, count)
+ order by user_id
+    on conflict (user_id) do update
+   set top = box.top + excluded.top,
+       unseen = box.unseen + excluded.unseen,
+       unread = box.unread + excluded.unread
+returning user_id, top, unseen, unread
+"""
+
+ADD = """
+insert into notifications.inbox (
+    heard_at, created_at, run, id, user_id, number, actor_id, occurred_at, accepted_at,
+    expires_at, type, event_id, related_entity_id, title, body, locale, rule, metadata)
+select $1, $2, $3, new.*
+  from unnest($4::uuid[], $5::uuid[], $6::bigint[], $7::uuid[], $8::timestamptz[],
+              $9::timestamptz[], $10::timestamptz[], $11::text[], $12::text[], $13::text[],
+              $14::text[], $15::text[], $16::text[], $17::text[], $18::text[]) as new
+"""
+
+SUPPRESS = """
+insert into notifications.suppressed (
+    heard_at, decided_at, run, id, user_id, accepted_at, type, event_id, recipient, reason, rule)
+select $1, $2, $3, new.*
+  from unnest($4::uuid[], $5::uuid[], $6::timestamptz[], $7::text[], $8::text[], $9::text[],
+              $10::text[], $11::text[]) as new
+"""
+
+RAN = """
+insert into notifications.runs (id, stored_at, published_at)
+select * from unnest($1::uuid[], $2::timestamptz[], $3::timestamptz[])
+    on conflict (id) do nothing
+"""
+
+
+class Admitted(Struct, frozen=True):
+    """What is remembered of an accepted event."""
+
+    digest: bytes
+    notification: UUID
+
+
+class Run(Struct, frozen=True):
+    """One pass of the pipeline over a batch."""
+
+    id: UUID
+    heard_at: datetime
+    decided_at: datetime
+
+
+class Box(Struct, frozen=True):
+    """How a user's box stands."""
+
+    top: int
+    unseen: int
+    unread: int
+
+
+class Made(Struct, frozen=True):
+    """A notification to store, with what its story needs."""
+
+    user: UUID
+    notification: Notification
+    accepted_at: datetime
+    locale: str
+    rule: str
+
+
+class Unmade(Struct, frozen=True):
+    """An event that becomes no notification, and why."""
+
+    fact: EventAccepted
+    user: UUID | None
+    decision: Decision
+
+
+async def admit(
+    db: Queries, ids: Sequence[str], digests: Sequence[bytes], made: Sequence[UUID], at: datetime
+) -> set[str]:
+    """Remember these ids and return those that were new."""
+    return {row["id"] for row in await db.fetch(ADMIT, ids, digests, made, at)}
+
+
+async def admitted(db: Queries, ids: Sequence[str]) -> Mapping[str, Admitted]:
+    rows = await db.fetch(ADMITTED, ids)
+    return {row["id"]: Admitted(row["digest"], row["notification"]) for row in rows}
+
+
+async def decided(db: Queries, ids: Sequence[UUID]) -> set[UUID]:
+    """Return those that were decided before."""
+    return {row["id"] for row in await db.fetch(DECIDED, ids)}
+
+
+async def deal(db: Queries, counts: Mapping[UUID, int]) -> Mapping[UUID, Box]:
+    """Number so many more notifications of each user; locks their boxes until the commit."""
+    rows = await db.fetch(DEAL, list(counts), list(counts.values()))
+    return {row["user_id"]: Box(row["top"], row["unseen"], row["unread"]) for row in rows}
+
+
+async def add(db: Queries, run: Run, made: Sequence[Made]) -> None:
+    all_new = [each.notification for each in made]
+    await db.run(
+        ADD,
+        run.heard_at,
+        run.decided_at,
+        run.id,
+        [new.id for new in all_new],
+        [each.user for each in made],
+        [new.number for new in all_new],
+        [new.actor_id for new in all_new],
+        [new.occurred_at for new in all_new],
+        [each.accepted_at for each in made],
+        [new.expires_at for new in all_new],
+        [new.type for new in all_new],
+        [new.event_id for new in all_new],
+        [new.related_entity_id for new in all_new],
+        [new.title for new in all_new],
+        [new.body for new in all_new],
+        [each.locale for each in made],
+        [each.rule for each in made],
+        [bytes(new.metadata).decode() for new in all_new],
+    )
+
+
+async def suppress(db: Queries, run: Run, unmade: Sequence[Unmade]) -> None:
+    facts = [each.fact for each in unmade]
+    await db.run(
+        SUPPRESS,
+        run.heard_at,
+        run.decided_at,
+        run.id,
+        [fact.notification for fact in facts],
+        [each.user for each in unmade],
+        [fact.accepted_at for fact in facts],
+        [fact.event_type for fact in facts],
+        [fact.id for fact in facts],
+        [fact.recipient_id for fact in facts],
+        [each.decision.reason or "" for each in unmade],
+        [each.decision.rule for each in unmade],
+    )
+
+
+async def ran(db: Queries, runs: Sequence[tuple[UUID, datetime, datetime]]) -> None:
+    """Note when runs were stored and published."""
+    await db.run(RAN, *(list(column) for column in zip(*runs, strict=True)))
+
+
+def notification(row: Row) -> Notification:
+    return Notification(
+        id=row["id"],
+        number=row["number"],
+        type=row["type"],
+        title=row["title"],
+        body=row["body"],
+        event_id=row["event_id"],
+        actor_id=row["actor_id"],
+        related_entity_id=row["related_entity_id"],
+        metadata=Raw(row["metadata"].encode()),
+        occurred_at=row["occurred_at"],
+        created_at=row["created_at"],
+        expires_at=row["expires_at"],
+        seen_at=row["seen_at"],
+        read_at=row["read_at"],
+        archived_at=row["archived_at"],
+    )
+
+
+def counts(row: Row | None) -> Counts:
+    """Return a box's counts; who has no box was never notified."""
+    return Counts(0, 0) if row is None else Counts(row["unseen"], row["unread"])

@@ -1,0 +1,97 @@
+"""The types that are known right now: registered ones over built-in ones, cached."""
+
+from collections.abc import Mapping
+from difflib import get_close_matches
+
+import msgspec
+
+from nova.backbone.database import Database
+from nova.features.notifications.catalogue import Kind, Ready, UnknownType, built_in, prepare
+from nova.kernel.clock import Clock
+from nova.kernel.errors import Conflict
+from nova.ports.database import Queries
+
+MOST_TYPES = 1_000
+SIGNAL = "types"
+
+ALL = "select name, kind from notifications.types order by name"
+
+PUT = """
+insert into notifications.types (name, kind, changed_at) values ($1, $2, $3)
+    on conflict (name) do update set kind = excluded.kind, changed_at = excluded.changed_at
+"""
+
+COUNT = "select count(*) from notifications.types where name <> $1"
+
+DELETE = "delete from notifications.types where name = $1"
+
+
+class TooManyTypes(Conflict):
+    """A deployment may register up to 1,000 types."""
+
+    code = "too_many_types"
+
+
+def unknown(name: str, types: Mapping[str, object]) -> UnknownType:
+    """Return the refusal that names the registered types and the way to add one."""
+    near = get_close_matches(name, types, 1)
+    mend = f"did you mean '{near[0]}'? Or register it" if near else "register it"
+    return UnknownType(
+        f"There is no type '{name}'; {mend}: PUT /v1/notification-types/{name}",
+        registered=sorted(types)[:100],
+    )
+
+
+class Types:
+    """Which types there are. A change is known in every process as soon as it is signalled."""
+
+    def __init__(self, db: Database, clock: Clock) -> None:
+        self._db = db
+        self._clock = clock
+        self._built_in = {name: prepare(name, kind) for name, kind in built_in().items()}
+        self._known: Mapping[str, Ready] | None = None
+        self._forgotten = 0
+
+    def forget(self, _name: str | None) -> None:
+        self._known = None
+        self._forgotten += 1
+
+    async def known(self, queries: Queries | None = None) -> Mapping[str, Ready]:
+        """Return every type by name."""
+        if self._known is not None:
+            return self._known
+        forgotten = self._forgotten
+        rows = await (queries or self._db).fetch(ALL)
+        registered = {
+            row["name"]: prepare(row["name"], msgspec.json.decode(row["kind"], type=Kind))
+            for row in rows
+        }
+        known = self._built_in | registered
+        if forgotten == self._forgotten:
+            self._known = known
+        return known
+
+    async def get(self, name: str) -> Ready:
+        types = await self.known()
+        if name not in types:
+            raise unknown(name, types)
+        return types[name]
+
+    async def put(self, name: str, kind: Kind) -> Ready:
+        """Register a type or replace it, a built-in one too."""
+        ready = prepare(name, kind)
+        async with self._db.transaction() as tx:
+            if await tx.value(COUNT, name) >= MOST_TYPES:
+                raise TooManyTypes
+            await tx.run(PUT, name, msgspec.json.encode(kind).decode(), self._clock.now())
+            tx.signal(SIGNAL, name)
+            tx.after_commit(lambda: self.forget(name))
+        return ready
+
+    async def delete(self, name: str) -> None:
+        """Remove a registered type; a built-in one is as it was at first."""
+        async with self._db.transaction() as tx:
+            if not await tx.run(DELETE, name):
+                raise UnknownType(f"There is no registered type '{name}'.")
+            tx.signal(SIGNAL, name)
+            tx.after_commit(lambda: self.forget(name))
