@@ -1,0 +1,242 @@
+"""From accepted events to notifications: decide, render, number, store and publish a batch."""
+
+from collections import Counter as Tally
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import Any, Protocol
+from uuid import UUID
+
+import msgspec
+from msgspec import Struct
+from prometheus_client import CollectorRegistry, Counter, Histogram
+
+from nova.backbone.database import Tx
+from nova.features.notifications import store
+from nova.features.notifications.catalogue import Ready, someone
+from nova.features.notifications.events import EventAccepted
+from nova.features.notifications.models import Arrived, Choices, Notification, Profile
+from nova.features.notifications.preferences import PreferenceBook
+from nova.features.notifications.rules import Decision, allowed, decide
+from nova.features.notifications.runs import Runs
+from nova.features.notifications.store import Box, Made, Run, Unmade
+from nova.features.notifications.templates import MOST_BODY, MOST_TITLE
+from nova.features.notifications.types import Types
+from nova.kernel.clock import Clock
+from nova.kernel.events import Heard
+from nova.kernel.ids import new_id
+
+CHANNEL = "user:"
+
+_encode = msgspec.json.Encoder().encode
+_metadata = msgspec.json.Decoder(dict[str, Any])
+
+
+class People(Protocol):
+    """Who is who; both look-ups take many at once and remember their answers."""
+
+    async def resolve(self, references: Sequence[str]) -> Mapping[str, UUID]:
+        """Return the ids of those that exist, whichever id of theirs was given."""
+
+    async def profiles(self, users: Sequence[UUID]) -> Mapping[UUID, Profile]: ...
+
+
+class Known(Struct, frozen=True):
+    """Everything that a batch of decisions needs to know."""
+
+    ids: Mapping[str, UUID]
+    profiles: Mapping[UUID, Profile]
+    types: Mapping[str, Ready]
+    choices: Mapping[UUID, Choices | None]
+
+
+class Pipeline:
+    """Hears accepted events, a batch at a time, in the transaction that moves the cursor.
+
+    A batch that runs again does nothing twice: what it did was rolled back, or is found decided.
+    """
+
+    def __init__(
+        self,
+        clock: Clock,
+        people: People,
+        types: Types,
+        preferences: PreferenceBook,
+        runs: Runs,
+        registry: CollectorRegistry,
+        *,
+        lifetime_s: float,
+    ) -> None:
+        self._clock = clock
+        self._people = people
+        self._types = types
+        self._preferences = preferences
+        self._runs = runs
+        self._lifetime_s = lifetime_s
+        self._outcomes = Counter(
+            "nova_notifications",
+            "Events decided, by outcome: stored, or the reason of suppression.",
+            ["outcome"],
+            registry=registry,
+        )
+        self._stored = self._outcomes.labels("stored")
+        self._waited = Histogram(
+            "nova_notifications_seconds",
+            "Seconds from acceptance to publication of a batch's oldest event.",
+            registry=registry,
+            buckets=(0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5, 30, 300),
+        )
+
+    async def hear(self, tx: Tx, heard: Sequence[Heard[EventAccepted]]) -> None:
+        """Decide about a batch of accepted events."""
+        heard_at = self._clock.now()
+        facts = await self._fresh(tx, [each.fact for each in heard])
+        if not facts:
+            return
+        known = await self._learn(facts)
+        run = Run(new_id(), heard_at, self._clock.now())
+        makes, unmade = self._decided(facts, known)
+        if makes:
+            await self._make(tx, run, makes, known)
+        if unmade:
+            await store.suppress(tx, run, unmade)
+        stored_at = self._clock.now()
+        oldest = min(fact.accepted_at for fact in facts)
+
+        def published() -> None:
+            now = self._clock.now()
+            self._runs.note(run.id, stored_at, now)
+            self._stored.inc(len(makes))
+            for reason, count in Tally(each.decision.reason or "" for each in unmade).items():
+                self._outcomes.labels(reason).inc(count)
+            self._waited.observe(max(0.0, (now - oldest).total_seconds()))
+
+        tx.after_commit(published)
+
+    async def _fresh(self, tx: Tx, facts: Sequence[EventAccepted]) -> Sequence[EventAccepted]:
+        """Leave out what was decided before: a dead letter may be replayed more than once."""
+        done = await store.decided(tx, [fact.notification for fact in facts])
+        return [fact for fact in facts if fact.notification not in done] if done else facts
+
+    async def _learn(self, facts: Sequence[EventAccepted]) -> Known:
+        """Look everything up at once; almost always all of it is remembered."""
+        references = {fact.recipient_id for fact in facts}
+        references.update(fact.actor_id for fact in facts if fact.actor_id is not None)
+        ids = await self._people.resolve(list(references))
+        recipients = {ids[fact.recipient_id] for fact in facts if fact.recipient_id in ids}
+        return Known(
+            ids,
+            await self._people.profiles(list({*ids.values()})),
+            await self._types.known(),
+            await self._preferences.of(list(recipients)),
+        )
+
+    def _decided(
+        self, facts: Sequence[EventAccepted], known: Known
+    ) -> tuple[list[tuple[EventAccepted, UUID, Decision]], list[Unmade]]:
+        """Decide about each: what becomes a notification (of whom), and what does not."""
+        ids, types, choices = known.ids, known.types, known.choices
+        defaults = self._preferences.defaults
+        usual: dict[str, Decision] = {}  # of people who chose nothing, by type
+        makes: list[tuple[EventAccepted, UUID, Decision]] = []
+        unmade: list[Unmade] = []
+        for fact in facts:
+            user = ids.get(fact.recipient_id)
+            kind = types.get(fact.event_type)
+            chose = choices[user] if user is not None else None
+            actor = ids.get(fact.actor_id) if fact.actor_id is not None else None
+            if user is None or user == actor or kind is None or chose is not None:
+                decision = decide(user, actor, kind, chose, defaults)
+            else:
+                found = usual.get(kind.name)
+                if found is None:
+                    found = usual[kind.name] = allowed(kind, None, defaults)
+                decision = found
+            if user is not None and decision.reason is None:
+                makes.append((fact, user, decision))
+            else:
+                unmade.append(Unmade(fact, user, decision))
+        return makes, unmade
+
+    async def _make(
+        self,
+        tx: Tx,
+        run: Run,
+        makes: Sequence[tuple[EventAccepted, UUID, Decision]],
+        known: Known,
+    ) -> None:
+        """Number, render, store and publish."""
+        left = Tally(user for _, user, _ in makes)
+        boxes = await store.deal(tx, left)
+        writer = Writer(known, run, self._lifetime_s)
+        made = []
+        for fact, user, decision in makes:
+            left[user] = behind = left[user] - 1
+            box = boxes[user]
+            one = writer.write(fact, user, decision, box.top - behind)
+            made.append(one)
+            tx.publish(CHANNEL + str(user), _arrival(one, box, behind))
+        await store.add(tx, run, made)
+
+
+def _arrival(made: Made, box: Box, behind: int) -> bytes:
+    """Return what the socket says, with the counts as they are with this one as the newest."""
+    return _encode(
+        Arrived(
+            notification=made.notification,
+            unseen=box.unseen - behind,
+            unread=box.unread - behind,
+        )
+    )
+
+
+class Writer:
+    """Puts notifications into words, for one batch."""
+
+    def __init__(self, known: Known, run: Run, lifetime_s: float) -> None:
+        self._known = known
+        self._run = run
+        self._lifetime_s = lifetime_s
+        self._expiry: dict[float | None, Any] = {}
+
+    def write(self, fact: EventAccepted, user: UUID, decision: Decision, number: int) -> Made:
+        known = self._known
+        reader = known.profiles.get(user)
+        actor = known.ids.get(fact.actor_id) if fact.actor_id is not None else None
+        actor_profile = known.profiles.get(actor) if actor is not None else None
+        kind = known.types[fact.event_type]
+        locale, title, body = kind.worded(reader.locale if reader else None)
+        metadata = (
+            _metadata.decode(fact.metadata) if title.uses_metadata or body.uses_metadata else None
+        )
+        values = {
+            "actor.name": actor_profile.name if actor_profile else None,
+            "actor.id": fact.actor_id,
+            "recipient.name": reader.name if reader else None,
+            "event.type": fact.event_type,
+            "event.id": fact.id,
+            "related_entity_id": fact.related_entity_id,
+            "someone": someone(locale),
+        }
+        notification = Notification(
+            id=fact.notification,
+            number=number,
+            type=fact.event_type,
+            title=title.fill(values, metadata, MOST_TITLE),
+            body=body.fill(values, metadata, MOST_BODY),
+            event_id=fact.id,
+            actor_id=actor,
+            related_entity_id=fact.related_entity_id,
+            metadata=fact.metadata,
+            occurred_at=fact.timestamp,
+            created_at=self._run.decided_at,
+            expires_at=self._expires(kind),
+        )
+        return Made(user, notification, fact.accepted_at, locale, decision.rule)
+
+    def _expires(self, kind: Ready) -> Any:
+        lifetime = kind.lifetime_s
+        at = self._expiry.get(lifetime)
+        if at is None:
+            seconds = self._lifetime_s if lifetime is None else lifetime
+            at = self._expiry[lifetime] = self._run.decided_at + timedelta(seconds=seconds)
+        return at
