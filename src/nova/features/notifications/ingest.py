@@ -1,7 +1,7 @@
 """Takes events in: reads, refuses or remembers them, and appends them to the log, once."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from hashlib import blake2b
 from typing import Any, Literal
@@ -25,8 +25,11 @@ from nova.features.notifications.models import (
 from nova.features.notifications.types import Types, unknown
 from nova.kernel.batching import Batcher
 from nova.kernel.clock import Clock
-from nova.kernel.errors import Conflict, Invalid, Malformed, Refused
+from nova.kernel.errors import Conflict, Invalid, Malformed, Refused, Unavailable
 from nova.kernel.ids import new_id
+
+MOST_ADMITTED = 2_000
+"""Events in one transaction, about: a request is never split."""
 
 _encoder = msgspec.json.Encoder(order="deterministic")
 _one = msgspec.json.Decoder(Event)
@@ -162,11 +165,11 @@ def _has_nul(value: Any) -> bool:
 
 
 class Admission(Struct, frozen=True):
-    """An event's entry; without a status when its id belongs to another body."""
+    """An event's entry, now or before."""
 
     id: str
     notification: UUID
-    status: Literal["accepted", "duplicate"] | None
+    status: Literal["accepted", "duplicate"]
 
 
 class Ingest:
@@ -177,8 +180,8 @@ class Ingest:
         self._clock = clock
         self._types = types
         # Full: callers get 503. Two lanes: one transaction is prepared while one commits.
-        self._batcher: Batcher[Checked, Admission] = Batcher(
-            self._admit, most=MOST_EVENTS, queue=20 * MOST_EVENTS, lanes=2
+        self._batcher: Batcher[Sequence[Checked], Sequence[Admission | Refused]] = Batcher(
+            self._admit, most=200, queue=1_000, lanes=2
         )
 
     async def body(self, body: bytes) -> Results:
@@ -198,17 +201,25 @@ class Ingest:
         types = await self._types.known()
         checked = [_checked(event, types) for event in events]
         good = [each for each in checked if isinstance(each, Checked)]
-        admissions = iter(await self._batcher.many(good) if good else ())
-        outcomes = [next(admissions) if isinstance(it, Checked) else it for it in checked]
-        return [
-            EventConflict(f"The event '{each.id}' was accepted before, with another body.")
-            if isinstance(each, Admission) and each.status is None
-            else each
-            for each in outcomes
-        ]
+        admissions = iter(await self._batcher(good) if good else ())
+        return [next(admissions) if isinstance(it, Checked) else it for it in checked]
 
-    async def _admit(self, items: list[Checked]) -> Sequence[Admission]:
-        """Accept a batch, which may come from many requests, in one transaction."""
+    async def _admit(
+        self, requests: list[Sequence[Checked]]
+    ) -> Sequence[Sequence[Admission | Refused] | Exception]:
+        """Accept requests that came together, with up to about MOST_ADMITTED events a commit."""
+        results: list[Sequence[Admission | Refused] | Exception] = []
+        for group in _groups(requests):
+            items = [item for request in group for item in request]
+            try:
+                admissions = iter(await self._commit(items))
+            except Unavailable as down:
+                results += [down for _ in group]
+            else:
+                results += [[next(admissions) for _ in request] for request in group]
+        return results
+
+    async def _commit(self, items: Sequence[Checked]) -> list[Admission | Refused]:
         first: dict[str, Checked] = {}
         for item in items:
             first.setdefault(item.event.id, item)
@@ -229,13 +240,26 @@ class Ingest:
         return [_admission(item, known[item.event.id], new) for item in items]
 
 
-def _admission(item: Checked, known: store.Admitted, new: set[str]) -> Admission:
+def _groups(requests: Sequence[Sequence[Checked]]) -> Iterator[list[Sequence[Checked]]]:
+    group: list[Sequence[Checked]] = []
+    size = 0
+    for request in requests:
+        if group and size + len(request) > MOST_ADMITTED:
+            yield group
+            group, size = [], 0
+        group.append(request)
+        size += len(request)
+    yield group
+
+
+def _admission(item: Checked, known: store.Admitted, new: set[str]) -> Admission | Refused:
     id_ = item.event.id
     if id_ in new:
         new.discard(id_)  # what follows in the same batch is a duplicate
         return Admission(id_, known.notification, "accepted")
-    same = item.digest == known.digest
-    return Admission(id_, known.notification, "duplicate" if same else None)
+    if item.digest == known.digest:
+        return Admission(id_, known.notification, "duplicate")
+    return EventConflict(f"The event '{id_}' was accepted before, with another body.")
 
 
 def _checked(event: Event | Refused, types: Mapping[str, Ready]) -> Checked | Refused:
@@ -276,12 +300,10 @@ def _results(
 
 
 def _result(event: Event | Refused, outcome: Admission | Refused) -> Result:
-    if isinstance(outcome, Admission) and outcome.status is not None:
+    if isinstance(outcome, Admission):
         return Result(id=outcome.id, status=outcome.status, notification=outcome.notification)
-    if isinstance(outcome, Refused):
-        id_ = event.id if isinstance(event, Event) else None
-        return Result(id=id_, status="refused", problem=_problem(outcome))
-    raise TypeError("an admission without a status is a conflict, and was made one")
+    id_ = event.id if isinstance(event, Event) else None
+    return Result(id=id_, status="refused", problem=_problem(outcome))
 
 
 def _problem(refused: Refused) -> Mapping[str, object]:

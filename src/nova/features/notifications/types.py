@@ -56,6 +56,9 @@ class Types:
         self._known = None
         self._forgotten += 1
 
+    def is_built_in(self, name: str) -> bool:
+        return name in self._built_in
+
     async def known(self, queries: Queries | None = None) -> Mapping[str, Ready]:
         """Return every type by name."""
         if self._known is not None:

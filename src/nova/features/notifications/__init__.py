@@ -1,0 +1,46 @@
+"""Notifications: events in, decisions, an inbox per person, and the story of each."""
+
+from pathlib import Path
+
+from nova.feature import Channel, Feature, Job
+from nova.features.notifications.api import rpcs
+from nova.features.notifications.events import EventAccepted
+from nova.features.notifications.pipeline import CHANNEL
+from nova.features.notifications.routes import routes
+from nova.features.notifications.service import Notifications
+from nova.ports.channels import Retention
+from nova.web.actors import User
+
+__all__ = ["Notifications", "plug"]
+
+RETENTION = Retention(size=1_000, seconds=86_400.0)
+"""Of `user:<id>`: a client that was away for longer fetches its inbox anew."""
+
+
+def plug(notifications: Notifications) -> Feature:
+    return Feature(
+        name="notifications",
+        routes=routes(notifications),
+        hears={EventAccepted: notifications.pipeline.hear},
+        facts=(EventAccepted,),
+        channels=(
+            Channel(
+                name=CHANNEL.removesuffix(":"),
+                may_subscribe=_is_own,
+                retention=RETENTION,
+                at_connect=lambda user: (f"{CHANNEL}{user.id}",),
+            ),
+        ),
+        rpcs=rpcs(notifications),
+        jobs=(
+            Job("notifications.expire", 60.0, notifications.expire),
+            Job("notifications.forget", 3_600.0, notifications.forget),
+        ),
+        schema=Path(__file__).with_name("schema"),
+        erase=notifications.erase,
+        export=notifications.export,
+    )
+
+
+async def _is_own(user: User, channel: str) -> bool:
+    return channel == f"{CHANNEL}{user.id}"

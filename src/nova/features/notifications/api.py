@@ -1,0 +1,287 @@
+"""The routes and rpcs of notifications: parse and answer; nothing is decided here."""
+
+from collections.abc import Sequence
+from typing import Annotated, Any
+from uuid import UUID
+
+from msgspec import Meta, Raw, Struct
+
+from nova.feature import Rpc
+from nova.features.notifications.catalogue import Kind
+from nova.features.notifications.inbox import NoSuchNotification
+from nova.features.notifications.models import (
+    Changes,
+    Choices,
+    Counts,
+    Mark,
+    Marked,
+    Marking,
+    Notification,
+    Preferences,
+    Results,
+    State,
+    Story,
+)
+from nova.features.notifications.service import Notifications
+from nova.kernel.errors import Forbidden, Invalid, NotFound, Unauthenticated
+from nova.kernel.ids import parse_id
+from nova.kernel.text import Name
+from nova.web.actors import Rule, ServerKey, User
+from nova.web.routes import Call, Limit, Paged, Route
+
+EVENTS_BODY = 8 << 20
+"""Bytes: 1,000 events with metadata of almost 8 KB each."""
+
+Events = Annotated[
+    Raw,
+    Meta(
+        description=(
+            "One event `{id, event_type, recipient_id, actor_id, related_entity_id, timestamp, "
+            "metadata}`, a list of up to 1,000, or `{\"events\": […]}`; each may also be a "
+            "CloudEvents 1.0 envelope in structured JSON."
+        ),
+        extra_json_schema={
+            "oneOf": [
+                {"type": "object"},
+                {"type": "array", "minItems": 1, "maxItems": 1000, "items": {"type": "object"}},
+            ]
+        },
+    ),
+]
+
+
+class Whose(Struct, frozen=True, kw_only=True):
+    """Whose inbox; only a server key may and must say so."""
+
+    user: Name | None = None
+
+
+class Listed(Struct, frozen=True, kw_only=True):
+    """Which notifications to list."""
+
+    user: Name | None = None
+    """Whose, by either id; for server keys."""
+    state: State = State.CURRENT
+    type: Name | None = None
+    limit: Annotated[int, Meta(ge=1, le=200)] = 50
+    cursor: Annotated[str, Meta(max_length=512)] | None = None
+
+
+class Asked(Struct, frozen=True, kw_only=True):
+    """What the rpc `notifications.list` takes."""
+
+    state: State = State.CURRENT
+    type: Name | None = None
+    limit: Annotated[int, Meta(ge=1, le=200)] = 50
+    cursor: Annotated[str, Meta(max_length=512)] | None = None
+
+
+class Nothing(Struct, frozen=True):
+    """No parameters."""
+
+
+class Letters(Struct, frozen=True, kw_only=True):
+    """Which dead letters to list."""
+
+    consumer: Name | None = None
+    limit: Annotated[int, Meta(ge=1, le=1000)] = 100
+
+
+class Type(Struct, frozen=True, kw_only=True):
+    """A type of notification, with its name."""
+
+    name: str
+    built_in: bool
+    kind: Kind
+
+
+class Replayed(Struct, frozen=True):
+    """How many dead letters were handed to their consumers again."""
+
+    replayed: int
+
+
+class WhoseInbox(Invalid):
+    """A server key says whose inbox it means."""
+
+    code = "whose_inbox"
+    hint = "Add ?user=<either id of the user>."
+
+
+class NotYours(Forbidden):
+    """A user token reaches its own inbox only."""
+
+    code = "not_yours"
+    hint = "Leave ?user= out."
+
+
+class NoSuchUser(NotFound):
+    """There is no such user."""
+
+    code = "no_such_user"
+
+
+class NoSuchLetter(NotFound):
+    """There is no such dead letter."""
+
+    code = "no_such_dead_letter"
+
+
+class Handlers:
+    """Answers requests."""
+
+    def __init__(self, notifications: Notifications) -> None:
+        self._all = notifications
+
+    async def _whose(self, call: Call[Any, Any]) -> UUID:
+        match call.actor:
+            case User(id=own):
+                if call.query.user in (None, "me", str(own)):
+                    return own
+                raise NotYours
+            case ServerKey():
+                if call.query.user is None:
+                    raise WhoseInbox
+                found = await self._all.people.resolve([call.query.user])
+                if call.query.user not in found:
+                    raise NoSuchUser
+                return found[call.query.user]
+        raise Unauthenticated
+
+    async def events(self, call: Call[Raw, Any]) -> Results:
+        return await self._all.ingest.body(bytes(call.body))
+
+    async def list(self, call: Call[Any, Listed]) -> Paged[Notification]:
+        query = call.query
+        return await self._all.inbox.list(
+            await self._whose(call),
+            state=query.state,
+            kind=query.type,
+            limit=query.limit,
+            cursor=query.cursor,
+        )
+
+    async def counts(self, call: Call[Any, Whose]) -> Counts:
+        return await self._all.inbox.counts(await self._whose(call))
+
+    async def one(self, call: Call[Any, Whose]) -> Notification:
+        return await self._all.inbox.one(await self._whose(call), _id(call))
+
+    async def mark(self, call: Call[Marking, Whose]) -> Marked:
+        return await self._all.inbox.mark(await self._whose(call), call.body)
+
+    async def mark_one(self, call: Call[Any, Whose]) -> Marked:
+        try:
+            mark = Mark(call.path["mark"])
+        except ValueError:
+            raise NotFound(f"There is no such mark; there are {', '.join(Mark)}.") from None
+        return await self._all.inbox.mark_one(await self._whose(call), _id(call), mark)
+
+    async def delete(self, call: Call[Any, Whose]) -> None:
+        await self._all.removal.delete(await self._whose(call), _id(call))
+
+    async def trace(self, call: Call[Any, Any]) -> Story:
+        user = call.actor.id if isinstance(call.actor, User) else None
+        return await self._all.traces.notification(_id(call), user)
+
+    async def event_trace(self, call: Call[Any, Any]) -> Story:
+        return await self._all.traces.event(call.path["id"])
+
+    async def preferences(self, call: Call[Any, Any]) -> Preferences:
+        return await self._all.preferences.get(_user(call))
+
+    async def put_preferences(self, call: Call[Choices, Any]) -> Preferences:
+        return await self._all.preferences.put(_user(call), call.body)
+
+    async def patch_preferences(self, call: Call[Changes, Any]) -> Preferences:
+        return await self._all.preferences.patch(_user(call), call.body)
+
+    async def types(self, _call: Call[Any, Any]) -> list[Type]:
+        known = await self._all.types.known()
+        return [self._type(name, ready.kind) for name, ready in sorted(known.items())]
+
+    async def type(self, call: Call[Any, Any]) -> Type:
+        name = call.path["name"]
+        return self._type(name, (await self._all.types.get(name)).kind)
+
+    async def put_type(self, call: Call[Kind, Any]) -> Type:
+        name = call.path["name"]
+        return self._type(name, (await self._all.types.put(name, call.body)).kind)
+
+    async def delete_type(self, call: Call[Any, Any]) -> None:
+        await self._all.types.delete(call.path["name"])
+
+    def _type(self, name: str, kind: Kind) -> Type:
+        return Type(name=name, built_in=self._all.types.is_built_in(name), kind=kind)
+
+    async def letters(self, call: Call[Any, Letters]) -> Any:
+        if self._all.dead_letters is None:
+            return []
+        return await self._all.dead_letters.list(
+            consumer=call.query.consumer, limit=call.query.limit
+        )
+
+    async def replay(self, call: Call[Any, Any]) -> Replayed:
+        number = call.path["id"]
+        if self._all.dead_letters is None or not (number.isascii() and number.isdigit()):
+            raise NoSuchLetter
+        if len(number) > 18:  # noqa: PLR2004  # digits that surely fit 64 bits
+            raise NoSuchLetter
+        replayed = await self._all.dead_letters.replay(numbers=[int(number)])
+        if not replayed:
+            raise NoSuchLetter
+        return Replayed(replayed)
+
+
+def _id(call: Call[Any, Any]) -> UUID:
+    found = parse_id(call.path["id"])
+    if found is None:
+        raise NoSuchNotification
+    return found
+
+
+def _user(call: Call[Any, Any]) -> UUID:
+    if call.user is not None:
+        return call.user
+    if isinstance(call.actor, User):
+        return call.actor.id
+    raise Unauthenticated
+
+
+def rpcs(notifications: Notifications) -> Sequence[Rpc]:
+    inbox = notifications.inbox
+
+    async def listed(user: User, asked: Asked) -> Paged[Notification]:
+        return await inbox.list(
+            user.id, state=asked.state, kind=asked.type, limit=asked.limit, cursor=asked.cursor
+        )
+
+    async def counts(user: User, _nothing: Nothing) -> Counts:
+        return await inbox.counts(user.id)
+
+    async def mark(user: User, marking: Marking) -> Marked:
+        return await inbox.mark(user.id, marking)
+
+    return (
+        Rpc(
+            method="notifications.list",
+            params=Asked,
+            returns=Paged[Notification],
+            handler=listed,
+            summary="List your notifications, newest first",
+        ),
+        Rpc(
+            method="notifications.counts",
+            params=Nothing,
+            returns=Counts,
+            handler=counts,
+            summary="Count your unseen and unread notifications",
+        ),
+        Rpc(
+            method="notifications.mark",
+            params=Marking,
+            returns=Marked,
+            handler=mark,
+            summary="Mark your notifications",
+        ),
+    )

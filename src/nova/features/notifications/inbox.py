@@ -1,0 +1,174 @@
+"""A person's notifications: listed, counted, marked and removed, with every device told."""
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from uuid import UUID
+
+import msgspec
+
+from nova.backbone.database import Database, Tx
+from nova.features.notifications import boxes
+from nova.features.notifications.models import (
+    Counts,
+    Mark,
+    Marked,
+    Marking,
+    MarksChanged,
+    Notification,
+    Removed,
+    State,
+)
+from nova.features.notifications.pipeline import CHANNEL
+from nova.kernel.clock import Clock
+from nova.kernel.errors import Invalid, NotFound
+from nova.ports.database import Queries
+from nova.web.cursors import Cursors
+from nova.web.routes import Paged
+
+NEWEST = 2**62
+_encode = msgspec.json.Encoder().encode
+
+
+class NoSuchNotification(NotFound):
+    """There is no such notification, or it is not yours."""
+
+    code = "no_such_notification"
+
+
+class UnclearMark(Invalid):
+    """A mark is for `ids`, or `up_to` one, or `all`: exactly one of these."""
+
+    code = "unclear_mark"
+
+
+class Inbox:
+    """The inbox of everybody. Counts change in the transaction that changes what they count."""
+
+    def __init__(self, db: Database, clock: Clock, cursors: Cursors[int]) -> None:
+        self._db = db
+        self._clock = clock
+        self._cursors = cursors
+
+    async def counts(self, user: UUID) -> Counts:
+        return await boxes.read_counts(self._db, user)
+
+    async def one(self, user: UUID, id_: UUID) -> Notification:
+        found = await boxes.one(self._db, user, id_)
+        if found is None:
+            raise NoSuchNotification
+        return found
+
+    async def list(
+        self,
+        user: UUID,
+        *,
+        state: State = State.CURRENT,
+        kind: str | None = None,
+        limit: int = 50,
+        cursor: str | None = None,
+    ) -> Paged[Notification]:
+        """Return a page, newest first."""
+        owner = f"{user} {state.value} {kind or ''}"
+        before = self._cursors.open(owner, cursor) if cursor else NEWEST
+        found = await boxes.page(self._db, user, state, kind, before, limit + 1)
+        if len(found) <= limit:
+            return Paged(found)
+        return Paged(found[:limit], self._cursors.seal(owner, found[limit - 1].number))
+
+    async def mark_one(self, user: UUID, id_: UUID, mark: Mark) -> Marked:
+        """Mark one; it is fine if it is so marked already."""
+        return await self.mark(user, Marking(mark=mark, ids=[id_]), strict=True)
+
+    async def mark(self, user: UUID, marking: Marking, *, strict: bool = False) -> Marked:
+        """Mark many. Unknown ids are refused when `strict`, else passed over."""
+        if (marking.ids is not None) + (marking.up_to is not None) + marking.all != 1:
+            raise UnclearMark
+        async with self._db.transaction() as tx:
+            top = await boxes.lock(tx, user)
+            if strict and (await boxes.present(tx, user, marking.ids or [])) == set():
+                raise NoSuchNotification
+            if top is None:
+                return Marked(changed=0, unseen=0, unread=0)
+            up_to = await self._reach(tx, user, marking, top)
+            return await self._mark(tx, user, marking, up_to)
+
+    async def _reach(self, tx: Tx, user: UUID, marking: Marking, top: int) -> int:
+        """Return the number up to which is marked; what arrives later is not."""
+        if marking.up_to is None:
+            return top
+        number = await boxes.number(tx, user, marking.up_to)
+        if number is None:
+            raise NoSuchNotification
+        return number
+
+    async def _mark(self, tx: Tx, user: UUID, marking: Marking, up_to: int) -> Marked:
+        at = self._clock.now()
+        changed = await boxes.mark(tx, user, marking.mark, marking.ids, up_to, at)
+        if not changed:
+            counts = await boxes.read_counts(tx, user)
+        else:
+            counts = await boxes.count(tx, user, changed)
+            event = MarksChanged(
+                mark=marking.mark,
+                at=at,
+                ids=None if marking.ids is None else [each.id for each in changed],
+                up_to=up_to if marking.ids is None else None,
+                unseen=counts.unseen,
+                unread=counts.unread,
+            )
+            tx.publish(f"{CHANNEL}{user}", _encode(event))
+        return Marked(changed=len(changed), unseen=counts.unseen, unread=counts.unread)
+
+
+class Removal:
+    """Takes notifications away: at their owner's wish, and when their time is over."""
+
+    def __init__(self, db: Database, clock: Clock, *, remembered_s: float) -> None:
+        """The story of what is removed is kept while its event is younger than that."""
+        self._db = db
+        self._clock = clock
+        self._remembered_s = remembered_s
+
+    async def delete(self, user: UUID, id_: UUID) -> None:
+        async with self._db.transaction() as tx:
+            await boxes.lock(tx, user)
+            gone = await self._remove(tx, [user], [id_], "deleted")
+            if not gone:
+                raise NoSuchNotification
+
+    async def expire(self, most: int = 1_000) -> int:
+        """Remove up to `most` whose time is over; return how many went."""
+        due = await boxes.expired(self._db, self._clock.now(), most)
+        if not due:
+            return 0
+        users = list({user for _, user in due})
+        async with self._db.transaction() as tx:
+            await boxes.lock_many(tx, users)
+            gone = await self._remove(tx, users, [id_ for id_, _ in due], "expired")
+        return sum(len(some) for some in gone.values())
+
+    async def _remove(
+        self, tx: Tx, users: Sequence[UUID], ids: Sequence[UUID], reason: str
+    ) -> Mapping[UUID, Sequence[boxes.Changed]]:
+        since = self._clock.now() - timedelta(seconds=self._remembered_s)
+        gone = await boxes.remove(tx, users, ids, reason, since)
+        if gone:
+            counts = await boxes.count_many(tx, gone)
+            for user, some in gone.items():
+                event = Removed(
+                    ids=[each.id for each in some],
+                    unseen=counts[user].unseen,
+                    unread=counts[user].unread,
+                )
+                tx.publish(f"{CHANNEL}{user}", _encode(event))
+        return gone
+
+
+async def everything(db: Queries, user: UUID) -> list[Notification]:
+    """Return all of a user's notifications, oldest first, for the user's own copy."""
+    found: list[Notification] = []
+    before = NEWEST
+    while page := await boxes.page(db, user, State.ALL, None, before, 1_000):
+        found += page
+        before = page[-1].number
+    return found[::-1]

@@ -1,0 +1,110 @@
+"""Notifications, put together: from an accepted event to the inbox and the story of it."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
+from uuid import UUID
+
+from prometheus_client import CollectorRegistry
+
+from nova.backbone.database import Database, Tx
+from nova.features.notifications import boxes, preferences, types
+from nova.features.notifications.catalogue import DAY_S
+from nova.features.notifications.inbox import Inbox, Removal, everything
+from nova.features.notifications.ingest import Ingest
+from nova.features.notifications.pipeline import People, Pipeline
+from nova.features.notifications.preferences import PreferenceBook
+from nova.features.notifications.retention import Ages, Retention
+from nova.features.notifications.runs import Runs
+from nova.features.notifications.traces import Failures, Traces
+from nova.features.notifications.types import Types
+from nova.kernel.clock import Clock
+from nova.web.cursors import Cursors
+
+EXPIRED_AT_ONCE = 1_000
+
+
+class Signals(Protocol):
+    """Calls back when any process signals; None means that some may have been missed."""
+
+    def on(self, name: str, call: Callable[[str | None], None]) -> None: ...
+
+
+class DeadLetters(Protocol):
+    """Facts that could not be handled."""
+
+    async def list(
+        self, *, consumer: str | None = None, numbers: Sequence[int] | None = None, limit: int = 100
+    ) -> Sequence[Any]: ...
+
+    async def replay(self, *, numbers: Sequence[int] | None = None) -> int:
+        """Hand them to their consumers again; return how many there were."""
+
+
+class Notifications:
+    """Everything about notifications; `close()` writes the last runs down."""
+
+    def __init__(
+        self,
+        db: Database,
+        clock: Clock,
+        people: People,
+        signals: Signals,
+        registry: CollectorRegistry,
+        *,
+        signing_secret: bytes,
+        dead_letters: DeadLetters | None = None,
+        failures: Failures | None = None,
+        retention_days: float = 30,
+        dedupe_days: float = 14,
+        defaults: Mapping[str, bool] | None = None,
+    ) -> None:
+        """`defaults` says which channels are off where neither person nor type says so."""
+        ages = Ages(dedupe_s=dedupe_days * DAY_S, lifetime_s=retention_days * DAY_S)
+        self._db = db
+        self.people = people
+        self.dead_letters = dead_letters
+        self.types = Types(db, clock)
+        self.preferences = PreferenceBook(db, clock, self.types, defaults=defaults or {})
+        self.ingest = Ingest(db, clock, self.types)
+        self.runs = Runs(db)
+        self.pipeline = Pipeline(
+            clock,
+            people,
+            self.types,
+            self.preferences,
+            self.runs,
+            registry,
+            lifetime_s=ages.lifetime_s,
+        )
+        self.inbox = Inbox(db, clock, Cursors(signing_secret, "inbox", int))
+        self.removal = Removal(db, clock, remembered_s=ages.dedupe_s)
+        self.traces = Traces(db, failures)
+        self.retention = Retention(db, clock, ages)
+        signals.on(preferences.SIGNAL, self.preferences.forget)
+        signals.on(types.SIGNAL, self.types.forget)
+
+    async def close(self) -> None:
+        await self.runs.close()
+
+    async def expire(self) -> None:
+        """Remove what has expired, until little is left."""
+        while await self.removal.expire(EXPIRED_AT_ONCE) == EXPIRED_AT_ONCE:
+            pass
+
+    async def forget(self) -> None:
+        """Delete what need not be remembered any longer."""
+        await self.retention.forget_events()
+        await self.retention.forget_runs()
+
+    async def erase(self, tx: Tx, user: UUID) -> None:
+        """Remove all that is held about a user."""
+        await boxes.erase(tx, user)
+        await self.preferences.erase(tx, user)
+
+    async def export(self, user: UUID) -> Mapping[str, Any]:
+        """Return all that is held about a user."""
+        chosen = await self.preferences.get(user)
+        return {
+            "notifications": await everything(self._db, user),
+            "preferences": {"channels": chosen.channels, "types": chosen.types},
+        }

@@ -1,0 +1,164 @@
+"""Stories: why a notification was sent, or why it was not, with the milliseconds."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, Protocol
+from uuid import UUID
+
+from nova.features.notifications.inbox import NoSuchNotification
+from nova.features.notifications.models import Step, Story
+from nova.kernel.errors import NotFound
+from nova.kernel.ids import parse_id
+from nova.ports.database import Queries, Row
+
+STORED = """
+select i.*, r.stored_at, r.published_at from notifications.inbox i
+  left join notifications.runs r on r.id = i.run where i.id = $1
+"""
+
+SUPPRESSED = """
+select s.*, r.stored_at from notifications.suppressed s
+  left join notifications.runs r on r.id = s.run where s.id = $1
+"""
+
+ACCEPTED = "select id, notification, accepted_at from notifications.accepted where id = $1"
+
+ACCEPTED_AS = """
+select id, notification, accepted_at from notifications.accepted
+ where notification = $1 and accepted_at between $2 and $3
+"""
+
+REASONS = {
+    "self_notification": "Nobody is told of what they did themselves.",
+    "unknown_recipient": "There was no user with the recipient's id.",
+    "unknown_type": "The type was no longer registered.",
+    "preference": "The recipient does not want it.",
+    "deleted": "It was stored; then its recipient deleted it.",
+    "expired": "It was stored; then its time was over.",
+}
+REMOVED = ("deleted", "expired")
+
+
+class NoSuchEvent(NotFound):
+    """No event of this id was accepted, or it is no longer remembered."""
+
+    code = "no_such_event"
+    hint = "Ids of events are remembered for `notifications.dedupe_days`."
+
+
+class Failures(Protocol):
+    """Asks the log for an event that could not be handled."""
+
+    async def of_fact(self, kind: str, field: str, value: str) -> str | None:
+        """Return the error of the dead letter whose fact has this value there, or None."""
+
+
+class Traces:
+    """Tells stories from what the tables hold."""
+
+    def __init__(self, db: Queries, failures: Failures | None = None) -> None:
+        self._db = db
+        self._failures = failures
+
+    async def notification(self, id_: UUID, user: UUID | None = None) -> Story:
+        """Tell a notification's story; of another `user` it does not exist."""
+        row = await self._db.row(STORED, id_)
+        if row is not None and user in (None, row["user_id"]):
+            return _stored(row)
+        row = await self._db.row(SUPPRESSED, id_)
+        mine = row is not None and row["user_id"] == user and row["reason"] in REMOVED
+        if row is None or not (user is None or mine):
+            raise NoSuchNotification
+        return _suppressed(row)
+
+    async def event(self, id_: str) -> Story:
+        """Tell an event's story by the sender's id of it."""
+        accepted = await self._db.row(ACCEPTED, id_)
+        if accepted is None:
+            raise NoSuchEvent
+        try:
+            return await self.notification(accepted["notification"])
+        except NoSuchNotification:
+            return await self._undecided(accepted)
+
+    async def either(self, id_: str) -> Story:
+        """Tell the story of a notification's or an event's id."""
+        parsed = parse_id(id_)
+        if parsed is not None:
+            try:
+                return await self.notification(parsed)
+            except NoSuchNotification:
+                pass
+        return await self.event(id_)
+
+    async def _undecided(self, accepted: Row) -> Story:
+        at, id_ = accepted["accepted_at"], accepted["notification"]
+        steps = _steps(at, [("accepted", at, "The event was accepted: it is durable.")])
+        error = None
+        if self._failures is not None:
+            error = await self._failures.of_fact("EventAccepted", "notification", str(id_))
+        says = "It waits for its turn." if error is None else f"Handling it failed: {error}"
+        return Story(
+            event_id=accepted["id"],
+            notification=id_,
+            outcome="pending" if error is None else "dead_lettered",
+            says=says,
+            steps=steps,
+        )
+
+
+def _stored(row: Row) -> Story:
+    return Story(
+        event_id=row["event_id"],
+        notification=row["id"],
+        outcome="stored",
+        says=f"It is number {row['number']} in its recipient's inbox.",
+        type=row["type"],
+        recipient=str(row["user_id"]),
+        rule=row["rule"],
+        template=f"{row['type']}/{row['locale']}",
+        steps=_steps(
+            row["accepted_at"],
+            [
+                ("accepted", row["accepted_at"], "The event was accepted: it is durable."),
+                ("read", row["heard_at"], "The pipeline read it from the log."),
+                ("decided", row["created_at"], f"Wanted, by {row['rule']}."),
+                ("stored", row["stored_at"], "It was written to the inbox."),
+                ("published", row["published_at"], "Committed, and handed to open sockets."),
+                ("seen", row["seen_at"], "The recipient saw it."),
+                ("read_by_recipient", row["read_at"], "The recipient read it."),
+                ("archived", row["archived_at"], "The recipient archived it."),
+            ],
+        ),
+    )
+
+
+def _suppressed(row: Row) -> Story:
+    reason = row["reason"]
+    return Story(
+        event_id=row["event_id"],
+        notification=row["id"],
+        outcome="removed" if reason in REMOVED else "suppressed",
+        says=REASONS.get(reason, reason),
+        type=row["type"],
+        recipient=row["recipient"],
+        reason=reason,
+        rule=row["rule"],
+        steps=_steps(
+            row["accepted_at"],
+            [
+                ("accepted", row["accepted_at"], "The event was accepted: it is durable."),
+                ("read", row["heard_at"], "The pipeline read it from the log."),
+                ("decided", row["decided_at"], f"{REASONS.get(reason, reason)} ({row['rule']})"),
+                ("stored", row["stored_at"], "The decision was written down."),
+            ],
+        ),
+    )
+
+
+def _steps(start: datetime, moments: Sequence[tuple[str, Any, str]]) -> list[Step]:
+    return [
+        Step(step=step, at=at, ms=round((at - start).total_seconds() * 1000, 3), says=says)
+        for step, at, says in moments
+        if at is not None
+    ]
