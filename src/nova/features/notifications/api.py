@@ -26,8 +26,8 @@ from nova.features.notifications.service import Notifications
 from nova.kernel.errors import Forbidden, Invalid, NotFound, Unauthenticated
 from nova.kernel.ids import parse_id
 from nova.kernel.text import Name
-from nova.web.actors import Rule, ServerKey, User
-from nova.web.routes import Call, Limit, Paged, Route
+from nova.web.actors import ServerKey, User
+from nova.web.routes import Call, Paged
 
 EVENTS_BODY = 8 << 20
 """Bytes: 1,000 events with metadata of almost 8 KB each."""
@@ -37,7 +37,7 @@ Events = Annotated[
     Meta(
         description=(
             "One event `{id, event_type, recipient_id, actor_id, related_entity_id, timestamp, "
-            "metadata}`, a list of up to 1,000, or `{\"events\": […]}`; each may also be a "
+            'metadata}`, a list of up to 1,000, or `{"events": […]}`; each may also be a '
             "CloudEvents 1.0 envelope in structured JSON."
         ),
         extra_json_schema={
@@ -151,7 +151,7 @@ class Handlers:
     async def events(self, call: Call[Raw, Any]) -> Results:
         return await self._all.ingest.body(bytes(call.body))
 
-    async def list(self, call: Call[Any, Listed]) -> Paged[Notification]:
+    async def listed(self, call: Call[Any, Listed]) -> Paged[Notification]:
         query = call.query
         return await self._all.inbox.list(
             await self._whose(call),

@@ -182,7 +182,7 @@ async def read_counts(db: Queries, user: UUID) -> Counts:
 
 
 async def page(
-    db: Queries, user: UUID, state: State, kind: str | None, before: int, most: int
+    db: Queries, user: UUID, state: State, kind: str | None, *, before: int, most: int
 ) -> list[Notification]:
     """Return up to `most` with a number below `before`, newest first."""
     return [notification(row) for row in await db.fetch(LIST[state], user, before, kind, most)]
@@ -213,7 +213,7 @@ async def present(db: Queries, user: UUID, ids: Sequence[UUID]) -> set[UUID]:
 
 
 async def mark(
-    db: Queries, user: UUID, how: Mark, ids: Sequence[UUID] | None, up_to: int, at: datetime
+    db: Queries, user: UUID, how: Mark, ids: Sequence[UUID] | None, *, up_to: int, at: datetime
 ) -> list[Changed]:
     """Mark those named (or all) up to a number; return those that were not so marked before."""
     rows = await db.fetch(MARK[how], user, ids, up_to, at)

@@ -79,7 +79,7 @@ def prepare(name: str, kind: Kind) -> Ready:
         try:
             wording[locale.lower()] = (templates.read(words.title), templates.read(words.body))
         except templates.BadTemplate as bad:
-            raise templates.BadTemplate(f"{locale}: {bad.detail}", **bad.extra) from None
+            raise templates.BadTemplate(f"{locale}: {bad.detail}", at=bad.extra.get("at")) from None
     if kind.fallback.lower() not in wording:
         raise NoTemplate(
             f"There is no template for '{kind.fallback}', the locale to fall back to.",
@@ -141,4 +141,3 @@ def built_in() -> dict[str, Kind]:
 def someone(locale: str) -> str:
     """Return what stands for an actor without a name."""
     return templates.SOMEONE.get(locale.partition("-")[0], templates.SOMEONE["en"])
-

@@ -70,7 +70,7 @@ class Inbox:
         """Return a page, newest first."""
         owner = f"{user} {state.value} {kind or ''}"
         before = self._cursors.open(owner, cursor) if cursor else NEWEST
-        found = await boxes.page(self._db, user, state, kind, before, limit + 1)
+        found = await boxes.page(self._db, user, state, kind, before=before, most=limit + 1)
         if len(found) <= limit:
             return Paged(found)
         return Paged(found[:limit], self._cursors.seal(owner, found[limit - 1].number))
@@ -103,7 +103,7 @@ class Inbox:
 
     async def _mark(self, tx: Tx, user: UUID, marking: Marking, up_to: int) -> Marked:
         at = self._clock.now()
-        changed = await boxes.mark(tx, user, marking.mark, marking.ids, up_to, at)
+        changed = await boxes.mark(tx, user, marking.mark, marking.ids, up_to=up_to, at=at)
         if not changed:
             counts = await boxes.read_counts(tx, user)
         else:
@@ -168,7 +168,7 @@ async def everything(db: Queries, user: UUID) -> list[Notification]:
     """Return all of a user's notifications, oldest first, for the user's own copy."""
     found: list[Notification] = []
     before = NEWEST
-    while page := await boxes.page(db, user, State.ALL, None, before, 1_000):
+    while page := await boxes.page(db, user, State.ALL, None, before=before, most=1_000):
         found += page
         before = page[-1].number
     return found[::-1]

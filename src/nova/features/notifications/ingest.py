@@ -108,7 +108,7 @@ def _list(body: bytes) -> list[Event | Refused]:
     if b'"specversion"' not in body:
         try:
             return _bounded(_many.decode(body))
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             pass  # at least one is bad: read each by itself to tell which
     return [_event(item) for item in _bounded(_decoded(_items, body))]
 
@@ -128,6 +128,8 @@ def _decoded(decoder: msgspec.json.Decoder[Any], body: bytes) -> Any:
         raise BadEvent(f"Expected an event, a list of events or {{events}}: {wrong}") from None
     except (msgspec.DecodeError, UnicodeDecodeError) as wrong:
         raise Malformed(f"The body is not JSON: {wrong}") from None
+    except RecursionError:
+        raise Malformed("The body is nested too deep.") from None
 
 
 def _event(item: bytes | Raw) -> Event | Refused:
@@ -135,7 +137,7 @@ def _event(item: bytes | Raw) -> Event | Refused:
         if b'"specversion"' in bytes(item) and _is_cloud(item):
             return _cloud.decode(item).event()
         return _one.decode(item)
-    except (msgspec.DecodeError, UnicodeDecodeError) as wrong:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as wrong:
         return BadEvent(str(wrong))
 
 
@@ -286,9 +288,7 @@ def _fact(item: Checked, notification: UUID, at: datetime) -> EventAccepted:
     )
 
 
-def _results(
-    events: Sequence[Event | Refused], outcomes: Sequence[Admission | Refused]
-) -> Results:
+def _results(events: Sequence[Event | Refused], outcomes: Sequence[Admission | Refused]) -> Results:
     results = [_result(*pair) for pair in zip(events, outcomes, strict=True)]
     count = Counter(result.status for result in results)
     return Results(

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import datetime
-from enum import Enum
+from enum import StrEnum
 from typing import Annotated, Any, Literal, Protocol, TypeAlias
 from uuid import UUID
 
@@ -27,11 +27,11 @@ def _json(depth: int) -> Any:
     """Return the type of JSON that is nested up to `depth` deep, so that decoding bounds it."""
     kind: Any = _Text | _Whole | float | bool | None
     for _ in range(depth):
-        kind = _Text | _Whole | float | bool | list[kind] | dict[_Key, kind] | None  # type: ignore[valid-type]  # built, so that its depth is one number
+        kind = _Text | _Whole | float | bool | list[kind] | dict[_Key, kind] | None
     return kind
 
 
-Metadata: TypeAlias = dict[_Key, _json(DEPTH - 1)]  # type: ignore[misc]  # built, see above
+Metadata: TypeAlias = dict[_Key, _json(DEPTH - 1)]  # type: ignore[misc, valid-type]  # built, see above
 
 
 class Event(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -138,7 +138,7 @@ class Counts(Struct, frozen=True):
     unread: int
 
 
-class Mark(str, Enum):
+class Mark(StrEnum):
     """What a person may do to a notification."""
 
     SEEN = "seen"
@@ -149,7 +149,7 @@ class Mark(str, Enum):
     UNARCHIVE = "unarchive"
 
 
-class State(str, Enum):
+class State(StrEnum):
     """Which notifications to list; archived ones only when asked for."""
 
     CURRENT = "current"
@@ -243,7 +243,9 @@ class Choices(Struct, frozen=True, forbid_unknown_fields=True):
 
     channels: Annotated[dict[Name, bool], Meta(max_length=16)] = {}
     """By channel, for all types."""
-    types: Annotated[dict[Name, Annotated[dict[Name, bool], Meta(max_length=16)]], Meta(max_length=500)] = {}  # noqa: E501  # one type
+    types: Annotated[
+        dict[Name, Annotated[dict[Name, bool], Meta(max_length=16)]], Meta(max_length=500)
+    ] = {}  # one type
     """By type and channel; this decides before `channels`."""
 
 
@@ -251,7 +253,13 @@ class Changes(Struct, frozen=True, forbid_unknown_fields=True):
     """Choices to change: true, false, or null to follow the defaults again."""
 
     channels: Annotated[dict[Name, bool | None], Meta(max_length=16)] | UnsetType = UNSET
-    types: Annotated[dict[Name, Annotated[dict[Name, bool | None], Meta(max_length=16)] | None], Meta(max_length=500)] | UnsetType = UNSET  # noqa: E501  # one type
+    types: (
+        Annotated[
+            dict[Name, Annotated[dict[Name, bool | None], Meta(max_length=16)] | None],
+            Meta(max_length=500),
+        ]
+        | UnsetType
+    ) = UNSET  # one type
 
 
 class Preferences(Struct, frozen=True, kw_only=True):

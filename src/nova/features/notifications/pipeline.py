@@ -61,9 +61,9 @@ class Pipeline:
         people: People,
         types: Types,
         preferences: PreferenceBook,
+        *,
         runs: Runs,
         registry: CollectorRegistry,
-        *,
         lifetime_s: float,
     ) -> None:
         self._clock = clock

@@ -124,7 +124,7 @@ class PreferenceBook:
         for name, by_channel in types.items():
             if name not in known:
                 said = unknown(name, known)
-                raise UnknownPreferredType(said.detail, **said.extra)
+                raise UnknownPreferredType(said.detail, registered=said.extra.get("registered"))
             check_channels(by_channel)
 
     async def _whole(self, choices: Choices) -> Preferences:

@@ -68,8 +68,8 @@ def _events(do: Handlers) -> Sequence[Route]:
 def _inbox(do: Handlers) -> Sequence[Route]:
     base = "/v1/notifications"
     return (
-        _own("GET", base, do.list, "List notifications, newest first", Listed, Paged[Notification]),
-        _own("GET", f"{base}/counts", do.counts, "Count unseen and unread ones", Whose, Counts),
+        _get(base, do.listed, "List notifications, newest first", Listed, Paged[Notification]),
+        _get(f"{base}/counts", do.counts, "Count unseen and unread ones", Whose, Counts),
         Route(
             method="POST",
             path=f"{base}/marks",
@@ -80,7 +80,7 @@ def _inbox(do: Handlers) -> Sequence[Route]:
             query=Whose,
             returns=Marked,
         ),
-        _own("GET", f"{base}/{{id}}", do.one, "Return a notification", Whose, Notification),
+        _get(f"{base}/{{id}}", do.one, "Return a notification", Whose, Notification),
         Route(
             method="DELETE",
             path=f"{base}/{{id}}",
@@ -110,9 +110,9 @@ def _inbox(do: Handlers) -> Sequence[Route]:
     )
 
 
-def _own(method: str, path: str, handler: Any, summary: str, query: Any, returns: Any) -> Route:
+def _get(path: str, handler: Any, summary: str, query: Any, returns: Any) -> Route:
     return Route(
-        method=method,
+        method="GET",
         path=path,
         rule=Rule.EITHER,
         handler=handler,

@@ -72,8 +72,8 @@ class Notifications:
             people,
             self.types,
             self.preferences,
-            self.runs,
-            registry,
+            runs=self.runs,
+            registry=registry,
             lifetime_s=ages.lifetime_s,
         )
         self.inbox = Inbox(db, clock, Cursors(signing_secret, "inbox", int))

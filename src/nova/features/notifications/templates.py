@@ -15,7 +15,7 @@ MOST_INSERTED = 1_000
 
 FIELDS = ("actor.name", "actor.id", "recipient.name", "event.type", "event.id", "related_entity_id")
 METADATA = "metadata."
-SOMEONE = {"en": "Someone", "de": "Jemand", "fr": "Quelqu’un", "es": "Alguien"}
+SOMEONE = {"en": "Someone", "de": "Jemand", "fr": "Quelqu\u2019un", "es": "Alguien"}
 
 
 class BadTemplate(Invalid):
@@ -47,7 +47,7 @@ class Template(Struct, frozen=True):
         pieces: list[str] = []
         gap = False
         for part in self.parts:
-            if type(part) is str:
+            if isinstance(part, str):
                 pieces.append(part)
                 continue
             found = _inside(metadata, part.path) if part.path else values.get(part.name)
@@ -88,7 +88,7 @@ def _closed(text: str) -> str:
 def read(text: str) -> Template:
     """Take a template apart, or raise BadTemplate with what is wrong and where."""
     parts = tuple(_parts(text))
-    return Template(parts, any(type(part) is Placeholder and bool(part.path) for part in parts))
+    return Template(parts, any(isinstance(part, Placeholder) and bool(part.path) for part in parts))
 
 
 def _parts(text: str) -> Iterator[str | Placeholder]:

@@ -133,13 +133,17 @@ def _stored(row: Row) -> Story:
     )
 
 
+def _why(reason: str) -> str:
+    return REASONS.get(reason, reason)
+
+
 def _suppressed(row: Row) -> Story:
     reason = row["reason"]
     return Story(
         event_id=row["event_id"],
         notification=row["id"],
         outcome="removed" if reason in REMOVED else "suppressed",
-        says=REASONS.get(reason, reason),
+        says=_why(reason),
         type=row["type"],
         recipient=row["recipient"],
         reason=reason,
@@ -149,7 +153,7 @@ def _suppressed(row: Row) -> Story:
             [
                 ("accepted", row["accepted_at"], "The event was accepted: it is durable."),
                 ("read", row["heard_at"], "The pipeline read it from the log."),
-                ("decided", row["decided_at"], f"{REASONS.get(reason, reason)} ({row['rule']})"),
+                ("decided", row["decided_at"], f"{_why(reason)} ({row['rule']})"),
                 ("stored", row["stored_at"], "The decision was written down."),
             ],
         ),
