@@ -16,7 +16,7 @@ from nova.features.notifications.ingest import (
 )
 from nova.features.notifications.models import Event
 from nova.features.notifications.types import UnknownType
-from nova.kernel.errors import Refused
+from nova.kernel.errors import Malformed, Refused
 
 TYPES = {name: prepare(name, kind) for name, kind in built_in().items()}
 GOOD = {"id": "e1", "event_type": "like", "recipient_id": "ben", "actor_id": "ada"}
@@ -34,6 +34,10 @@ CLOUD = {
 
 def body(value: Any) -> bytes:
     return json.dumps(value).encode()
+
+
+def with_x(raw: bytes) -> bytes:
+    return body(GOOD)[:-1] + b', "metadata": {"x": ' + raw + b"}}"
 
 
 def one(value: Any) -> Event | Refused:
@@ -102,27 +106,19 @@ def test_bad_events_are_refused(change: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    "raw",
-    [
-        b'"\\ud800"',
-        b'"\xff"',
-        b"1e400",
-        b"NaN",
-        b"9" * 5_000,
-        b"[" * 50 + b"]" * 50,
-        b"[" * 100_000 + b"]" * 100_000,
-    ],
+    "raw", [b'"\xff"', b"1e400", b"9" * 5_000, b"[" * 50 + b"]" * 50]
 )
 def test_bad_values_are_refused_and_their_neighbours_are_not(raw: bytes) -> None:
     good = body(GOOD)
-    bad = good[:-1] + b', "metadata": {"x": ' + raw + b"}}"
-    try:
-        events, _ = read(b"[" + good + b"," + bad + b"]")
-    except Refused as refused:  # not JSON at all: nothing can be told apart
-        assert refused.status == 400
-    else:
-        assert isinstance(events[0], Event)
-        assert isinstance(events[1], BadEvent)
+    events, _ = read(b"[" + good + b"," + with_x(raw) + b"]")
+    assert isinstance(events[0], Event)
+    assert isinstance(events[1], BadEvent)
+
+
+@pytest.mark.parametrize("raw", [b'"\\ud800"', b"NaN", b"[" * 100_000 + b"]" * 100_000])
+def test_what_is_not_json_is_refused_as_a_whole(raw: bytes) -> None:
+    with pytest.raises(Malformed):
+        read(b"[" + body(GOOD) + b"," + with_x(raw) + b"]")
 
 
 def test_a_list_has_bounds() -> None:
