@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from nova.features.notifications.catalogue import built_in, prepare
+from nova.features.notifications.catalogue import UnknownType, built_in, prepare
 from nova.features.notifications.ingest import (
     BadEvent,
     BigMetadata,
@@ -15,7 +15,6 @@ from nova.features.notifications.ingest import (
     read,
 )
 from nova.features.notifications.models import Event
-from nova.features.notifications.types import UnknownType
 from nova.kernel.errors import Malformed, Refused
 
 TYPES = {name: prepare(name, kind) for name, kind in built_in().items()}
