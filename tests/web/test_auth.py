@@ -1,0 +1,313 @@
+"""Keys and tokens become actors, and stop being them, in every process."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from time import time
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from nova.adapters.postgres.pool import open_pool
+from nova.features.accounts.models import Change, Revocation
+from nova.kernel.errors import NotFound, Unauthenticated
+from nova.kernel.ids import new_id
+from nova.web.actors import ServerKey, User
+from nova.web.auth import KeyUnknown, Suspended, TokenRevoked
+from nova.web.tokens import TokenInvalid, mint
+from support.accounts import SECRET, Process
+from support.waiting import until
+
+
+@pytest.fixture
+async def here(dsn: str) -> AsyncIterator[Process]:
+    async with open_pool(dsn, size=4) as pool:
+        process = Process(pool)
+        await process.start()
+        yield process
+
+
+@pytest.fixture
+async def there(dsn: str) -> AsyncIterator[Process]:
+    """Another process of the same deployment, with caches of its own."""
+    async with open_pool(dsn, size=4) as pool:
+        process = Process(pool)
+        await process.start()
+        yield process
+
+
+def token(sub: str, **claims: Any) -> str:
+    return mint(SECRET, sub, **claims)
+
+
+def header(token: str) -> str:
+    return f"Bearer {token}"
+
+
+async def forgotten(process: Process, token: str) -> None:
+    """Wait until a process no longer takes a token's word from memory."""
+
+    async def unknown() -> bool:
+        return process.auth.known(header(token)) is None
+
+    await until(unknown)
+
+
+async def test_a_token_may_name_its_user_by_either_id(here: Process) -> None:
+    ada = await here.user("ada")
+    for sub in ("ada", str(ada.id), str(ada.id).upper()):
+        actor = await here.auth.bearer(header(token(sub, jti="one", device="phone")))
+        assert isinstance(actor, User)
+        assert (actor.id, actor.token, actor.device) == (ada.id, "one", "phone")
+
+
+async def test_a_verified_header_is_known_without_waiting(here: Process) -> None:
+    ada = await here.user("ada")
+    hers = token("ada")
+    assert here.auth.known(header(hers)) is None
+    await here.auth.user(hers)
+    known = here.auth.known(header(hers))
+    assert isinstance(known, User)
+    assert known.id == ada.id
+    key = (await here.credentials.create_key("backend")).secret
+    assert here.auth.known(header(key)) is None
+    await here.auth.bearer(header(key))
+    assert isinstance(here.auth.known(header(key)), ServerKey)
+
+
+@pytest.mark.parametrize(
+    "authorization",
+    [
+        "",
+        "Bearer",
+        "Bearer ",
+        "Basic YTpi",
+        "nova_sk_x",
+        "Bearer nova_sk_",
+        "Bearer nova_sk_" + "x" * 500,
+        "Bearer nova_sk_ä",
+        "Bearer a.b.c",
+        "Bearer \xff.\xff.\xff",
+    ],
+)
+async def test_other_headers_are_nobodys(here: Process, authorization: str) -> None:
+    assert here.auth.known(authorization) is None
+    with pytest.raises(Unauthenticated):
+        await here.auth.bearer(authorization)
+
+
+async def test_an_unknown_sub_is_refused_with_the_way_out(here: Process) -> None:
+    with pytest.raises(TokenInvalid, match=r"POST /v1/users.*tokens\.create_users") as caught:
+        await here.auth.user(token("nobody"))
+    assert caught.value.claim == "sub"
+
+
+async def test_tokens_may_create_their_users_each_once(dsn: str) -> None:
+    async with open_pool(dsn, size=8) as pool:
+        processes = [Process(pool, creates=True) for _ in range(4)]
+        hers = [token("ada", jti=str(number)) for number in range(20)]
+        users = await asyncio.gather(
+            *(processes[at % 4].auth.user(one) for at, one in enumerate(hers))
+        )
+        assert len({user.id for user in users}) == 1
+        assert await pool.value("select count(*) from accounts.users") == 1
+        assert await pool.value("select count(*) from backbone.event_log") == 1
+
+
+async def test_a_nova_id_wins_over_an_external_id_that_looks_like_it(here: Process) -> None:
+    ada = await here.user("ada")
+    await here.user(str(ada.id))
+    assert await here.auth.resolve(str(ada.id)) == ada.id
+
+
+async def test_a_revoked_key_stops_in_every_process(here: Process, there: Process) -> None:
+    made = await here.credentials.create_key("backend")
+    for process in (here, there):
+        await process.auth.bearer(header(made.secret))
+    await here.credentials.revoke_key(made.id)
+    for process in (here, there):
+        await forgotten(process, made.secret)
+        with pytest.raises(KeyUnknown):
+            await process.auth.bearer(header(made.secret))
+    with pytest.raises(NotFound):
+        await here.credentials.revoke_key(made.id)
+
+
+async def test_a_new_key_counts_in_a_process_that_knew_the_others(
+    here: Process, there: Process
+) -> None:
+    with pytest.raises(KeyUnknown):
+        await there.auth.bearer(header("nova_sk_guess"))
+    made = await here.credentials.create_key("backend")
+
+    async def counts() -> bool:
+        try:
+            return bool(await there.auth.bearer(header(made.secret)))
+        except KeyUnknown:
+            return False
+
+    await until(counts)
+
+
+@pytest.mark.parametrize("by", ["jti", "token"])
+async def test_a_revoked_token_stops_in_every_process(
+    here: Process, there: Process, by: str
+) -> None:
+    await here.user("ada")
+    hers, other = token("ada", jti="a"), token("ada", jti="b")
+    plain = token("ada")
+    revoked = hers if by == "jti" else plain
+    for process in (here, there):
+        for one in (hers, other, plain):
+            await process.auth.user(one)
+    what = Revocation(jti="a") if by == "jti" else Revocation(token=plain)
+    await here.credentials.revoke(what)
+    for process in (here, there):
+        await forgotten(process, revoked)
+        with pytest.raises(TokenRevoked):
+            await process.auth.user(revoked)
+        await process.auth.user(other)
+
+
+async def test_all_tokens_of_a_user_stop_but_later_ones_count(
+    here: Process, there: Process
+) -> None:
+    ada = await here.user("ada")
+    await here.user("ben")
+    before, undated, bens = token("ada"), token("ada", iat=None), token("ben")
+    for process in (here, there):
+        for one in (before, undated, bens):
+            await process.auth.user(one)
+    await here.credentials.revoke(Revocation(user="ada"))
+    for process in (here, there):
+        for one in (before, undated):
+            await forgotten(process, one)
+            with pytest.raises(TokenRevoked):
+                await process.auth.user(one)
+        assert process.auth.known(header(bens)) is not None
+        later = token("ada", iat=time() + 0.002)
+        assert (await process.auth.user(later)).id == ada.id
+
+
+async def test_a_suspended_user_is_out_at_once_and_may_come_back(
+    here: Process, there: Process
+) -> None:
+    ada = await here.user("ada")
+    hers = token("ada")
+    await there.auth.user(hers)
+    await here.accounts.change(ada.id, Change(suspended=True), by_server=True)
+    await forgotten(there, hers)
+    with pytest.raises(Suspended):
+        await there.auth.user(hers)
+    await here.accounts.change(ada.id, Change(suspended=False), by_server=True)
+
+    async def back() -> bool:
+        try:
+            return bool(await there.auth.user(hers))
+        except Suspended:
+            return False
+
+    await until(back)
+
+
+async def test_a_deleted_users_token_stops(here: Process, there: Process) -> None:
+    ada = await here.user("ada")
+    hers = token("ada")
+    await there.auth.user(hers)
+    await here.accounts.delete(ada.id)
+    await forgotten(there, hers)
+    with pytest.raises(TokenInvalid) as caught:
+        await there.auth.user(hers)
+    assert caught.value.claim == "sub"
+
+
+class SlowRevocations:
+    """Answers only when let go, with what was true when it was asked."""
+
+    def __init__(self) -> None:
+        self.asked = asyncio.Event()
+        self.go = asyncio.Event()
+
+    async def revoked(self, token: str) -> bool:  # noqa: ARG002  # the answer is late anyway
+        self.asked.set()
+        await self.go.wait()
+        return False
+
+
+async def test_a_revocation_during_verification_is_not_overlooked(here: Process) -> None:
+    await here.user("ada")
+    slow = SlowRevocations()
+    here.auth._revocations = slow
+    hers = token("ada", jti="a")
+    verifying = asyncio.create_task(here.auth.user(hers))
+    await slow.asked.wait()
+    here.auth.forget_tokens("a")
+    slow.go.set()
+    await verifying
+    assert here.auth.known(header(hers)) is None
+
+
+async def test_word_that_signals_were_missed_empties_every_memory(here: Process) -> None:
+    await here.user("ada")
+    hers, key = token("ada"), (await here.credentials.create_key("backend")).secret
+    await here.auth.user(hers)
+    await here.auth.bearer(header(key))
+    here.signals.forget()
+    assert here.auth.known(header(hers)) is None
+    assert here.auth.known(header(key)) is None
+    await here.auth.user(hers)
+    await here.auth.bearer(header(key))
+
+
+async def test_a_remembered_token_expires(here: Process) -> None:
+    await here.user("ada")
+    brief = token("ada", exp=time() - 4)  # within the leeway, so verified, but not remembered
+    await here.auth.user(brief)
+    assert here.auth.known(header(brief)) is None
+
+
+async def test_a_subscription_token_opens_its_channel_for_its_user(here: Process) -> None:
+    ada = await here.user("ada")
+    opened = await here.auth.subscription(token("ada", channel="chat:1", info={"a": 1}))
+    assert (opened.user, opened.channel, opened.info) == (ada.id, "chat:1", b'{"a":1}')
+    with pytest.raises(TokenInvalid):
+        await here.auth.user(token("ada", channel="chat:1"))
+
+
+async def test_the_first_key_is_made_once(here: Process, there: Process) -> None:
+    made = await asyncio.gather(
+        *(process.credentials.first_key() for process in (here, there) for _ in range(3))
+    )
+    (key,) = [each for each in made if each is not None]
+    assert key.secret.startswith("nova_sk_")
+    assert isinstance(await there.auth.bearer(header(key.secret)), ServerKey)
+    stored = await here.db.fetch("select * from accounts.keys")
+    assert key.secret not in str([dict(row.items()) for row in stored])
+
+
+async def test_thousands_of_references_are_resolved_by_either_id(here: Process) -> None:
+    ids: dict[str, UUID] = {}
+    for number in range(20):
+        user = await here.user(f"user-{number}")
+        ids[f"user-{number}"] = ids[str(user.id)] = user.id
+    asked = [*ids, "nobody", str(new_id()), "a\0b", "x" * 500, "\ud800"]
+    many = await asyncio.gather(*(here.people.resolve(asked) for _ in range(20)))
+    assert all(each == ids for each in many)
+    profiles = await here.people.profiles([*ids.values(), new_id()])
+    assert set(profiles) == set(ids.values())
+
+
+async def test_a_change_of_a_user_is_seen_in_every_process(here: Process, there: Process) -> None:
+    ada = await here.user("ada")
+    assert (await there.people.profiles([ada.id]))[ada.id].locale == "en"
+    assert await there.people.resolve(["ada"]) == {"ada": ada.id}
+    change = Change(external_id="lovelace", locale="fr", timezone="Europe/Paris")
+    await here.accounts.change(ada.id, change, by_server=True)
+    assert (await here.people.profiles([ada.id]))[ada.id].locale == "fr"
+
+    async def renamed() -> bool:
+        return await there.people.resolve(["ada", "lovelace"]) == {"lovelace": ada.id}
+
+    await until(renamed)
+    profile = (await there.people.profiles([ada.id]))[ada.id]
+    assert (profile.locale, profile.timezone) == ("fr", "Europe/Paris")
