@@ -11,7 +11,9 @@ from nova.kernel.text import Body, Name
 from nova.web import logging
 from nova.web.actors import Rule
 from nova.web.connections import Guard
+from nova.web.openapi import document, pages
 from nova.web.probes import Readiness, healthz, metrics
+from nova.web.problems import kinds
 from nova.web.routes import Call, Route
 from nova.web.serve import serve
 from support.http import People, api_of
@@ -50,15 +52,63 @@ async def slow(call: Call[Any, Any]) -> dict[str, bool]:
     return {"done": True}
 
 
+async def broken(call: Call[Any, Any]) -> int:
+    return int(call.path["number"])
+
+
 ROUTES = [
-    Route(method="POST", path="/notes", rule=Rule.PUBLIC, handler=add, body=Note, summary="Add"),
     Route(
-        method="GET", path="/notes", rule=Rule.PUBLIC, handler=find, query=Filter, summary="Find"
+        method="POST",
+        path="/notes",
+        rule=Rule.PUBLIC,
+        handler=add,
+        body=Note,
+        returns=Note,
+        summary="Add",
     ),
-    Route(method="GET", path="/notes/{note}", rule=Rule.PUBLIC, handler=named, summary="Get"),
-    Route(method="GET", path="/slow", rule=Rule.PUBLIC, handler=slow, summary="Wait"),
-    Route(method="GET", path="/mine", rule=Rule.USER, handler=named, summary="Mine"),
+    Route(
+        method="GET",
+        path="/notes",
+        rule=Rule.PUBLIC,
+        handler=find,
+        query=Filter,
+        returns=Filter,
+        summary="Find",
+    ),
+    Route(
+        method="GET",
+        path="/notes/{note}",
+        rule=Rule.PUBLIC,
+        handler=named,
+        returns=dict[str, str],
+        summary="Get",
+    ),
+    Route(
+        method="GET",
+        path="/slow",
+        rule=Rule.PUBLIC,
+        handler=slow,
+        returns=dict[str, bool],
+        summary="Wait",
+    ),
+    Route(
+        method="GET",
+        path="/mine",
+        rule=Rule.USER,
+        handler=named,
+        returns=dict[str, str],
+        summary="Mine",
+    ),
 ]
+
+BROKEN = Route(
+    method="GET",
+    path="/broken/{number}",
+    rule=Rule.PUBLIC,
+    handler=broken,
+    returns=int,
+    summary="Break",
+)
 
 
 async def up() -> str:
@@ -66,12 +116,15 @@ async def up() -> str:
 
 
 async def main() -> None:
-    """Serve on a free port, print it, and be quick to lose patience."""
+    """Serve on a free port, print it, and be quick to lose patience; `broken` adds a bug."""
+    routes = [*ROUTES, BROKEN] if "broken" in sys.argv else ROUTES
     logging.configure()
     registry = CollectorRegistry()
     ready = Readiness({"echo": up})
-    mounts = {"/healthz": healthz, "/readyz": ready, "/metrics": metrics(registry)}
-    app = api_of(ROUTES, People("ada"), registry=registry, mounts=mounts)
+    about = document(routes, version="0", kinds=list(kinds("nova")))
+    probes = {"/healthz": healthz, "/readyz": ready, "/metrics": metrics(registry)}
+    mounts = {**probes, **pages(about)}
+    app = api_of(routes, People("ada"), registry=registry, mounts=mounts)
 
     async def drained() -> None:
         sys.stdout.write("drained\n")

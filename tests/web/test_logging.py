@@ -88,3 +88,16 @@ async def test_a_bug_is_logged_once_without_the_credentials(log: BytesIO) -> Non
     assert (line["event"], line["trace_id"]) == ("request_failed", answer.json()["trace_id"])
     assert "RuntimeError" in line["exception"]
     assert CANARY not in str(line)
+
+
+async def test_requests_are_logged_when_asked_for(log: BytesIO) -> None:
+    async def fine(call: Call[Any, Any]) -> None:
+        return None
+
+    route = Route(method="GET", path="/fine", rule=Rule.PUBLIC, handler=fine, summary="")
+    for access_log in (False, True):
+        async with api_client([route], access_log=access_log) as client:
+            await client.get("/fine", headers={"traceparent": f"00-{'a' * 32}-{'b' * 16}-01"})
+    (line,) = lines(log)
+    assert (line["event"], line["path"], line["status"]) == ("request", "/fine", 204)
+    assert (line["client"], line["trace_id"]) == ("127.0.0.1", "a" * 32)

@@ -12,6 +12,8 @@ import httpx
 import msgspec
 import pytest
 
+from support.fuzz import fuzz
+
 TESTS = Path(__file__).parents[1]
 SOON = 8.0  # seconds in which whatever must happen has happened
 MB = 1 << 20
@@ -41,12 +43,13 @@ class Server:
         return next(int(line.split()[1]) << 10 for line in status.splitlines() if "VmHWM" in line)
 
 
-async def started() -> Server:
+async def started(*arguments: str) -> Server:
     path = os.pathsep.join([str(TESTS), *sys.path])
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
         "support.echo",
+        *arguments,
         stdout=PIPE,
         stderr=PIPE,
         env=os.environ | {"PYTHONPATH": path},
@@ -58,16 +61,33 @@ async def started() -> Server:
     return Server(process, int(line))
 
 
-async def running() -> AsyncIterator[Server]:
-    server = await started()
+async def running(*arguments: str) -> AsyncIterator[Server]:
+    server = await started(*arguments)
     yield server
     if server.process.returncode is None:
         server.process.kill()
     await server.process.communicate()
 
 
-server = pytest.fixture(running, scope="module", name="server")
-mortal = pytest.fixture(running, name="mortal")
+@pytest.fixture(scope="module")
+async def server() -> AsyncIterator[Server]:
+    async for one in running():
+        yield one
+
+
+@pytest.fixture
+async def mortal() -> AsyncIterator[Server]:
+    async for one in running():
+        yield one
+
+
+async def test_fuzzing_finds_nothing_but_a_bug_that_is_there(server: Server) -> None:
+    verdict = await fuzz(server.url, "ada", examples=15, skip="^/slow")
+    assert verdict.clean, verdict.said
+    async for broken in running("broken"):
+        verdict = await fuzz(broken.url, "ada", examples=5, skip="^/(slow|notes|mine)")
+        assert not verdict.clean
+        assert "/broken/" in verdict.said
 
 
 async def test_an_ordinary_request_is_answered(server: Server) -> None:

@@ -116,6 +116,7 @@ class Api:
         proxies: Sequence[str] = (),
         origins: Sequence[str] = (),
         most: int = 1000,
+        access_log: bool = False,
     ) -> None:
         self._authenticator = authenticator
         self._repeats = Repeats(idempotency)
@@ -126,6 +127,7 @@ class Api:
         self._clients = Clients(proxies)
         self._origins = Origins(origins)
         self._most = most
+        self._access_log = access_log
         self._log = get_logger()
         self._busy = 0
         self._requests = Requests(registry, lambda: self._busy)
@@ -166,7 +168,10 @@ class Api:
             answer = problem(Broken(), asked.trace.id)
         finally:
             self._busy -= 1
-        meter.observe(answer.status, perf_counter() - started)
+        seconds = perf_counter() - started
+        meter.observe(answer.status, seconds)
+        if self._access_log:
+            self._note(answer, asked, seconds)
         await self._send(answer, asked, send)
 
     def _find(self, asked: Asked) -> tuple[Endpoint | Answer, Mapping[str, str]]:
@@ -224,6 +229,17 @@ class Api:
         except Unauthenticated:
             await self._limiter.charge(self._strangers, address)
             raise
+
+    def _note(self, answer: Answer, asked: Asked, seconds: float) -> None:
+        self._log.info(
+            "request",
+            method=asked.scope["method"],
+            path=asked.scope["path"],  # without the query, which may hold secrets
+            status=answer.status,
+            ms=round(seconds * 1e3, 2),
+            client=self._clients.address(asked.scope),
+            trace_id=asked.trace.id,
+        )
 
     async def _send(self, answer: Answer, asked: Asked, send: Send) -> None:
         headers = [
