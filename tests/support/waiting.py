@@ -4,8 +4,12 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 
-async def until(holds: Callable[[], Awaitable[object]], *, within_s: float = 30) -> None:
+async def until(holds: Callable[[], object | Awaitable[object]], *, within_s: float = 30) -> None:
     """Return once `holds` answers something true; TimeoutError tells that it never did."""
     async with asyncio.timeout(within_s):
-        while not await holds():  # noqa: ASYNC110  # there is no event to wait for
+        while not await _answer(holds()):  # noqa: ASYNC110  # there is no event to wait for
             await asyncio.sleep(0.01)
+
+
+async def _answer(given: object | Awaitable[object]) -> object:
+    return await given if isinstance(given, Awaitable) else given

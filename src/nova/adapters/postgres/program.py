@@ -30,13 +30,15 @@ def program(major: int = MAJOR, *, package: Path | None = None) -> Path:
     return folder
 
 
-def reachable_program(major: int, as_user: dict[str, Any], *, cache: Path = CACHE) -> Path:
+def reachable_program(
+    major: int, as_user: dict[str, Any], *, cache: Path = CACHE, package: Path | None = None
+) -> Path:
     """Return a `bin` folder that another user can run from, copying the programs if need be.
 
     A virtual environment under /root is closed to everyone else, and PostgreSQL refuses to
     run as root.
     """
-    own = program(major)
+    own = program(major, package=package)
     if _runs(own, as_user):
         return own
     copy = cache / f"postgresql-{version(WHEEL)}" / PACKAGE
