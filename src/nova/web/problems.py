@@ -1,7 +1,7 @@
 """Refusals as problem documents (RFC 9457)."""
 
 from collections.abc import Iterator
-from http import HTTPStatus
+from itertools import groupby
 from math import ceil
 
 import msgspec
@@ -89,18 +89,17 @@ def problem(refused: Refused, trace_id: str) -> Answer:
 
 
 def kinds(*packages: str) -> Iterator[type[Refused]]:
-    """Yield each kind of refusal that the named packages define and that was imported, by code."""
-    seen: dict[str, type[Refused]] = {}
-    queue: list[type[Refused]] = [Refused]
+    """Yield each kind of refusal that these packages define and that was imported, by code.
+
+    Where several share a code, the one that stands highest in the house speaks for all.
+    """
+    found: list[type[Refused]] = []
+    queue = Refused.__subclasses__()
     while queue:
-        kind = queue.pop(0)
-        queue.extend(kind.__subclasses__())
-        if kind is not Refused and kind.__module__.startswith(packages):
-            seen.setdefault(kind.code, kind)
-    for code in sorted(seen):
-        yield seen[code]
-
-
-def phrase(status: int) -> str:
-    """Return the reason phrase of a status."""
-    return HTTPStatus(status).phrase
+        kind = queue.pop()
+        queue += kind.__subclasses__()
+        if kind.__module__.startswith(packages):
+            found.append(kind)
+    found.sort(key=lambda kind: (kind.code, kind.__module__.count("."), kind.__module__))
+    for _, same in groupby(found, key=lambda kind: kind.code):
+        yield next(same)
