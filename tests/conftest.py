@@ -8,6 +8,8 @@ from typing import NamedTuple
 import pytest
 
 from nova.adapters.postgres.pool import PostgresPool, open_pool
+from nova.backbone.database import Database
+from nova.backbone.outbox import PostgresOutbox
 from support.postgres import migrated_template, new_database, running_server
 
 
@@ -48,3 +50,9 @@ async def dsn(truth: Truth) -> AsyncIterator[str]:
 async def pool(dsn: str) -> AsyncIterator[PostgresPool]:
     async with open_pool(dsn, size=8) as pool:
         yield pool
+
+
+@pytest.fixture
+def db(pool: PostgresPool) -> Database:
+    """Transactions with facts, publications and signals, that nobody in this process hears."""
+    return Database(pool, PostgresOutbox(), wrote=lambda: None, published=lambda _: None)

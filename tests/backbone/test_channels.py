@@ -1,0 +1,126 @@
+"""Durable channels recover everything or nothing."""
+
+import asyncio
+
+import pytest
+
+from nova.backbone.channels import DurableChannels
+from nova.backbone.outbox import PostgresOutbox
+from nova.ports.channels import Position, Publication, Retention, Unrecoverable
+from nova.ports.database import Pool
+
+KEPT = Retention(size=10, seconds=60)
+
+
+@pytest.fixture
+def handed() -> list[Publication]:
+    return []
+
+
+@pytest.fixture
+def channels(pool: Pool, handed: list[Publication]) -> DurableChannels:
+    return DurableChannels(pool, PostgresOutbox(), published=handed.extend)
+
+
+async def _published(channels: DurableChannels, count: int) -> list[Position]:
+    return [await channels.publish("room:1", b"%d" % n) for n in range(1, count + 1)]
+
+
+def _data(publications: object) -> list[bytes]:
+    assert isinstance(publications, list)
+    return [publication.data for publication in publications]
+
+
+async def test_the_epoch_seen_before_the_first_publication_recovers_it(
+    channels: DurableChannels,
+) -> None:
+    before = await channels.position("room:1")
+    assert before.offset == 0
+    await _published(channels, 3)
+    position, missed = await channels.recover("room:1", before, KEPT, 10)
+    assert position == Position(before.epoch, 3)
+    assert _data(missed) == [b"1", b"2", b"3"]
+
+
+async def test_recovery_from_the_newest_offset_is_empty_and_whole(
+    channels: DurableChannels,
+) -> None:
+    newest = (await _published(channels, 2))[-1]
+    assert await channels.recover("room:1", newest, KEPT, 10) == (newest, [])
+
+
+async def test_more_than_the_limit_is_not_recovered_in_part(channels: DurableChannels) -> None:
+    first, *_ = await _published(channels, 5)
+    assert (await channels.recover("room:1", first, KEPT, 3))[1] is None
+    assert _data((await channels.recover("room:1", first, KEPT, 4))[1]) == [b"2", b"3", b"4", b"5"]
+
+
+async def test_what_the_retention_no_longer_holds_is_not_recovered_in_part(
+    channels: DurableChannels, pool: Pool
+) -> None:
+    first, *_ = await _published(channels, 5)
+    assert (await channels.recover("room:1", first, Retention(3, 60), 10))[1] is None
+    assert (await channels.recover("room:1", first, Retention(4, 60), 10))[1] is not None
+    await pool.run(
+        "update backbone.publications set at = now() - interval '61 s' where number <= 2"
+    )
+    assert (await channels.recover("room:1", first, KEPT, 10))[1] is None
+
+
+async def test_another_epoch_or_an_offset_from_the_future_is_not_recovered(
+    channels: DurableChannels,
+) -> None:
+    newest = (await _published(channels, 2))[-1]
+    assert (await channels.recover("room:1", Position("other", 2), KEPT, 10))[1] is None
+    assert (await channels.recover("room:1", Position(newest.epoch, 3), KEPT, 10))[1] is None
+
+
+async def test_recovery_beside_publishers_never_has_a_hole(channels: DurableChannels) -> None:
+    since = await channels.position("room:1")
+    done = asyncio.Event()
+
+    async def publish() -> None:
+        await asyncio.gather(*(_published(channels, 20) for _ in range(4)))
+        done.set()
+
+    publishing = asyncio.ensure_future(publish())
+    while not done.is_set():
+        position, missed = await channels.recover("room:1", since, Retention(100, 60), 100)
+        assert missed is not None
+        assert [each.offset for each in missed] == list(range(1, position.offset + 1))
+    await publishing
+
+
+async def test_history_goes_both_ways_from_a_position(channels: DurableChannels) -> None:
+    positions = await _published(channels, 5)
+    second = positions[1]
+    page = await channels.history("room:1", KEPT, limit=2)
+    assert (page.position, _data(page.publications)) == (positions[-1], [b"1", b"2"])
+    page = await channels.history("room:1", KEPT, limit=2, since=second)
+    assert _data(page.publications) == [b"3", b"4"]
+    page = await channels.history("room:1", KEPT, limit=2, reverse=True)
+    assert _data(page.publications) == [b"5", b"4"]
+    page = await channels.history("room:1", KEPT, limit=9, since=positions[2], reverse=True)
+    assert _data(page.publications) == [b"2", b"1"]
+    page = await channels.history("room:1", KEPT, limit=0)
+    assert (page.position, page.publications) == (positions[-1], [])
+    with pytest.raises(Unrecoverable):
+        await channels.history("room:1", KEPT, limit=1, since=Position("other", 1))
+
+
+async def test_the_same_key_publishes_once_even_at_once(
+    channels: DurableChannels, pool: Pool, handed: list[Publication]
+) -> None:
+    positions = await asyncio.gather(*(channels.publish("room:1", b"x", key="k") for _ in range(8)))
+    assert {position.offset for position in positions} == {1}
+    assert [each.offset for each in handed] == [1]
+    assert (await channels.publish("room:2", b"x", key="k")).offset == 1
+    await pool.run("update backbone.publication_keys set at = now() - interval '6 minutes'")
+    assert (await channels.publish("room:1", b"x", key="k")).offset == 2
+
+
+async def test_many_positions_come_in_one_look_up(channels: DurableChannels) -> None:
+    await _published(channels, 2)
+    positions = await channels.positions(["room:1", "room:2", "room:2"])
+    assert [positions["room:1"].offset, positions["room:2"].offset] == [2, 0]
+    assert positions["room:2"] == await channels.position("room:2")
