@@ -83,7 +83,7 @@ class World:
         """Wait until every accepted event was decided."""
 
         async def nothing_left() -> bool:
-            return await self.pool.value(UNDECIDED) == 0
+            return bool(await self.pool.value(UNDECIDED) == 0)
 
         await until(nothing_left)
 
