@@ -54,7 +54,7 @@ async def test_a_listener_gets_runs_in_order_and_effects_commit_with_the_cursor(
     assert runs == [["Waved", "Waved"], ["Left"], ["Waved"]]
 
 
-async def _total(condition: bool) -> bool:  # noqa: FBT001  # makes it awaitable
+async def _total(condition: bool) -> bool:  # makes it awaitable
     return condition
 
 

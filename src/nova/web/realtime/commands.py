@@ -1,0 +1,285 @@
+"""What each command of a client does."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from msgspec import UNSET, Raw
+
+from nova import __version__
+from nova.kernel.errors import Refused, Unauthenticated, Unavailable
+from nova.ports.channels import Position, Unrecoverable
+from nova.web.actors import User
+from nova.web.realtime import codes
+from nova.web.realtime.codecs import pub
+from nova.web.realtime.codes import Ended, Failed
+from nova.web.realtime.families import Rules
+from nova.web.realtime.lanes import Subscription
+from nova.web.realtime.messages import (
+    ChannelRequest,
+    ClientInfo,
+    ConnectRequest,
+    ConnectResult,
+    Empty,
+    Error,
+    HistoryRequest,
+    HistoryResult,
+    PresenceResult,
+    PresenceStatsResult,
+    PublishRequest,
+    Push,
+    RefreshRequest,
+    RefreshResult,
+    Reply,
+    RPCRequest,
+    RPCResult,
+    SubRefreshRequest,
+    SubRefreshResult,
+    SubscribeRequest,
+    SubscribeResult,
+)
+from nova.web.tokens import TokenExpired
+
+if TYPE_CHECKING:
+    from nova.web.realtime.session import Session
+
+MOST_RECOVERED = 10_000  # publications in one reply; longer gaps are not recovered
+TEMPORARY = {429, 503}
+"""Statuses of refusals after which the same call may work later."""
+_DONE = Empty()
+
+
+async def connect(session: "Session", request: ConnectRequest) -> ConnectResult:
+    if session.user is not None:
+        raise Ended(codes.MALFORMED)
+    user = await identify(session, request.token)
+    channels = session.hub.families.at_connect(user)
+    session.user = user
+    session.hub.enter(session, user)
+    subs = {}
+    for channel in channels:
+        asked = request.subs.get(channel, SubscribeRequest())
+        rules = session.hub.families.rules(channel)
+        subscription = session.join(channel, server_side=True)
+        try:
+            subs[channel] = await begin(session, subscription, rules, asked)
+        except Unavailable as gone:
+            raise Ended(codes.SERVER_ERROR) from gone
+    return ConnectResult(
+        client=session.id,
+        version=f"nova {__version__}",
+        expires=user.expires is not None,
+        ttl=session.hub.ttl(user.expires),
+        subs=subs,
+        ping=session.hub.ping_s,
+        pong=True,
+        session=session.id,
+        node=session.hub.node,
+    )
+
+
+async def identify(session: "Session", token: str) -> User:
+    if not token and session.hub.limits.anonymous:
+        return session.hub.stranger
+    try:
+        return await session.hub.authenticator.user(token)
+    except TokenExpired as expired:
+        raise Failed(codes.TOKEN_EXPIRED) from expired
+    except Unauthenticated as wrong:
+        raise Ended(codes.INVALID_TOKEN) from wrong
+
+
+async def refresh(session: "Session", user: User, request: RefreshRequest) -> RefreshResult:
+    fresh = await identify(session, request.token)
+    if fresh.id != user.id:
+        raise Ended(codes.INVALID_TOKEN)
+    session.user = fresh
+    session.hub.expires(session, fresh.expires)
+    return RefreshResult(
+        client=session.id,
+        version=f"nova {__version__}",
+        expires=fresh.expires is not None,
+        ttl=session.hub.ttl(fresh.expires),
+    )
+
+
+async def rpc(session: "Session", number: int, user: User, request: RPCRequest) -> Reply:
+    data = request.data
+    method = session.hub.methods.get(request.method)
+    if method is None:
+        raise Failed(codes.METHOD_NOT_FOUND)
+    try:
+        raw = b"{}" if data is UNSET or not bytes(data) else bytes(data)
+        params = msgspec.json.decode(raw, type=method.params)
+        result = await method.handler(user, params)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as wrong:
+        return Reply(id=number, error=Error(code=400, message=str(wrong)))
+    except Refused as refused:
+        temporary = refused.status in TEMPORARY
+        error = Error(code=refused.status, message=refused.detail, temporary=temporary)
+        return Reply(id=number, error=error)
+    return Reply(id=number, rpc=RPCResult(data=Raw(msgspec.json.encode(result))))
+
+
+async def subscribe(session: "Session", user: User, request: SubscribeRequest) -> SubscribeResult:
+    channel = request.channel
+    if channel in session.subscriptions:
+        raise Failed(codes.ALREADY_SUBSCRIBED)
+    if len(session.subscriptions) >= session.hub.limits.subscriptions:
+        raise Failed(codes.LIMIT_EXCEEDED)
+    rules = await session.hub.families.admit(user, channel)
+    info, expires = None, None
+    if request.token:
+        info, expires = await session.hub.ticket(user, channel, request.token)
+    elif not rules.open:
+        raise Failed(codes.PERMISSION_DENIED)
+    subscription = session.join(channel, server_side=False)
+    subscription.info, subscription.expires = info, expires
+    result = await begin(session, subscription, rules, request)
+    session.hub.sub_expires(subscription)
+    return msgspec.structs.replace(
+        result, expires=expires is not None, ttl=session.hub.ttl(expires)
+    )
+
+
+async def unsubscribe(session: "Session", _user: User, request: ChannelRequest) -> Empty:
+    session.leave(request.channel)
+    return _DONE
+
+
+async def begin(
+    session: "Session", subscription: Subscription, rules: Rules, asked: SubscribeRequest
+) -> SubscribeResult:
+    """Find where the subscription starts; what arrives meanwhile is held until the answer."""
+    lane = subscription.lane
+    try:
+        result = await start(session, subscription, rules, asked)
+    except BaseException:
+        session.leave(lane.channel)
+        raise
+    if rules.join_leave:
+        join = Push(channel=lane.channel, join=session.about(subscription))
+        session.released.append(lambda: lane.announce(join))
+    session.released.append(subscription.release)
+    return result
+
+
+async def start(
+    session: "Session", subscription: Subscription, rules: Rules, asked: SubscribeRequest
+) -> SubscribeResult:
+    lane = subscription.lane
+    if rules.retention is None:
+        return SubscribeResult()
+    position = await lane.begin(session.hub.channels.position)
+    missed = None
+    if asked.recover:
+        since = Position(asked.epoch, asked.offset)
+        found, missed = await session.hub.channels.recover(
+            lane.channel, since, rules.retention, MOST_RECOVERED
+        )
+        position = found if missed is not None else lane.position or position
+    else:
+        position = lane.position or position
+    subscription.offset = position.offset
+    return SubscribeResult(
+        recoverable=True,
+        positioned=True,
+        epoch=position.epoch,
+        offset=position.offset,
+        publications=[pub(each) for each in missed or ()],
+        recovered=missed is not None,
+        was_recovering=asked.recover,
+    )
+
+
+async def sub_refresh(
+    session: "Session", user: User, request: SubRefreshRequest
+) -> SubRefreshResult:
+    subscription = session.subscriptions.get(request.channel)
+    if subscription is None:
+        raise Failed(codes.BAD_REQUEST)
+    _, expires = await session.hub.ticket(user, request.channel, request.token)
+    subscription.expires = expires
+    session.hub.sub_expires(subscription)
+    return SubRefreshResult(expires=expires is not None, ttl=session.hub.ttl(expires))
+
+
+async def publish(session: "Session", user: User, request: PublishRequest) -> Empty:
+    rules = await look(session, user, request.channel)
+    if not rules.publish:
+        raise Failed(codes.PERMISSION_DENIED)
+    if request.data is UNSET or not bytes(request.data):
+        raise Failed(codes.BAD_REQUEST)
+    subscription = session.subscriptions.get(request.channel)
+    info = session.info(subscription)
+    await session.hub.publish(request.channel, bytes(request.data), msgspec.json.encode(info))
+    return _DONE
+
+
+async def history(session: "Session", user: User, request: HistoryRequest) -> HistoryResult:
+    rules = await look(session, user, request.channel)
+    if rules.retention is None:
+        raise Failed(codes.NOT_AVAILABLE)
+    since = request.since and Position(request.since.epoch, request.since.offset)
+    limit = rules.retention.size if request.limit < 0 else request.limit
+    try:
+        page = await session.hub.channels.history(
+            request.channel,
+            rules.retention,
+            limit=min(limit, rules.retention.size),
+            since=since or None,
+            reverse=request.reverse,
+        )
+    except Unrecoverable as gone:
+        raise Failed(codes.UNRECOVERABLE) from gone
+    return HistoryResult(
+        publications=[pub(each) for each in page.publications],
+        epoch=page.position.epoch,
+        offset=page.position.offset,
+    )
+
+
+async def presence(session: "Session", user: User, request: ChannelRequest) -> PresenceResult:
+    return PresenceResult(presence=await present(session, user, request.channel))
+
+
+async def presence_stats(
+    session: "Session", user: User, request: ChannelRequest
+) -> PresenceStatsResult:
+    clients = await present(session, user, request.channel)
+    users = {info.user for info in clients.values()}
+    return PresenceStatsResult(num_clients=len(clients), num_users=len(users))
+
+
+async def present(session: "Session", user: User, channel: str) -> dict[str, ClientInfo]:
+    rules = await look(session, user, channel)
+    if not rules.presence:
+        raise Failed(codes.NOT_AVAILABLE)
+    return session.hub.present(channel)
+
+
+async def look(session: "Session", user: User, channel: str) -> Rules:
+    """Return the rules of a channel that the client is in, or could just enter."""
+    if channel in session.subscriptions:
+        return session.hub.families.rules(channel)
+    rules = await session.hub.families.admit(user, channel)
+    if not rules.open:
+        raise Failed(codes.PERMISSION_DENIED)
+    return rules
+
+
+async def ping(_session: "Session", _user: User, _request: Empty) -> Empty:
+    return _DONE
+
+
+ANSWERS: Mapping[str, Callable[["Session", User, Any], Awaitable[Any]]] = {
+    "subscribe": subscribe,
+    "unsubscribe": unsubscribe,
+    "publish": publish,
+    "history": history,
+    "presence": presence,
+    "presence_stats": presence_stats,
+    "refresh": refresh,
+    "sub_refresh": sub_refresh,
+    "ping": ping,
+}

@@ -1,0 +1,127 @@
+"""`/connection/websocket`: who may open a socket, and in which encoding it speaks."""
+
+import asyncio
+from collections.abc import Collection
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+from starlette.types import Receive, Scope, Send
+
+from nova.web.realtime.codes import Closing
+from nova.web.realtime.hub import Hub
+from nova.web.realtime.websocket import DIRECT
+from nova.web.realtime.wires import (
+    PLAIN_JSON,
+    PLAIN_PROTOBUF,
+    WEBSOCKET_JSON,
+    WEBSOCKET_PROTOBUF,
+)
+
+PROTOBUF = "centrifuge-protobuf"
+"""The WebSocket subprotocol by which SDKs ask for Protobuf."""
+
+
+class Origins:
+    """Browsers may connect from the server's own origin, and from those allowed."""
+
+    def __init__(self, allowed: Collection[str]) -> None:
+        """`allowed` holds origins such as `https://app.example`; `*` is any."""
+        self._any = "*" in allowed
+        self._allowed = {origin.rstrip("/").lower() for origin in allowed}
+
+    def admits(self, scope: Scope) -> bool:
+        """Return whether a request may connect; programs send no Origin, and may."""
+        headers = dict(scope["headers"])
+        origin = headers.get(b"origin", b"").decode("latin-1").lower()
+        if not origin or self._any or origin in self._allowed:
+            return True
+        host: str = headers.get(b"host", b"").decode("latin-1").lower()
+        return bool(urlsplit(origin).netloc == host)
+
+
+class WebSocketEndpoint:
+    """An ASGI app; without SocketProtocol below it, it speaks plain ASGI."""
+
+    def __init__(self, hub: Hub, origins: Origins) -> None:
+        self._hub = hub
+        self._origins = origins
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "websocket":
+            await _upgrade_required(send)
+            return
+        if not self._origins.admits(scope):
+            await send({"type": "websocket.close", "code": 4403, "reason": "foreign origin"})
+            return
+        binary = _wants_protobuf(scope)
+        asked = PROTOBUF in scope["subprotocols"]
+        await receive()
+        await send({"type": "websocket.accept", "subprotocol": PROTOBUF if asked else None})
+        direct = scope["extensions"].get(DIRECT)
+        if direct is None:
+            await _plain(self._hub, receive, send, binary=binary)
+            return
+        session = self._hub.open(WEBSOCKET_PROTOBUF if binary else WEBSOCKET_JSON, direct)
+        direct.attach(session)
+        while (await receive())["type"] != "websocket.disconnect":
+            pass
+        session.lost()
+
+
+def _wants_protobuf(scope: Scope) -> bool:
+    query = parse_qs(scope["query_string"].decode("latin-1"))
+    formats = query.get("format", []) + query.get("cf_protocol", [])
+    return PROTOBUF in scope["subprotocols"] or "protobuf" in formats
+
+
+async def _upgrade_required(send: Send) -> None:
+    headers = [(b"upgrade", b"websocket"), (b"content-type", b"text/plain")]
+    await send({"type": "http.response.start", "status": 426, "headers": headers})
+    await send({"type": "http.response.body", "body": b"This endpoint speaks WebSocket.\n"})
+
+
+class _Queued:
+    """A transport that leaves its frames to a loop of ASGI sends."""
+
+    def __init__(self) -> None:
+        self.frames: asyncio.Queue[bytes | Closing] = asyncio.Queue()  # bounded by queue_bytes
+        self._bytes = 0
+
+    def write(self, frame: bytes) -> int:
+        self.frames.put_nowait(frame)
+        self._bytes += len(frame)
+        return self._bytes
+
+    def sent(self, frame: bytes) -> None:
+        self._bytes -= len(frame)
+
+    def close(self, closing: Closing) -> None:
+        self.frames.put_nowait(closing)
+
+    abort = close
+
+
+async def _plain(hub: Hub, receive: Receive, send: Send, *, binary: bool) -> None:
+    """Speak through ASGI messages: with TLS in the process, or under another server."""
+    queued = _Queued()
+    session = hub.open(PLAIN_PROTOBUF if binary else PLAIN_JSON, queued)
+    writing = asyncio.create_task(_write(queued, send, binary=binary))
+    try:
+        while (message := await receive())["type"] == "websocket.receive":
+            session.receive(_payload(message))
+    finally:
+        session.lost()
+        writing.cancel()
+
+
+async def _write(queued: _Queued, send: Send, *, binary: bool) -> None:
+    while isinstance(frame := await queued.frames.get(), bytes):
+        content: dict[str, Any] = {"bytes": frame} if binary else {"text": frame.decode()}
+        await send({"type": "websocket.send", **content})
+        queued.sent(frame)
+    await send({"type": "websocket.close", "code": frame.code, "reason": frame.reason})
+
+
+def _payload(message: Any) -> bytes:
+    text = message.get("text")
+    return bytes(message["bytes"]) if text is None else text.encode()

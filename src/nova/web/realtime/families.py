@@ -1,0 +1,124 @@
+"""Which channels there are, and what may be done in them."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, Protocol
+
+from msgspec import Struct
+
+from nova.ports.channels import Retention
+from nova.web.actors import User
+from nova.web.realtime.codes import PERMISSION_DENIED, UNKNOWN_CHANNEL, Failed
+from nova.web.realtime.namespaces import Namespace
+
+
+class Family(Protocol):
+    """Channels `<name>:<anything>` that a feature owns (nova.feature.Channel)."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def may_subscribe(self) -> Callable[[User, str], Awaitable[bool]]: ...
+    @property
+    def retention(self) -> Retention: ...
+    @property
+    def at_connect(self) -> Callable[[User], Sequence[str]] | None: ...
+    @property
+    def presence(self) -> bool: ...
+
+
+class Method(Protocol):
+    """A method of the `rpc` command (nova.feature.Rpc)."""
+
+    @property
+    def method(self) -> str: ...
+    @property
+    def params(self) -> Any: ...
+    @property
+    def handler(self) -> Callable[[User, Any], Awaitable[Any]]: ...
+
+
+class Rules(Struct, frozen=True):
+    """What holds in one channel."""
+
+    may_subscribe: Callable[[User, str], Awaitable[bool]] | None
+    """None: whoever may connect may subscribe, or whoever holds a token for the channel."""
+    open: bool
+    """Whether users may subscribe without a subscription token."""
+    publish: bool
+    presence: bool
+    join_leave: bool
+    retention: Retention | None
+    """None: publications are not stored, and have no offsets."""
+    recovery: bool
+
+
+class Families:
+    """All families of channels: those of features, and the host app's namespaces."""
+
+    def __init__(self, families: Sequence[Family], namespaces: Sequence[Namespace]) -> None:
+        """Raises ValueError for two of the same name."""
+        self._rules: dict[str, Rules] = {}
+        self._greeting = [family.at_connect for family in families if family.at_connect]
+        for namespace in namespaces:
+            self._add(namespace.name, _of_namespace(namespace))
+        for family in families:
+            self._add(family.name, _of_family(family))
+
+    def _add(self, name: str, rules: Rules) -> None:
+        if name in self._rules:
+            raise ValueError(f"two families of channels are called {name!r}")
+        self._rules[name] = rules
+
+    def rules(self, channel: str) -> Rules:
+        """Return what holds in a channel. Raises Failed for one of no known family."""
+        name, colon, _ = channel.partition(":")
+        rules = self._rules.get(name if colon else "")
+        if rules is None or not channel:
+            raise Failed(UNKNOWN_CHANNEL)
+        return rules
+
+    def retention(self, channel: str) -> Retention | None:
+        """Return how long publications of a channel are kept; None for not at all."""
+        try:
+            return self.rules(channel).retention
+        except Failed:
+            return None
+
+    def at_connect(self, user: User) -> list[str]:
+        """Return the channels that the server subscribes a user to."""
+        return [channel for greet in self._greeting for channel in greet(user)]
+
+    async def admit(self, user: User, channel: str) -> Rules:
+        """Return the rules of a channel that the user may see. Raises Failed for others."""
+        rules = self.rules(channel)
+        if rules.may_subscribe and not await rules.may_subscribe(user, channel):
+            raise Failed(PERMISSION_DENIED)
+        return rules
+
+
+def methods(rpcs: Sequence[Method]) -> Mapping[str, Method]:
+    return {rpc.method: rpc for rpc in rpcs}
+
+
+def _of_namespace(namespace: Namespace) -> Rules:
+    return Rules(
+        may_subscribe=None,
+        open=namespace.subscribe,
+        publish=namespace.publish,
+        presence=namespace.presence,
+        join_leave=namespace.join_leave,
+        retention=namespace.retention,
+        recovery=namespace.recovery,
+    )
+
+
+def _of_family(family: Family) -> Rules:
+    return Rules(
+        may_subscribe=family.may_subscribe,
+        open=True,
+        publish=False,
+        presence=family.presence,
+        join_leave=False,
+        retention=family.retention,
+        recovery=False,
+    )

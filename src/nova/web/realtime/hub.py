@@ -1,0 +1,318 @@
+"""Every open socket of this process, the channels they follow, and their timers."""
+
+import asyncio
+import heapq
+import random
+from collections import Counter, deque
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
+from itertools import count
+from math import ceil
+from typing import Protocol
+from uuid import UUID
+
+from msgspec import Struct
+
+from nova.kernel.clock import Clock
+from nova.kernel.errors import Unauthenticated
+from nova.kernel.ids import new_id
+from nova.ports.channels import Channels, Position, Publication
+from nova.web.actors import Authenticator, User
+from nova.web.realtime import codes
+from nova.web.realtime.codes import Closing, Failed
+from nova.web.realtime.commands import MOST_RECOVERED
+from nova.web.realtime.families import Families, Method
+from nova.web.realtime.lanes import Lane, Subscription
+from nova.web.realtime.messages import About, ClientInfo, Push
+from nova.web.realtime.session import Session
+from nova.web.realtime.wires import Transport, Wire
+from nova.web.tokens import Token, TokenExpired
+
+TICK_S = 1.0
+STALE_S = 10.0
+"""A client that has not connected by then is closed."""
+STRANGER = User(id=UUID(int=0))
+"""Whoever connected without a token, where that is allowed."""
+
+
+class Tickets(Protocol):
+    """Verifies subscription tokens (nova.web.tokens.Tokens)."""
+
+    async def subscription(self, token: str) -> Token: ...
+
+
+class Limits(Struct, frozen=True, kw_only=True):
+    """What one process and one client may take."""
+
+    connections: int = 100_000
+    subscriptions: int = 128
+    queue_bytes: int = 1 << 20
+    """Bytes that may wait for one client; past it the client is told to come back."""
+    expired_s: float = 25.0
+    """For how long a client may stay after its token expired, to bring a new one."""
+    anonymous: bool = False
+    """Whether clients may connect without a token, to use the host app's open namespaces."""
+
+
+class Hub:
+    """Delivers publications to sessions, and ends sessions that must end."""
+
+    def __init__(
+        self,
+        *,
+        channels: Channels,
+        families: Families,
+        methods: Mapping[str, Method],
+        authenticator: Authenticator,
+        tickets: Tickets,
+        clock: Clock,
+        limits: Limits | None = None,
+        ping_s: float = 25.0,
+    ) -> None:
+        self.channels = channels
+        self.families = families
+        self.methods = methods
+        self.authenticator = authenticator
+        self.limits = limits or Limits()
+        self.node = str(new_id())
+        self.ping_s = max(1, ceil(ping_s))
+        self.stranger = STRANGER
+        self.draining = False
+        self.disconnects: Counter[int] = Counter()
+        self.failures = 0
+        self._tickets = tickets
+        self._clock = clock
+        self._lanes: dict[str, Lane] = {}
+        self._sessions: dict[str, Session] = {}
+        self._users: dict[UUID, set[Session]] = {}
+        self._wheel: list[set[Session]] = [set() for _ in range(self.ping_s)]
+        self._hand = 0
+        self._arrivals: deque[tuple[float, Session]] = deque()
+        self._expiries: list[tuple[float, int, Session | Subscription]] = []
+        self._turn = count()
+        self._ticking: asyncio.Task[None] | None = None
+
+    # -- life -------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Begin to ping, and to end what is stale or expired."""
+        self._ticking = asyncio.create_task(self._tick_on())
+
+    async def drain(self, seconds: float) -> None:
+        """Close all sockets, spread over `seconds`, so that clients do not return all at once."""
+        self.draining = True
+        sessions = list(self._sessions.values())
+        random.shuffle(sessions)
+        steps = max(1, round(seconds / 0.05))
+        share = max(1, ceil(len(sessions) / steps))
+        for start in range(0, len(sessions), share):
+            for session in sessions[start : start + share]:
+                session.close(codes.SHUTDOWN)
+            await asyncio.sleep(0.05)
+
+    async def stop(self) -> None:
+        if self._ticking is not None:
+            self._ticking.cancel()
+        for session in tuple(self._sessions.values()):
+            session.close(codes.SHUTDOWN)
+
+    @property
+    def sessions(self) -> int:
+        return len(self._sessions)
+
+    @property
+    def followed(self) -> int:
+        """How many channels have a subscriber here."""
+        return len(self._lanes)
+
+    # -- sessions ---------------------------------------------------------------------------------
+
+    def open(self, wire: Wire, transport: Transport) -> Session:
+        """Begin a session; it is closed again at once when there is no room for it."""
+        session = Session(self, wire, transport)
+        self._sessions[session.id] = session
+        self._arrivals.append((self._clock.monotonic() + STALE_S, session))
+        if self.draining:
+            session.close(codes.SHUTDOWN)
+        elif len(self._sessions) > self.limits.connections:
+            session.close(codes.CONNECTION_LIMIT)
+        return session
+
+    def find(self, session: str) -> Session | None:
+        return self._sessions.get(session)
+
+    def enter(self, session: Session, user: User) -> None:
+        """The session has said who it is."""
+        self._users.setdefault(user.id, set()).add(session)
+        session.slot = random.randrange(self.ping_s)  # noqa: S311  # spreads pings, hides nothing
+        self._wheel[session.slot].add(session)
+        self.expires(session, user.expires)
+
+    def leave(self, session: Session) -> None:
+        """Forget a session that ended."""
+        self._sessions.pop(session.id, None)
+        for subscription in session.subscriptions.values():
+            self.left(subscription, session.about(subscription))
+        session.subscriptions.clear()
+        if session.user is not None:
+            self._wheel[session.slot].discard(session)
+            theirs = self._users.get(session.user.id, set())
+            theirs.discard(session)
+            if not theirs:
+                self._users.pop(session.user.id, None)
+
+    def disconnected(self, closing: Closing) -> None:
+        self.disconnects[closing.code] += 1
+
+    def failed(self) -> None:
+        self.failures += 1
+
+    def disconnect_user(self, user: UUID, closing: Closing = codes.FORCE_NO_RECONNECT) -> int:
+        """Close all sockets of a user, and return how many there were."""
+        sessions = tuple(self._users.get(user, ()))
+        for session in sessions:
+            session.close(closing)
+        return len(sessions)
+
+    def disconnect_token(self, token: str) -> None:
+        """Close the sockets that were opened with a token, named as in User.token."""
+        for session in tuple(self._sessions.values()):
+            if session.user is not None and session.user.token == token:
+                session.close(codes.INVALID_TOKEN)
+
+    async def recheck(self) -> None:
+        """Close every socket whose user may have lost the right to it: signals were missed."""
+        for session in tuple(self._sessions.values()):
+            session.close(codes.FORCE_RECONNECT)
+            await asyncio.sleep(0)
+
+    def unsubscribe_user(self, user: UUID, channel: str) -> None:
+        for session in tuple(self._users.get(user, ())):
+            session.expel(channel, codes.UNSUBSCRIBED_FORBIDDEN, "permission denied")
+
+    # -- channels ---------------------------------------------------------------------------------
+
+    def deliver(self, publications: Iterable[Publication]) -> None:
+        """Hand durable publications to those who follow their channels, each once, in order."""
+        for publication in publications:
+            lane = self._lanes.get(publication.channel)
+            if lane is not None:
+                lane.take(publication)
+
+    async def publish(
+        self, channel: str, data: bytes, info: bytes | None = None
+    ) -> Position | None:
+        """Publish to a channel of the host app; durable before it returns if it has a history."""
+        if self.families.rules(channel).retention is not None:
+            return await self.channels.publish(channel, data, info=info)
+        self.deliver([Publication(channel, 0, data, info)])
+        return None
+
+    def lane(self, channel: str) -> Lane:
+        """Return the lane of a channel that is about to have a subscriber."""
+        lane = self._lanes.get(channel)
+        if lane is None:
+            lane = self._lanes[channel] = Lane(channel, partial(self._missed, channel))
+        return lane
+
+    def left(self, subscription: Subscription, about: About) -> None:
+        """Take a subscription out of its lane, and tell the others."""
+        lane = subscription.lane
+        session = subscription.session
+        if lane.subscriptions.get(session.id) is not subscription:
+            return
+        del lane.subscriptions[session.id]
+        if not lane.subscriptions:
+            lane.end()
+            if self._lanes.get(lane.channel) is lane:
+                del self._lanes[lane.channel]
+        elif self.families.rules(lane.channel).join_leave:
+            lane.announce(Push(channel=lane.channel, leave=about))
+
+    def present(self, channel: str) -> dict[str, ClientInfo]:
+        """Return who follows a channel in this process, by client."""
+        lane = self._lanes.get(channel)
+        if lane is None:
+            return {}
+        return {
+            subscription.session.id: subscription.session.about(subscription).info
+            for subscription in lane.subscriptions.values()
+        }
+
+    async def _missed(self, channel: str, since: Position) -> Sequence[Publication] | None:
+        retention = self.families.retention(channel)
+        if retention is None:
+            return []
+        _, missed = await self.channels.recover(channel, since, retention, MOST_RECOVERED)
+        return missed
+
+    # -- who and until when -----------------------------------------------------------------------
+
+    @staticmethod
+    def name(user: User | None) -> str:
+        """Return a user's id as others see it; strangers have none."""
+        return "" if user is None or user is STRANGER else str(user.id)
+
+    async def ticket(
+        self, user: User, channel: str, token: str
+    ) -> tuple[bytes | None, float | None]:
+        """Verify a subscription token; return what it wants shown, and when it expires."""
+        try:
+            claims = (await self._tickets.subscription(token)).claims
+        except TokenExpired as expired:
+            raise Failed(codes.TOKEN_EXPIRED) from expired
+        except Unauthenticated as wrong:
+            raise Failed(codes.PERMISSION_DENIED) from wrong
+        theirs = user is STRANGER or await self.authenticator.resolve(claims.sub) == user.id
+        if claims.channel != channel or not theirs:
+            raise Failed(codes.PERMISSION_DENIED)
+        return bytes(claims.info) or None, claims.exp
+
+    def ttl(self, expires: float | None) -> int:
+        """Return in how many seconds something expires: at least one, or 0 for never."""
+        if expires is None:
+            return 0
+        return max(1, ceil(expires - self._clock.now().timestamp()))
+
+    def expires(self, session: Session, at: float | None) -> None:
+        """Remember to look at a session when its token has expired and the grace is over."""
+        if at is not None:
+            entry = (at + self.limits.expired_s, next(self._turn), session)
+            heapq.heappush(self._expiries, entry)
+
+    def sub_expires(self, subscription: Subscription) -> None:
+        if subscription.expires is not None:
+            entry = (subscription.expires + self.limits.expired_s, next(self._turn), subscription)
+            heapq.heappush(self._expiries, entry)
+
+    # -- the timer --------------------------------------------------------------------------------
+
+    async def _tick_on(self) -> None:
+        while True:
+            await asyncio.sleep(TICK_S)
+            self.tick()
+
+    def tick(self) -> None:
+        """Once a second: ping a share of the sessions, end what is stale or expired."""
+        self._hand = (self._hand + 1) % self.ping_s
+        for session in tuple(self._wheel[self._hand]):
+            session.ping()
+        now = self._clock.monotonic()
+        while self._arrivals and self._arrivals[0][0] <= now:
+            session = self._arrivals.popleft()[1]
+            if session.user is None:
+                session.close(codes.STALE)
+        wall = self._clock.now().timestamp()
+        while self._expiries and self._expiries[0][0] <= wall:
+            self._expire(heapq.heappop(self._expiries)[2], wall)
+
+    def _expire(self, what: Session | Subscription, now: float) -> None:
+        """End what has not been refreshed since it was put on the list."""
+        if isinstance(what, Session):
+            expires = what.user.expires if what.user else None
+            if expires is not None and expires + self.limits.expired_s <= now:
+                what.close(codes.CONNECTION_EXPIRED)
+        elif what.expires is not None and what.expires + self.limits.expired_s <= now:
+            channel = what.lane.channel
+            if what.session.subscriptions.get(channel) is what:
+                what.session.expel(channel, codes.UNSUBSCRIBED_EXPIRED, "subscription expired")

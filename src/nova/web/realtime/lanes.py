@@ -1,0 +1,177 @@
+"""The order of one channel's publications, on their way to the sessions that follow it."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TYPE_CHECKING
+
+from nova.kernel.errors import Unavailable
+from nova.ports.channels import Position, Publication
+from nova.web.realtime.codes import INSUFFICIENT_STATE
+from nova.web.realtime.messages import Push, Reply
+from nova.web.realtime.wires import Wire
+
+if TYPE_CHECKING:
+    from nova.web.realtime.session import Session
+
+GAP_S = 0.05
+"""How long a publication may be missing before it is read from the channel's history."""
+
+
+class Subscription:
+    """One session's place in one channel."""
+
+    __slots__ = ("expires", "held", "info", "lane", "offset", "server_side", "session")
+
+    def __init__(self, session: "Session", lane: "Lane", *, server_side: bool) -> None:
+        self.session = session
+        self.lane = lane
+        self.server_side = server_side
+        self.offset = 0
+        """Offset of the newest publication that the client has, or will have in its reply."""
+        self.held: list[Publication] | None = []
+        """What arrived while the subscription was being answered; None once it was."""
+        self.info: bytes | None = None
+        """JSON that a subscription token wants shown in presence."""
+        self.expires: float | None = None
+
+    def release(self) -> None:
+        """Send what was held back, and hold nothing back any more."""
+        held, self.held = self.held or (), None
+        for publication in held:
+            if publication.offset == 0 or publication.offset > self.offset:
+                self.offset = publication.offset
+                self.session.push(publication)
+
+
+class Lane:
+    """One channel with subscribers in this process.
+
+    Publications come from this process's commits and from the tail of other processes', in
+    any order and perhaps twice; they leave in the order of their offsets, each once.
+    """
+
+    __slots__ = (
+        "_beginning",
+        "_filling",
+        "_missing",
+        "_read",
+        "_waiting",
+        "channel",
+        "position",
+        "subscriptions",
+    )
+
+    def __init__(
+        self, channel: str, read: Callable[[Position], Awaitable[Sequence[Publication] | None]]
+    ) -> None:
+        """`read` returns everything after a position, or None if that can't be whole."""
+        self.channel = channel
+        self.subscriptions: dict[str, Subscription] = {}
+        self.position: Position | None = None
+        self._read = read
+        self._waiting: dict[int, Publication] = {}
+        self._missing: asyncio.TimerHandle | None = None
+        self._filling: asyncio.Task[None] | None = None
+        self._beginning: asyncio.Future[Position] | None = None
+
+    async def begin(self, find: Callable[[str], Awaitable[Position]]) -> Position:
+        """Return where the channel stands; what arrives meanwhile waits."""
+        if self.position is not None:
+            return self.position
+        if self._beginning is None:
+            self._beginning = asyncio.ensure_future(find(self.channel))
+        try:
+            position = await asyncio.shield(self._beginning)
+        except BaseException:
+            if self._beginning is not None and self._beginning.done():
+                self._beginning = None  # the next one asks again
+            raise
+        if self.position is None:
+            self.position = position
+            self.advance()
+        return self.position
+
+    def take(self, publication: Publication) -> None:
+        """Deliver a publication if it is next, else keep it until it is."""
+        position = self.position
+        if publication.offset == 0:
+            self._deliver(publication)
+        elif position is None:
+            self._waiting[publication.offset] = publication
+        elif publication.offset == position.offset + 1:
+            self.position = Position(position.epoch, publication.offset)
+            self._deliver(publication)
+            if self._waiting:
+                self.advance()
+        elif publication.offset > position.offset:
+            self._waiting[publication.offset] = publication
+            self._watch()
+
+    def advance(self) -> None:
+        """Deliver what waits and is next; watch for what is missing before the rest."""
+        if self.position is None:
+            return
+        epoch, top = self.position.epoch, self.position.offset
+        self._waiting = {at: each for at, each in self._waiting.items() if at > top}
+        while (publication := self._waiting.pop(top + 1, None)) is not None:
+            top += 1
+            self.position = Position(epoch, top)
+            self._deliver(publication)
+        if self._waiting:
+            self._watch()
+        elif self._missing is not None:
+            self._missing.cancel()
+            self._missing = None
+
+    def announce(self, push: Push) -> None:
+        """Push something that is not a publication to every subscriber."""
+        reply = [Reply(push=push)]
+        frames: dict[Wire, bytes] = {}
+        for subscription in tuple(self.subscriptions.values()):
+            session = subscription.session
+            frame = frames.get(session.wire)
+            if frame is None:
+                frame = frames[session.wire] = session.wire.replies(reply)
+            session.send(frame)
+
+    def _deliver(self, publication: Publication) -> None:
+        frames: dict[Wire, bytes] = {}
+        for subscription in tuple(self.subscriptions.values()):
+            if subscription.held is not None:
+                subscription.held.append(publication)
+                continue
+            session = subscription.session
+            subscription.offset = publication.offset
+            frame = frames.get(session.wire)
+            if frame is None:
+                frame = frames[session.wire] = session.wire.publication(publication)
+            session.send(frame)
+
+    def _watch(self) -> None:
+        if self._missing is None:
+            loop = asyncio.get_running_loop()
+            self._missing = loop.call_later(GAP_S, self._fetch)
+
+    def _fetch(self) -> None:
+        self._missing = None
+        self._filling = asyncio.ensure_future(self._fill())
+
+    async def _fill(self) -> None:
+        if self.position is None or not self.subscriptions:
+            return
+        try:
+            missed = await self._read(self.position)
+        except Unavailable:
+            self._watch()
+            return
+        if missed is None:
+            for subscription in tuple(self.subscriptions.values()):
+                subscription.session.close(INSUFFICIENT_STATE)
+            return
+        for publication in missed:
+            self._waiting.setdefault(publication.offset, publication)
+        self.advance()
+
+    def end(self) -> None:
+        if self._missing is not None:
+            self._missing.cancel()

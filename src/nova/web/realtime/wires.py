@@ -1,0 +1,78 @@
+"""A codec on a kind of transport: the very bytes that go out, made once for all who get them."""
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from nova.ports.channels import Publication
+from nova.web.realtime.codecs import JSON, PROTOBUF, Codec
+from nova.web.realtime.codes import Closing
+from nova.web.realtime.messages import Command, Reply
+
+_SHORT, _MEDIUM = 126, 1 << 16
+
+
+class Wire:
+    """Encodes for one codec and one kind of transport; compared by identity."""
+
+    __slots__ = ("_codec", "_framed")
+
+    def __init__(self, codec: Codec, framed: Callable[[bytes], bytes]) -> None:
+        self._codec = codec
+        self._framed = framed
+
+    def commands(self, frame: bytes) -> list[Command]:
+        return self._codec.commands(frame)
+
+    def replies(self, replies: Sequence[Reply]) -> bytes:
+        return self._framed(self._codec.replies(replies))
+
+    def publication(self, publication: Publication) -> bytes:
+        return self._framed(self._codec.publication(publication))
+
+
+class Transport(Protocol):
+    """The way to one client."""
+
+    def write(self, frame: bytes) -> int:
+        """Send, or queue, without waiting; return how many bytes now wait for the client."""
+
+    def close(self, closing: Closing) -> None:
+        """Tell the client why, and end the connection once what was written is out."""
+
+    def abort(self, closing: Closing) -> None:
+        """End the connection at once, whatever still waits for the client."""
+
+
+def _header(opcode: int, length: int) -> bytes:
+    """Return the header of a final, unmasked frame (RFC 6455 5.2)."""
+    if length < _SHORT:
+        return bytes((0x80 | opcode, length))
+    if length < _MEDIUM:
+        return bytes((0x80 | opcode, 126)) + length.to_bytes(2)
+    return bytes((0x80 | opcode, 127)) + length.to_bytes(8)
+
+
+def _text(payload: bytes) -> bytes:
+    return _header(0x1, len(payload)) + payload
+
+
+def _binary(payload: bytes) -> bytes:
+    return _header(0x2, len(payload)) + payload
+
+
+def _event(payload: bytes) -> bytes:
+    return b"data: " + payload.replace(b"\n", b"\ndata: ") + b"\n\n"
+
+
+def _line(payload: bytes) -> bytes:
+    return payload + b"\n"
+
+
+WEBSOCKET_JSON = Wire(JSON, _text)
+WEBSOCKET_PROTOBUF = Wire(PROTOBUF, _binary)
+PLAIN_JSON = Wire(JSON, bytes)
+"""Unframed, for servers that frame WebSocket messages themselves."""
+PLAIN_PROTOBUF = Wire(PROTOBUF, bytes)
+STREAM_JSON = Wire(JSON, _line)
+STREAM_PROTOBUF = Wire(PROTOBUF, bytes)
+EVENTS = Wire(JSON, _event)

@@ -1,0 +1,90 @@
+"""A real server with sockets, and little else."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+from msgspec import Struct
+from prometheus_client import CollectorRegistry
+
+from nova.kernel.clock import SystemClock
+from nova.ports.channels import Channels
+from nova.web.actors import Authenticator
+from nova.web.api import Api
+from nova.web.realtime.endpoint import Origins, WebSocketEndpoint
+from nova.web.realtime.families import Families, Family, Method, methods
+from nova.web.realtime.hub import Hub, Limits
+from nova.web.realtime.namespaces import Namespace
+from nova.web.realtime.routes import routes
+from nova.web.realtime.websocket import SocketProtocol
+from nova.web.serve import serve
+from nova.web.tokens import Tokens
+
+SECRET = "a secret of thirty-two characters"
+
+
+class Sockets(Struct):
+    """A running server."""
+
+    hub: Hub
+    host: str
+    port: int
+
+    @property
+    def url(self) -> str:
+        return f"ws://{self.host}:{self.port}/connection/websocket"
+
+
+def make_hub(
+    channels: Channels,
+    authenticator: Authenticator,
+    *,
+    families: Sequence[Family] = (),
+    namespaces: Sequence[Namespace] = (),
+    rpcs: Sequence[Method] = (),
+    limits: Limits | None = None,
+    ping_s: float = 25.0,
+) -> Hub:
+    return Hub(
+        channels=channels,
+        families=Families(families, namespaces),
+        methods=methods(rpcs),
+        authenticator=authenticator,
+        tickets=Tokens(clock=SystemClock(), secret=SECRET),
+        clock=SystemClock(),
+        limits=limits,
+        ping_s=ping_s,
+    )
+
+
+@asynccontextmanager
+async def sockets(
+    hub: Hub, authenticator: Authenticator, origins: Sequence[str] = ()
+) -> AsyncIterator[Sockets]:
+    """Serve a hub on a free port."""
+    api = Api(
+        routes(hub),
+        authenticator=authenticator,
+        registry=CollectorRegistry(),
+        mounts={"/connection/websocket": WebSocketEndpoint(hub, Origins(origins))},
+    )
+    address: asyncio.Future[tuple[str, int]] = asyncio.get_running_loop().create_future()
+    stop = asyncio.Event()
+    hub.start()
+    running = asyncio.create_task(
+        serve(
+            api,
+            port=0,
+            protocol=SocketProtocol,
+            listening=lambda host, port: address.set_result((host, port)),
+            drain=[lambda: hub.drain(0.1)],
+            stop=stop,
+            signals=False,
+        )
+    )
+    try:
+        yield Sockets(hub, *await address)
+    finally:
+        stop.set()
+        await running
+        await hub.stop()
