@@ -65,9 +65,13 @@ class Housekeeping:
             Chore("channels.prune", 60.0, self.channels),
         ]
 
+    async def ahead(self) -> None:
+        """Make the partitions of today and the next days."""
+        await self._pool.value(MAKE, _PARTITIONS_AHEAD)
+
     async def partitions(self) -> None:
         """Make the partitions of the next days, and drop those past retention."""
-        await self._pool.value(MAKE, _PARTITIONS_AHEAD)
+        await self.ahead()
         row = await self._pool.row(DROP, self._keep)
         await self._pool.run(DROP_DEFAULT, self._keep)
         if row and row["dropped"]:

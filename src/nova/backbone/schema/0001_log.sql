@@ -55,8 +55,8 @@ begin
 end
 $$;
 
--- Drops the partitions that ended before `keep` ago. One that a living consumer has not read to
--- its end is kept, since dropping it would lose events.
+-- Drops the partitions that ended before `keep` ago. One that a consumer of a living process has not
+-- read to its end is kept, since dropping it would lose events.
 create function backbone.drop_partitions(keep interval, out dropped text[], out kept text[])
 language plpgsql as $$
 declare
@@ -76,8 +76,9 @@ begin
     loop
         execute format(
             'select exists (
-                select from backbone.cursors c join backbone.processes p on p.id = c.owner
-                where (c.xact, c.position) < (
+                select from backbone.processes p cross join unnest(p.consumers) as heard (consumer)
+                left join backbone.cursors c on c.consumer = heard.consumer
+                where c.consumer is null or (c.xact, c.position) < (
                     select xact, position from backbone.%I order by xact desc, position desc limit 1
                 )
             )', name) into late;

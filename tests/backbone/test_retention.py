@@ -1,0 +1,194 @@
+"""The log and the channels have bounds; jobs keep them, one process at a time."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+
+from msgspec import Struct
+
+from nova.backbone.channels import DurableChannels
+from nova.backbone.database import Database
+from nova.backbone.jobs import Worker
+from nova.backbone.neighbours import Neighbours
+from nova.backbone.outbox import PostgresOutbox
+from nova.backbone.retention import Housekeeping
+from nova.ports.channels import Retention
+from nova.ports.database import Pool
+from support.facts import Waved
+from support.log import backbone, note, notebook, noted, running
+from support.waiting import until
+
+DAYS = """
+select relname from pg_inherits i join pg_class c on c.oid = i.inhrelid
+where i.inhparent = 'backbone.event_log'::regclass and relname <> 'event_log_default'
+order by relname
+"""
+
+OLD_DAY = """
+create table backbone.event_log_20200101 partition of backbone.event_log
+for values from ('2020-01-01 00:00+00') to ('2020-01-02 00:00+00')
+"""
+
+
+def _housekeeping(pool: Pool) -> Housekeeping:
+    return Housekeeping(
+        pool,
+        keep=timedelta(days=7),
+        retention_of=lambda channel: None if channel == "gone" else Retention(3, 60),
+    )
+
+
+async def _days(db: Database) -> list[str]:
+    return [row["relname"] for row in await db.fetch(DAYS)]
+
+
+async def test_partitions_are_made_ahead_and_the_next_append_lands_in_todays(
+    pool: Pool, db: Database
+) -> None:
+    for day in await _days(db):
+        await db.run(f"drop table backbone.{day}")
+    await _housekeeping(pool).partitions()
+    today = await db.value("select to_char(now() at time zone 'UTC', 'YYYYMMDD')")
+    days = await _days(db)
+    assert len(days) == 3
+    assert days[0] == f"event_log_{today}"
+    async with db.transaction() as tx:
+        await tx.emit(Waved(who="ada"))
+    assert await db.value("select count(*) from backbone.event_log_default") == 0
+
+
+async def test_a_day_whose_rows_went_to_the_default_partition_does_not_stop_the_others(
+    pool: Pool, db: Database
+) -> None:
+    for day in await _days(db):
+        await db.run(f"drop table backbone.{day}")
+    async with db.transaction() as tx:
+        await tx.emit(Waved(who="ada"))
+    await _housekeeping(pool).partitions()
+    assert len(await _days(db)) == 2
+    await db.run("update backbone.event_log_default set at = now() - interval '8 days'")
+    await _housekeeping(pool).partitions()
+    assert len(await _days(db)) == 3
+    assert await db.value("select count(*) from backbone.event_log") == 0
+
+
+async def test_old_partitions_are_dropped_unless_a_living_consumer_still_needs_them(
+    pool: Pool, db: Database
+) -> None:
+    await notebook(db)
+    await db.run(OLD_DAY)
+    async with db.transaction() as tx:
+        await tx.emit(Waved(who="ada"))
+    await db.run("update backbone.event_log set at = '2020-01-01 12:00+00'")
+    neighbours = Neighbours(pool, ["readers"], lease_s=3600)
+    await neighbours.beat()
+    await _housekeeping(pool).partitions()
+    assert "event_log_20200101" in await _days(db)
+    await neighbours.leave()
+    async with running(pool, {Waved: note}):
+        await until(lambda: noted(db))
+
+        async def dropped() -> bool:
+            await _housekeeping(pool).partitions()
+            return "event_log_20200101" not in await _days(db)
+
+        await until(dropped)
+    assert "event_log_20200101" not in await _days(db)
+
+
+async def test_history_is_cut_to_what_its_channel_keeps(pool: Pool, db: Database) -> None:
+    channels = DurableChannels(pool, PostgresOutbox(), published=lambda _: None)
+    for name in ("busy", "old", "gone"):
+        for n in range(5):
+            await channels.publish(name, b"%d" % n)
+    await db.run(
+        "update backbone.publications p set at = now() - interval '61 s' from backbone.channels c"
+        " where c.id = p.channel_id and c.channel = 'old' and p.number < 5"
+    )
+    await _housekeeping(pool).channels()
+    rows = await db.fetch(
+        "select channel, array_agg(number order by number) as left from backbone.publications p"
+        " join backbone.channels c on c.id = p.channel_id group by 1 order by 1"
+    )
+    assert [(row["channel"], row["left"]) for row in rows] == [("busy", [3, 4, 5]), ("old", [5])]
+    assert (await channels.position("gone")).offset == 5
+
+
+class Chore(Struct):
+    """A job of a test."""
+
+    name: str
+    every_s: float
+    run: Callable[[], Awaitable[None]]
+
+
+async def test_a_job_runs_in_one_of_two_processes_and_not_again_before_its_time(
+    pool: Pool,
+) -> None:
+    runs: list[int] = []
+
+    async def run() -> None:
+        runs.append(1)
+        await asyncio.sleep(0.05)
+
+    async def ran() -> bool:
+        return bool(runs)
+
+    both = [backbone(pool), backbone(pool)]
+    for nova in both:
+        nova.jobs.append(Chore("tidy", 3600, run))
+    async with both[0].run(), both[1].run():
+        await until(ran)
+        await asyncio.sleep(0.2)
+    assert len(runs) == 1
+
+
+async def test_a_job_cut_off_by_the_death_of_its_process_is_taken_up_by_another(
+    pool: Pool, db: Database
+) -> None:
+    runs: list[str] = []
+    dead, alive = (Neighbours(pool, [], lease_s=3600) for _ in range(2))
+    await dead.beat()
+    await alive.beat()
+
+    async def hang() -> None:
+        runs.append("dead")
+        await asyncio.Event().wait()
+
+    async def finish() -> None:
+        runs.append("alive")
+
+    cut = asyncio.create_task(Worker(Chore("tidy", 1, hang), pool, dead).turn())
+
+    async def taken() -> object:
+        return await db.value("select owner from backbone.leases")
+
+    await until(taken)
+    other = Worker(Chore("tidy", 1, finish), pool, alive)
+    waiting = asyncio.create_task(other.turn())
+    await asyncio.sleep(0.1)
+    assert runs == ["dead"]
+    waiting.cancel()
+    # The process dies: nothing of it runs any more, and its lease is still open.
+    await db.run("delete from backbone.processes where id = $1", dead.id)
+    await other.turn()
+    assert runs == ["dead", "alive"]
+    cut.cancel()
+    await asyncio.gather(cut, waiting, return_exceptions=True)
+    assert await db.value("select due > now() from backbone.leases")
+
+
+async def test_a_job_that_fails_is_counted_and_the_task_goes_on(pool: Pool) -> None:
+    runs: list[int] = []
+
+    async def fail() -> None:
+        runs.append(1)
+        raise LookupError
+
+    async def ran_twice() -> bool:
+        return len(runs) >= 2
+
+    nova = backbone(pool)
+    nova.jobs.append(Chore("tidy", 0.01, fail))
+    async with nova.run():
+        await until(ran_twice)
