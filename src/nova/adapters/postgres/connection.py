@@ -6,7 +6,6 @@ import asyncpg
 from msgspec import Struct
 
 CACHED_STATEMENTS = 1_000  # per connection; the least recently used is prepared again
-UNANSWERED_S = 2.0  # beyond the statement timeout: then the server or the network is gone
 
 
 class Line(Struct, frozen=True, kw_only=True):
@@ -17,6 +16,8 @@ class Line(Struct, frozen=True, kw_only=True):
     statement_timeout_s: float = 10.0
     lock_timeout_s: float = 2.0
     idle_in_transaction_s: float = 30.0
+    unanswered_s: float = 2.0
+    """Beyond the statement timeout: then the server or the network is gone."""
     application_name: str = "nova"
 
     @property
@@ -46,7 +47,7 @@ async def connect(line: Line) -> Connection:
         line.dsn,
         connection_class=Connection,
         timeout=line.connect_s,
-        command_timeout=line.statement_timeout_s + UNANSWERED_S,
+        command_timeout=line.statement_timeout_s + line.unanswered_s,
         statement_cache_size=CACHED_STATEMENTS,
         max_cached_statement_lifetime=0,
         server_settings=dict(line.settings),

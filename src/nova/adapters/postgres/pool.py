@@ -338,7 +338,7 @@ class _Transaction:
             if fault is wrong:
                 raise
             if isinstance(fault, DatabaseUnavailable):
-                fault.detail = "The database did not answer a commit: its outcome is unknown."
+                fault = unavailable("A commit was not answered: its outcome is unknown.")
             raise fault from wrong
         self._pool.give(connection)
         if status == "ROLLBACK":

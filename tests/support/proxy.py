@@ -1,0 +1,126 @@
+"""A proxy before PostgreSQL that does what networks do: lose, delay, cut."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from urllib.parse import parse_qs, quote, urlencode, urlsplit
+
+
+class Proxy:
+    """Set its attributes at any time; they hold for open connections and for new ones."""
+
+    def __init__(self, upstream: str, folder: Path) -> None:
+        parts = urlsplit(upstream)
+        query = parse_qs(parts.query)
+        self._unix = query.pop("host", [None])[0]
+        self._tcp = (parts.hostname or "127.0.0.1", parts.port or 5432)
+        self._folder = folder
+        self._open: set[asyncio.StreamWriter] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._server: asyncio.Server | None = None
+        user = quote(parts.username or "", safe="")
+        password = f":{quote(parts.password, safe='')}" if parts.password else ""
+        options = {"host": [str(folder)]} | query
+        self.dsn = f"postgresql://{user}{password}@{parts.path}?{urlencode(options, doseq=True)}"
+        self.latency_s = 0.0
+        self.blackhole = False
+        """Bytes go in, in both directions, and never come out."""
+        self.cut_reply_to: bytes | None = None
+        """A connection is cut when the server answers bytes from the client that contain this."""
+        self.swallow_reply_to: bytes | None = None
+        """Likewise, but the connection stays open in silence."""
+
+    async def serve(self) -> None:
+        self._server = await asyncio.start_unix_server(self._relay, self._folder / ".s.PGSQL.5432")
+
+    async def refuse(self) -> None:
+        """Take no new connections, and cut those that are open; until `serve`."""
+        if self._server:
+            self._server.close()
+        (self._folder / ".s.PGSQL.5432").unlink(missing_ok=True)
+        self.reset()
+
+    def reset(self) -> None:
+        for writer in tuple(self._open):
+            writer.transport.abort()
+
+    async def close(self) -> None:
+        await self.refuse()
+        for task in tuple(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _relay(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            if self._unix:
+                theirs = await asyncio.open_unix_connection(f"{self._unix}/.s.PGSQL.5432")
+            else:
+                theirs = await asyncio.open_connection(*self._tcp)
+        except OSError:
+            writer.transport.abort()
+            return
+        link = _Link(self)
+        self._open |= {writer, theirs[1]}
+        for source, target, direction in (
+            (reader, theirs[1], link.to_server),
+            (theirs[0], writer, link.to_client),
+        ):
+            task = asyncio.ensure_future(self._pump(source, target, direction, writer, theirs[1]))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _pump(
+        self,
+        source: asyncio.StreamReader,
+        target: asyncio.StreamWriter,
+        direction: Callable[[bytes], bytes | None],
+        *ends: asyncio.StreamWriter,
+    ) -> None:
+        with suppress(OSError):
+            while data := await source.read(65_536):
+                if self.latency_s:
+                    await asyncio.sleep(self.latency_s)
+                passing = direction(data)
+                if passing is None:
+                    break
+                target.write(passing)
+                await target.drain()
+        for end in ends:
+            end.transport.abort()
+            self._open.discard(end)
+
+
+class _Link:
+    """One connection: what passes in each direction; None cuts it."""
+
+    def __init__(self, proxy: Proxy) -> None:
+        self._proxy = proxy
+        self._cut = self._silent = False
+
+    def to_server(self, data: bytes) -> bytes | None:
+        if self._proxy.blackhole:
+            return b""
+        self._cut |= _contains(data, self._proxy.cut_reply_to)
+        self._silent |= _contains(data, self._proxy.swallow_reply_to)
+        return data
+
+    def to_client(self, data: bytes) -> bytes | None:
+        if self._cut:
+            return None
+        return b"" if self._silent or self._proxy.blackhole else data
+
+
+def _contains(data: bytes, wanted: bytes | None) -> bool:
+    return wanted is not None and wanted in data
+
+
+@asynccontextmanager
+async def proxied(upstream: str, folder: Path) -> AsyncIterator[Proxy]:
+    """Yield a proxy before a database; its socket lies in `folder`."""
+    proxy = Proxy(upstream, folder)
+    await proxy.serve()
+    try:
+        yield proxy
+    finally:
+        await proxy.close()
