@@ -76,7 +76,7 @@ class Folder:
         file = self.data / "PG_VERSION"
         if not file.exists():
             return False
-        found = file.read_text("ascii").strip()
+        found = file.read_text("utf-8").strip()
         if found != str(major):
             raise OtherVersion(
                 f"{self.data} was written by PostgreSQL {found}, and this Nova brings "
