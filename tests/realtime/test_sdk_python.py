@@ -18,7 +18,13 @@ from support.http import People
 from support.sockets import Sockets, make_hub, sockets
 
 ROOM = Namespace(
-    name="room", publish=True, presence=True, join_leave=True, history_size=10, history_ttl_s=60
+    name="room",
+    publish=True,
+    presence=True,
+    join_leave=True,
+    history_size=10,
+    history_ttl_s=60,
+    recovery=True,
 )
 OPEN = Namespace(name="open", publish=True)
 SOON_S = 5

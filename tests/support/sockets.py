@@ -11,11 +11,14 @@ from nova.kernel.clock import SystemClock
 from nova.ports.channels import Channels
 from nova.web.actors import Authenticator
 from nova.web.api import Api
+from nova.web.realtime.emulation import emulation
 from nova.web.realtime.endpoint import Origins, WebSocketEndpoint
 from nova.web.realtime.families import Families, Family, Method, methods
+from nova.web.realtime.http_stream import http_stream
 from nova.web.realtime.hub import Hub, Limits
 from nova.web.realtime.namespaces import Namespace
 from nova.web.realtime.routes import routes
+from nova.web.realtime.sse import sse
 from nova.web.realtime.websocket import SocketProtocol
 from nova.web.serve import serve
 from nova.web.tokens import Tokens
@@ -66,7 +69,12 @@ async def sockets(
         routes(hub),
         authenticator=authenticator,
         registry=CollectorRegistry(),
-        mounts={"/connection/websocket": WebSocketEndpoint(hub, Origins(origins))},
+        mounts={
+            "/connection/websocket": WebSocketEndpoint(hub, Origins(origins)),
+            "/connection/http_stream": http_stream(hub, Origins(origins)),
+            "/connection/sse": sse(hub, Origins(origins)),
+            "/emulation": emulation(hub, Origins(origins)),
+        },
     )
     address: asyncio.Future[tuple[str, int]] = asyncio.get_running_loop().create_future()
     stop = asyncio.Event()

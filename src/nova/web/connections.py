@@ -53,6 +53,7 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: BaseTransport) -> None:
         super().connection_made(cast("Any", transport))
+        self._extensions = {"nova.abort": self.transport.abort}
         self._within(self._guard.head_within_s)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -84,6 +85,7 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
+        cast("Any", self.scope)["extensions"] = self._extensions
         self._part = "head"
 
     def on_url(self, url: bytes) -> None:

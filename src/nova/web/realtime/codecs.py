@@ -57,7 +57,7 @@ class Json:
             b'{"push":{"channel":',
             self._encode(publication.channel),
             b',"pub":{"data":',
-            publication.data,
+            one_line(publication.data),
         ]
         if publication.info is not None:
             parts += [b',"info":', publication.info]
@@ -108,10 +108,24 @@ def pub(publication: Publication) -> Pub:
     """Return a publication as replies carry it."""
     info = publication.info
     return Pub(
-        data=Raw(publication.data),
+        data=Raw(one_line(publication.data)),
         info=None if info is None else msgspec.json.decode(info, type=ClientInfo),
         offset=publication.offset,
     )
+
+
+def one_line(data: bytes) -> bytes:
+    """Return JSON without line ends: they end a message."""
+    return msgspec.json.format(data, indent=-1) if b"\n" in data or b"\r" in data else data
+
+
+def is_json(data: bytes) -> bool:
+    try:
+        msgspec.json.decode(data, type=Raw)
+        data.decode()
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return False
+    return True
 
 
 def _varint(frame: bytes, at: int) -> tuple[int, int]:

@@ -11,7 +11,7 @@ from nova.kernel.errors import Refused, Unauthenticated, Unavailable
 from nova.ports.channels import Position, Unrecoverable
 from nova.web.actors import User
 from nova.web.realtime import codes
-from nova.web.realtime.codecs import pub
+from nova.web.realtime.codecs import is_json, pub
 from nova.web.realtime.codes import Ended, Failed
 from nova.web.realtime.families import Rules
 from nova.web.realtime.lanes import Subscription
@@ -46,6 +46,8 @@ if TYPE_CHECKING:
 MOST_RECOVERED = 10_000  # publications in one reply; longer gaps are not recovered
 TEMPORARY = {429, 503}
 """Statuses of refusals after which the same call may work later."""
+REJECT_UNRECOVERED = 2
+"""Flag of a subscription that is to fail when it cannot recover."""
 _DONE = Empty()
 
 
@@ -53,6 +55,7 @@ async def connect(session: "Session", request: ConnectRequest) -> ConnectResult:
     if session.user is not None:
         raise Ended(codes.MALFORMED)
     user = await identify(session, request.token)
+    session.alive()
     channels = session.hub.families.at_connect(user)
     session.user = user
     session.hub.enter(session, user)
@@ -72,8 +75,8 @@ async def connect(session: "Session", request: ConnectRequest) -> ConnectResult:
         ttl=session.hub.ttl(user.expires),
         subs=subs,
         ping=session.hub.ping_s,
-        pong=True,
-        session=session.id,
+        pong=not session.secret,
+        session=session.secret,
         node=session.hub.node,
     )
 
@@ -94,7 +97,6 @@ async def refresh(session: "Session", user: User, request: RefreshRequest) -> Re
     if fresh.id != user.id:
         raise Ended(codes.INVALID_TOKEN)
     session.user = fresh
-    session.hub.expires(session, fresh.expires)
     return RefreshResult(
         client=session.id,
         version=f"nova {__version__}",
@@ -136,7 +138,6 @@ async def subscribe(session: "Session", user: User, request: SubscribeRequest) -
     subscription = session.join(channel, server_side=False)
     subscription.info, subscription.expires = info, expires
     result = await begin(session, subscription, rules, request)
-    session.hub.sub_expires(subscription)
     return msgspec.structs.replace(
         result, expires=expires is not None, ttl=session.hub.ttl(expires)
     )
@@ -157,10 +158,11 @@ async def begin(
     except BaseException:
         session.leave(lane.channel)
         raise
+    after: list[Callable[[], None]] = [subscription.release]
     if rules.join_leave:
         join = Push(channel=lane.channel, join=session.about(subscription))
-        session.released.append(lambda: lane.announce(join))
-    session.released.append(subscription.release)
+        after = [lambda: lane.announce(join), subscription.release]
+    session.released = [*(session.released or ()), *after]
     return result
 
 
@@ -170,19 +172,20 @@ async def start(
     lane = subscription.lane
     if rules.retention is None:
         return SubscribeResult()
-    position = await lane.begin(session.hub.channels.position)
-    missed = None
+    channels, missed = session.hub.channels, None
     if asked.recover:
         since = Position(asked.epoch, asked.offset)
-        found, missed = await session.hub.channels.recover(
-            lane.channel, since, rules.retention, MOST_RECOVERED
-        )
-        position = found if missed is not None else lane.position or position
+        found, missed = await channels.recover(lane.channel, since, rules.retention, MOST_RECOVERED)
+        # The lane may be behind what was just read; it leaves out what the answer holds.
+        position = lane.begin_at(found) if missed is None else found
+        lane.begin_at(found)
+        if missed is None and asked.flag & REJECT_UNRECOVERED:
+            raise Failed(codes.UNRECOVERABLE)
     else:
-        position = lane.position or position
+        position = await lane.begin(channels.position)
     subscription.offset = position.offset
     return SubscribeResult(
-        recoverable=True,
+        recoverable=rules.recovery or asked.recoverable or asked.recover,
         positioned=True,
         epoch=position.epoch,
         offset=position.offset,
@@ -200,7 +203,6 @@ async def sub_refresh(
         raise Failed(codes.BAD_REQUEST)
     _, expires = await session.hub.ticket(user, request.channel, request.token)
     subscription.expires = expires
-    session.hub.sub_expires(subscription)
     return SubRefreshResult(expires=expires is not None, ttl=session.hub.ttl(expires))
 
 
@@ -208,11 +210,12 @@ async def publish(session: "Session", user: User, request: PublishRequest) -> Em
     rules = await look(session, user, request.channel)
     if not rules.publish:
         raise Failed(codes.PERMISSION_DENIED)
-    if request.data is UNSET or not bytes(request.data):
+    data = b"" if request.data is UNSET else bytes(request.data)
+    if not is_json(data):  # of Protobuf clients; others may follow in JSON
         raise Failed(codes.BAD_REQUEST)
     subscription = session.subscriptions.get(request.channel)
     info = session.info(subscription)
-    await session.hub.publish(request.channel, bytes(request.data), msgspec.json.encode(info))
+    await session.hub.publish(request.channel, data, msgspec.json.encode(info))
     return _DONE
 
 

@@ -7,7 +7,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from starlette.types import Receive, Scope, Send
 
-from nova.web.realtime.codes import Closing
+from nova.web.realtime.codes import MALFORMED, Closing
 from nova.web.realtime.hub import Hub
 from nova.web.realtime.websocket import DIRECT
 from nova.web.realtime.wires import (
@@ -32,11 +32,14 @@ class Origins:
     def admits(self, scope: Scope) -> bool:
         """Return whether a request may connect; programs send no Origin, and may."""
         headers = dict(scope["headers"])
-        origin = headers.get(b"origin", b"").decode("latin-1").lower()
+        origin: str = headers.get(b"origin", b"").decode("latin-1").lower()
         if not origin or self._any or origin in self._allowed:
             return True
         host: str = headers.get(b"host", b"").decode("latin-1").lower()
-        return bool(urlsplit(origin).netloc == host)
+        try:
+            return urlsplit(origin).netloc == host
+        except ValueError:
+            return False
 
 
 class WebSocketEndpoint:
@@ -47,6 +50,7 @@ class WebSocketEndpoint:
         self._origins = origins
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Return once the protocol has its session; under another server, when the socket ends."""
         if scope["type"] != "websocket":
             await _upgrade_required(send)
             return
@@ -62,10 +66,7 @@ class WebSocketEndpoint:
             await _plain(self._hub, receive, send, binary=binary)
             return
         session = self._hub.open(WEBSOCKET_PROTOBUF if binary else WEBSOCKET_JSON, direct)
-        direct.attach(session)
-        while (await receive())["type"] != "websocket.disconnect":
-            pass
-        session.lost()
+        direct.attach(session, binary=binary, most_bytes=self._hub.limits.message_bytes)
 
 
 def _wants_protobuf(scope: Scope) -> bool:
@@ -85,6 +86,8 @@ class _Queued:
 
     def __init__(self) -> None:
         self.frames: asyncio.Queue[bytes | Closing] = asyncio.Queue()  # bounded by queue_bytes
+        self.flowing = asyncio.Event()
+        self.flowing.set()
         self._bytes = 0
 
     def write(self, frame: bytes) -> int:
@@ -100,6 +103,12 @@ class _Queued:
 
     abort = close
 
+    def hold(self) -> None:
+        self.flowing.clear()
+
+    def flow(self) -> None:
+        self.flowing.set()
+
 
 async def _plain(hub: Hub, receive: Receive, send: Send, *, binary: bool) -> None:
     """Speak through ASGI messages: with TLS in the process, or under another server."""
@@ -108,7 +117,11 @@ async def _plain(hub: Hub, receive: Receive, send: Send, *, binary: bool) -> Non
     writing = asyncio.create_task(_write(queued, send, binary=binary))
     try:
         while (message := await receive())["type"] == "websocket.receive":
-            session.receive(_payload(message))
+            payload = _payload(message)
+            if len(payload) > hub.limits.message_bytes:
+                session.close(MALFORMED)
+            session.receive(payload)
+            await queued.flowing.wait()
     finally:
         session.lost()
         writing.cancel()

@@ -7,8 +7,11 @@ from msgspec import Struct
 
 from nova.ports.channels import Retention
 from nova.web.actors import User
-from nova.web.realtime.codes import PERMISSION_DENIED, UNKNOWN_CHANNEL, Failed
+from nova.web.realtime.codes import BAD_REQUEST, PERMISSION_DENIED, UNKNOWN_CHANNEL, Failed
 from nova.web.realtime.namespaces import Namespace
+
+LONGEST = 255
+"""Characters of a channel's name."""
 
 
 class Family(Protocol):
@@ -71,6 +74,8 @@ class Families:
 
     def rules(self, channel: str) -> Rules:
         """Return what holds in a channel. Raises Failed for one of no known family."""
+        if len(channel) > LONGEST or "\0" in channel:
+            raise Failed(BAD_REQUEST)
         name, colon, _ = channel.partition(":")
         rules = self._rules.get(name if colon else "")
         if rules is None or not channel:
@@ -120,5 +125,5 @@ def _of_family(family: Family) -> Rules:
         presence=family.presence,
         join_leave=False,
         retention=family.retention,
-        recovery=False,
+        recovery=True,
     )

@@ -1,12 +1,10 @@
 """Every open socket of this process, the channels they follow, and their timers."""
 
 import asyncio
-import heapq
 import random
 from collections import Counter, deque
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
-from itertools import count
 from math import ceil
 from typing import Protocol
 from uuid import UUID
@@ -17,11 +15,13 @@ from nova.kernel.clock import Clock
 from nova.kernel.errors import Unauthenticated
 from nova.kernel.ids import new_id
 from nova.ports.channels import Channels, Position, Publication
+from nova.ports.fanout import Fanout
 from nova.web.actors import Authenticator, User
 from nova.web.realtime import codes
 from nova.web.realtime.codes import Closing, Failed
 from nova.web.realtime.commands import MOST_RECOVERED
 from nova.web.realtime.families import Families, Method
+from nova.web.realtime.fanout import LocalFanout
 from nova.web.realtime.lanes import Lane, Subscription
 from nova.web.realtime.messages import About, ClientInfo, Push
 from nova.web.realtime.session import Session
@@ -29,6 +29,8 @@ from nova.web.realtime.wires import Transport, Wire
 from nova.web.tokens import Token, TokenExpired
 
 TICK_S = 1.0
+STEP_S = 0.05
+"""Between two shares of sockets, when all are closed."""
 STALE_S = 10.0
 """A client that has not connected by then is closed."""
 STRANGER = User(id=UUID(int=0))
@@ -46,10 +48,13 @@ class Limits(Struct, frozen=True, kw_only=True):
 
     connections: int = 100_000
     subscriptions: int = 128
+    message_bytes: int = 65_536
+    """Largest message of a client."""
     queue_bytes: int = 1 << 20
     """Bytes that may wait for one client; past it the client is told to come back."""
-    expired_s: float = 25.0
-    """For how long a client may stay after its token expired, to bring a new one."""
+    expired_s: float = 5.0
+    """For how long a client may stay after its token expired, to bring a new one (and
+    up to one ping longer, since that is when it is looked at)."""
     anonymous: bool = False
     """Whether clients may connect without a token, to use the host app's open namespaces."""
 
@@ -68,7 +73,9 @@ class Hub:
         clock: Clock,
         limits: Limits | None = None,
         ping_s: float = 25.0,
+        fanout: Fanout | None = None,
     ) -> None:
+        """Without `fanout`, what is not stored reaches the clients of this process only."""
         self.channels = channels
         self.families = families
         self.methods = methods
@@ -80,6 +87,8 @@ class Hub:
         self.draining = False
         self.disconnects: Counter[int] = Counter()
         self.failures = 0
+        self._fanout = fanout or LocalFanout()
+        self._fanout.listen(self.deliver)
         self._tickets = tickets
         self._clock = clock
         self._lanes: dict[str, Lane] = {}
@@ -88,8 +97,7 @@ class Hub:
         self._wheel: list[set[Session]] = [set() for _ in range(self.ping_s)]
         self._hand = 0
         self._arrivals: deque[tuple[float, Session]] = deque()
-        self._expiries: list[tuple[float, int, Session | Subscription]] = []
-        self._turn = count()
+        self._secrets: dict[str, Session] = {}
         self._ticking: asyncio.Task[None] | None = None
 
     # -- life -------------------------------------------------------------------------------------
@@ -101,14 +109,21 @@ class Hub:
     async def drain(self, seconds: float) -> None:
         """Close all sockets, spread over `seconds`, so that clients do not return all at once."""
         self.draining = True
+        await self._close_all(codes.SHUTDOWN, seconds)
+
+    async def recheck(self, seconds: float = 2.0) -> None:
+        """Have every client connect anew: signals that concern any of them may have been missed."""
+        await self._close_all(codes.FORCE_RECONNECT, seconds)
+
+    async def _close_all(self, closing: Closing, seconds: float) -> None:
         sessions = list(self._sessions.values())
         random.shuffle(sessions)
-        steps = max(1, round(seconds / 0.05))
+        steps = max(1, round(seconds / STEP_S))
         share = max(1, ceil(len(sessions) / steps))
         for start in range(0, len(sessions), share):
             for session in sessions[start : start + share]:
-                session.close(codes.SHUTDOWN)
-            await asyncio.sleep(0.05)
+                session.close(closing)
+            await asyncio.sleep(STEP_S)
 
     async def stop(self) -> None:
         if self._ticking is not None:
@@ -127,30 +142,35 @@ class Hub:
 
     # -- sessions ---------------------------------------------------------------------------------
 
-    def open(self, wire: Wire, transport: Transport) -> Session:
-        """Begin a session; it is closed again at once when there is no room for it."""
-        session = Session(self, wire, transport)
+    def open(self, wire: Wire, transport: Transport, *, secret: str = "") -> Session:
+        """Begin a session; it is closed again at once when there is no room for it.
+
+        `secret` is by which `find` finds it, for transports that only go one way.
+        """
+        session = Session(self, wire, transport, secret=secret)
         self._sessions[session.id] = session
+        if secret:
+            self._secrets[secret] = session
         self._arrivals.append((self._clock.monotonic() + STALE_S, session))
         if self.draining:
             session.close(codes.SHUTDOWN)
         elif len(self._sessions) > self.limits.connections:
-            session.close(codes.CONNECTION_LIMIT)
+            session.close(codes.FULL)
         return session
 
-    def find(self, session: str) -> Session | None:
-        return self._sessions.get(session)
+    def find(self, secret: str) -> Session | None:
+        return self._secrets.get(secret)
 
     def enter(self, session: Session, user: User) -> None:
         """The session has said who it is."""
         self._users.setdefault(user.id, set()).add(session)
         session.slot = random.randrange(self.ping_s)  # noqa: S311  # spreads pings, hides nothing
         self._wheel[session.slot].add(session)
-        self.expires(session, user.expires)
 
     def leave(self, session: Session) -> None:
         """Forget a session that ended."""
         self._sessions.pop(session.id, None)
+        self._secrets.pop(session.secret, None)
         for subscription in session.subscriptions.values():
             self.left(subscription, session.about(subscription))
         session.subscriptions.clear()
@@ -180,12 +200,6 @@ class Hub:
             if session.user is not None and session.user.token == token:
                 session.close(codes.INVALID_TOKEN)
 
-    async def recheck(self) -> None:
-        """Close every socket whose user may have lost the right to it: signals were missed."""
-        for session in tuple(self._sessions.values()):
-            session.close(codes.FORCE_RECONNECT)
-            await asyncio.sleep(0)
-
     def unsubscribe_user(self, user: UUID, channel: str) -> None:
         for session in tuple(self._users.get(user, ())):
             session.expel(channel, codes.UNSUBSCRIBED_FORBIDDEN, "permission denied")
@@ -205,7 +219,7 @@ class Hub:
         """Publish to a channel of the host app; durable before it returns if it has a history."""
         if self.families.rules(channel).retention is not None:
             return await self.channels.publish(channel, data, info=info)
-        self.deliver([Publication(channel, 0, data, info)])
+        await self._fanout.publish(Publication(channel, 0, data, info))
         return None
 
     def lane(self, channel: str) -> Lane:
@@ -274,17 +288,6 @@ class Hub:
             return 0
         return max(1, ceil(expires - self._clock.now().timestamp()))
 
-    def expires(self, session: Session, at: float | None) -> None:
-        """Remember to look at a session when its token has expired and the grace is over."""
-        if at is not None:
-            entry = (at + self.limits.expired_s, next(self._turn), session)
-            heapq.heappush(self._expiries, entry)
-
-    def sub_expires(self, subscription: Subscription) -> None:
-        if subscription.expires is not None:
-            entry = (subscription.expires + self.limits.expired_s, next(self._turn), subscription)
-            heapq.heappush(self._expiries, entry)
-
     # -- the timer --------------------------------------------------------------------------------
 
     async def _tick_on(self) -> None:
@@ -295,24 +298,12 @@ class Hub:
     def tick(self) -> None:
         """Once a second: ping a share of the sessions, end what is stale or expired."""
         self._hand = (self._hand + 1) % self.ping_s
+        wall = self._clock.now().timestamp()
         for session in tuple(self._wheel[self._hand]):
+            session.expire(wall - self.limits.expired_s)
             session.ping()
         now = self._clock.monotonic()
         while self._arrivals and self._arrivals[0][0] <= now:
             session = self._arrivals.popleft()[1]
             if session.user is None:
                 session.close(codes.STALE)
-        wall = self._clock.now().timestamp()
-        while self._expiries and self._expiries[0][0] <= wall:
-            self._expire(heapq.heappop(self._expiries)[2], wall)
-
-    def _expire(self, what: Session | Subscription, now: float) -> None:
-        """End what has not been refreshed since it was put on the list."""
-        if isinstance(what, Session):
-            expires = what.user.expires if what.user else None
-            if expires is not None and expires + self.limits.expired_s <= now:
-                what.close(codes.CONNECTION_EXPIRED)
-        elif what.expires is not None and what.expires + self.limits.expired_s <= now:
-            channel = what.lane.channel
-            if what.session.subscriptions.get(channel) is what:
-                what.session.expel(channel, codes.UNSUBSCRIBED_EXPIRED, "subscription expired")

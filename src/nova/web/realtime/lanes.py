@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING
 
+from structlog import get_logger
+
 from nova.kernel.errors import Unavailable
 from nova.ports.channels import Position, Publication
 from nova.web.realtime.codes import INSUFFICIENT_STATE
@@ -15,6 +17,8 @@ if TYPE_CHECKING:
 
 GAP_S = 0.05
 """How long a publication may be missing before it is read from the channel's history."""
+MOST_AHEAD = 4096  # publications kept behind a gap; the rest is read from the history with it
+MOST_HELD = 4096  # publications kept for a subscription being answered; past it: come back
 
 
 class Subscription:
@@ -34,12 +38,18 @@ class Subscription:
         """JSON that a subscription token wants shown in presence."""
         self.expires: float | None = None
 
+    def hold(self, publication: Publication) -> None:
+        if self.held is not None and len(self.held) < MOST_HELD:
+            self.held.append(publication)
+        else:
+            self.session.close(INSUFFICIENT_STATE)
+
     def release(self) -> None:
         """Send what was held back, and hold nothing back any more."""
         held, self.held = self.held or (), None
         for publication in held:
             if publication.offset == 0 or publication.offset > self.offset:
-                self.offset = publication.offset
+                self.offset = publication.offset or self.offset
                 self.session.push(publication)
 
 
@@ -86,6 +96,10 @@ class Lane:
             if self._beginning is not None and self._beginning.done():
                 self._beginning = None  # the next one asks again
             raise
+        return self.begin_at(position)
+
+    def begin_at(self, position: Position) -> Position:
+        """Begin at a position that was just read, unless the lane has one; return the lane's."""
         if self.position is None:
             self.position = position
             self.advance()
@@ -97,15 +111,19 @@ class Lane:
         if publication.offset == 0:
             self._deliver(publication)
         elif position is None:
-            self._waiting[publication.offset] = publication
+            self._keep(publication)
         elif publication.offset == position.offset + 1:
             self.position = Position(position.epoch, publication.offset)
             self._deliver(publication)
             if self._waiting:
                 self.advance()
         elif publication.offset > position.offset:
-            self._waiting[publication.offset] = publication
+            self._keep(publication)
             self._watch()
+
+    def _keep(self, publication: Publication) -> None:
+        if len(self._waiting) < MOST_AHEAD:
+            self._waiting[publication.offset] = publication
 
     def advance(self) -> None:
         """Deliver what waits and is next; watch for what is missing before the rest."""
@@ -136,12 +154,16 @@ class Lane:
 
     def _deliver(self, publication: Publication) -> None:
         frames: dict[Wire, bytes] = {}
+        offset = publication.offset
         for subscription in tuple(self.subscriptions.values()):
             if subscription.held is not None:
-                subscription.held.append(publication)
+                subscription.hold(publication)
                 continue
+            if offset:
+                if offset <= subscription.offset:
+                    continue  # it was in the answer: history may be ahead of what is delivered
+                subscription.offset = offset
             session = subscription.session
-            subscription.offset = publication.offset
             frame = frames.get(session.wire)
             if frame is None:
                 frame = frames[session.wire] = session.wire.publication(publication)
@@ -154,7 +176,7 @@ class Lane:
 
     def _fetch(self) -> None:
         self._missing = None
-        self._filling = asyncio.ensure_future(self._fill())
+        self._filling = asyncio.create_task(self._fill())
 
     async def _fill(self) -> None:
         if self.position is None or not self.subscriptions:
@@ -164,6 +186,9 @@ class Lane:
         except Unavailable:
             self._watch()
             return
+        except Exception:  # noqa: BLE001  # the edge of a task
+            get_logger().exception("gap_not_filled", channel=self.channel)
+            missed = None
         if missed is None:
             for subscription in tuple(self.subscriptions.values()):
                 subscription.session.close(INSUFFICIENT_STATE)

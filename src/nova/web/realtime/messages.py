@@ -5,7 +5,8 @@ from typing import Annotated, Any
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
 Data = Raw | UnsetType
-Channel = Annotated[str, Meta(max_length=255, pattern=r"\A[^\x00]*\Z")]
+Channel = str
+"""Bounded where it is looked up (families), so that one bad name ends no connection."""
 Offset = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 Text = Annotated[str, Meta(max_length=255)]
 Token = Annotated[str, Meta(max_length=16_384)]
@@ -28,6 +29,7 @@ class SubscribeRequest(Message, frozen=True):
     positioned: bool = False
     recoverable: bool = False
     join_leave: bool = False
+    flag: Offset = 0
 
 
 class ConnectRequest(Message, frozen=True):

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from msgspec import UNSET, Raw
@@ -17,7 +17,6 @@ from nova.web.realtime.codecs import Undecodable
 from nova.web.realtime.codes import Closing, Ended, Failed
 from nova.web.realtime.lanes import Subscription
 from nova.web.realtime.messages import (
-    PING,
     About,
     ClientInfo,
     Command,
@@ -30,13 +29,20 @@ from nova.web.realtime.wires import Transport, Wire
 if TYPE_CHECKING:
     from nova.web.realtime.hub import Hub
 
-MOST_WAITING = 512  # commands of one client; a client that sends more than it reads is cut off
+MOST_WAITING = 4096  # commands of one client; past it the client is told to come back later
+HOLD_AT = 64
+"""Commands that wait when the transport stops to read from the client."""
+TURN = 32
+"""Commands answered before others get their turn."""
 
 
 class Session:
     """Answers a client's commands in order, and pushes to it."""
 
     __slots__ = (
+        "_held",
+        "_replies",
+        "_ripe",
         "_transport",
         "_waiting",
         "_work",
@@ -45,14 +51,20 @@ class Session:
         "id",
         "pinged",
         "released",
+        "secret",
         "slot",
         "subscriptions",
         "user",
         "wire",
     )
 
-    def __init__(self, hub: "Hub", wire: Wire, transport: Transport) -> None:
+    def __init__(self, hub: "Hub", wire: Wire, transport: Transport, *, secret: str = "") -> None:
+        """`secret` is what the client shows with commands that come another way (/emulation).
+
+        (Its id will not do: others see that.) Such a client is not asked for pongs.
+        """
         self.hub = hub
+        self.secret = secret
         self.wire = wire
         self._transport = transport
         self.id = str(new_id())
@@ -61,33 +73,44 @@ class Session:
         self.closed = False
         self.pinged = False
         self.slot = -1
+        self._held = False
         self._waiting: deque[Command] | None = None
         self._work: asyncio.Task[None] | None = None
-        self.released: list[Callable[[], None]] = []
+        self._replies: list[Reply] | None = None
+        self._ripe: Sequence[Callable[[], None]] = ()
+        self.released: list[Callable[[], None]] | None = None
+        """What is to be done once the answer to the present command is out."""
 
     # -- from and to the transport ----------------------------------------------------------------
 
     def receive(self, frame: bytes) -> None:
         """Take a frame from the client."""
         self.pinged = False
+        if self.closed or frame in _PONGS:
+            return
         try:
             arrived = self.wire.commands(frame)
         except Undecodable:
             self.close(codes.MALFORMED)
             return
         for command in arrived:
-            if command.id == 0 and command.send is None:
-                if command != _PONG:
-                    self.close(codes.MALFORMED)
-                    return
-                continue
-            if self._waiting is None:
-                self._waiting = deque()
-            if len(self._waiting) >= MOST_WAITING:
-                self.close(codes.FLOODING)
+            if command.id or command.send is not None:
+                self._enqueue(command)
+            elif command != _PONG:
+                self.close(codes.MALFORMED)
                 return
-            self._waiting.append(command)
-        if self._waiting and self._work is None and not self.closed:
+
+    def _enqueue(self, command: Command) -> None:
+        if self._waiting is None:
+            self._waiting = deque()
+        if len(self._waiting) >= MOST_WAITING:
+            self.close(codes.FLOODING)
+            return
+        self._waiting.append(command)
+        if len(self._waiting) > HOLD_AT and not self._held:
+            self._held = True
+            self._transport.hold()
+        if self._work is None and not self.closed:
             self._work = asyncio.create_task(self._answer_all())
 
     def send(self, frame: bytes) -> None:
@@ -105,55 +128,89 @@ class Session:
         if self.pinged:
             self.close(codes.NO_PONG)
         else:
-            self.pinged = True
-            self.send(self.wire.replies([PING]))
+            self.pinged = not self.secret
+            self.send(self.wire.ping)
+
+    def expire(self, before: float) -> None:
+        """End what expired before a time (in seconds since 1970) and was not refreshed."""
+        expires = self.user.expires if self.user else None
+        if expires is not None and expires <= before:
+            self.close(codes.CONNECTION_EXPIRED)
+            return
+        for channel, subscription in tuple(self.subscriptions.items()):
+            if subscription.expires is not None and subscription.expires <= before:
+                self.expel(channel, codes.UNSUBSCRIBED_EXPIRED, "subscription expired")
 
     def close(self, closing: Closing) -> None:
         """End the connection from the server's side."""
+        if not self.closed:
+            self.flush()
         if not self.closed:
             self.lost()
             self.hub.disconnected(closing)
             self._transport.close(closing)
 
     def lost(self) -> None:
-        """Forget everything: the connection is gone."""
-        if self.closed:
-            return
-        self.closed = True
-        if self._work is not None and self._work is not asyncio.current_task():
-            self._work.cancel()
-        self.hub.leave(self)
+        """Forget everything: the connection is gone.
+
+        A command that is being answered ends as it would have: what it does may be
+        committed, and then others must hear of it.
+        """
+        if not self.closed:
+            self.closed = True
+            self._waiting = self._replies = None
+            self.hub.leave(self)
 
     def expel(self, channel: str, code: int, reason: str) -> None:
         """End a subscription from the server's side, and say so."""
         if self.leave(channel):
+            self.flush()
             push = Push(channel=channel, unsubscribe=Unsubscribe(code=code, reason=reason))
             self.send(self.wire.replies([Reply(push=push)]))
 
     # -- commands ---------------------------------------------------------------------------------
 
     async def _answer_all(self) -> None:
-        """Answer what waits, in order; answers that come at once share a frame."""
-        replies: list[Reply] = []
+        """Answer what waits, in order."""
+        answered = 0
         try:
             while self._waiting and not self.closed:
                 reply = await self._answer(self._waiting.popleft())
                 if reply is not None:
-                    replies.append(reply)
-                if not self._waiting and not self.closed:
-                    self.send(self.wire.replies(replies))
-                    replies = []
-                    released, self.released = self.released, []
-                    for release in released:
-                        release()
+                    self._reply(reply)
+                if self._held and len(self._waiting or ()) <= HOLD_AT // 2:
+                    self._held = False
+                    self._transport.flow()
+                answered += 1
+                if answered % TURN == 0:
+                    await asyncio.sleep(0)
         except Ended as ended:
-            if replies:
-                self.send(self.wire.replies(replies))
             self.close(ended.closing)
         finally:
             self._work = None
+            self.flush()
             if not self._waiting:
                 self._waiting = None
+
+    def _reply(self, reply: Reply) -> None:
+        """Queue an answer; those that come before the loop turns share a frame."""
+        if self.released:
+            self._ripe = [*self._ripe, *self.released]
+            self.released = None
+        if self._replies is None:
+            self._replies = [reply]
+            asyncio.get_running_loop().call_soon(self.flush)
+        else:
+            self._replies.append(reply)
+
+    def flush(self) -> None:
+        """Send the answers, then what had to wait for them."""
+        replies, self._replies = self._replies, None
+        ripe, self._ripe = self._ripe, ()
+        if replies:
+            self.send(self.wire.replies(replies))
+        for each in ripe:
+            each()
 
     async def _answer(self, command: Command) -> Reply | None:
         try:
@@ -186,7 +243,13 @@ class Session:
 
     # -- channels ---------------------------------------------------------------------------------
 
+    def alive(self) -> None:
+        """Raise Ended if the client went away while it was being answered."""
+        if self.closed:
+            raise Ended(codes.NORMAL)
+
     def join(self, channel: str, *, server_side: bool) -> Subscription:
+        self.alive()
         lane = self.hub.lane(channel)
         subscription = Subscription(self, lane, server_side=server_side)
         self.subscriptions[channel] = subscription
@@ -214,3 +277,4 @@ class Session:
 
 
 _PONG = Command()
+_PONGS = (b"{}", b"\x00")

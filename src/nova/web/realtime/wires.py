@@ -6,7 +6,7 @@ from typing import Protocol
 from nova.ports.channels import Publication
 from nova.web.realtime.codecs import JSON, PROTOBUF, Codec
 from nova.web.realtime.codes import Closing
-from nova.web.realtime.messages import Command, Reply
+from nova.web.realtime.messages import PING, Command, Reply
 
 _SHORT, _MEDIUM = 126, 1 << 16
 
@@ -14,11 +14,12 @@ _SHORT, _MEDIUM = 126, 1 << 16
 class Wire:
     """Encodes for one codec and one kind of transport; compared by identity."""
 
-    __slots__ = ("_codec", "_framed")
+    __slots__ = ("_codec", "_framed", "ping")
 
     def __init__(self, codec: Codec, framed: Callable[[bytes], bytes]) -> None:
         self._codec = codec
         self._framed = framed
+        self.ping = self.replies([PING])
 
     def commands(self, frame: bytes) -> list[Command]:
         return self._codec.commands(frame)
@@ -41,6 +42,11 @@ class Transport(Protocol):
 
     def abort(self, closing: Closing) -> None:
         """End the connection at once, whatever still waits for the client."""
+
+    def hold(self) -> None:
+        """Read no more from the client until `flow`: it sends faster than it can be answered."""
+
+    def flow(self) -> None: ...
 
 
 def _header(opcode: int, length: int) -> bytes:

@@ -1,0 +1,58 @@
+"""`/emulation`: what clients of one-way streams have to say."""
+
+import msgspec
+from google.protobuf.message import DecodeError
+from msgspec import Struct
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from nova.web.realtime import client_pb2 as pb
+from nova.web.realtime.endpoint import Origins
+from nova.web.realtime.http_stream import OCTETS
+from nova.web.realtime.hub import Hub
+from nova.web.realtime.streams import Guarded, answer, body, shared
+
+
+class Said(Struct):
+    """Commands, and the secret of the session that they are for."""
+
+    session: str
+    data: str
+    node: str = ""
+
+
+_decode = msgspec.json.Decoder(Said).decode
+
+
+def emulation(hub: Hub, origins: Origins) -> ASGIApp:
+    """Return an ASGI app; 404 tells that the session is not (or no longer) in this process."""
+
+    async def respond(scope: Scope, receive: Receive, send: Send) -> None:
+        raw = await body(receive, 2 * hub.limits.message_bytes)
+        if raw is None:
+            await answer(send, 413, b"the commands are too long", shared(scope))
+            return
+        said = _read(raw, binary=dict(scope["headers"]).get(b"content-type") == OCTETS)
+        if said is None:
+            await answer(send, 400, b"not an emulation request", shared(scope))
+            return
+        secret, commands = said
+        session = hub.find(secret)
+        if session is None:
+            await answer(send, 404, b"no such session", shared(scope))
+            return
+        session.receive(commands)
+        await answer(send, 204, b"", shared(scope))
+
+    return Guarded(respond, origins, "POST")
+
+
+def _read(raw: bytes, *, binary: bool) -> tuple[str, bytes] | None:
+    """Return the session's secret and the commands; None for what is no request."""
+    try:
+        if binary:
+            message = pb.EmulationRequest.FromString(raw)
+            return message.session, message.data
+        said = _decode(raw)
+        return said.session, said.data.encode()
+    except (DecodeError, msgspec.DecodeError, UnicodeError, RecursionError):
+        return None

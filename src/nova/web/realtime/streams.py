@@ -1,0 +1,156 @@
+"""Sockets for networks without WebSocket: a response that never ends, and POSTs the other way."""
+
+import asyncio
+from collections.abc import Sequence
+from secrets import token_urlsafe
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from nova.web.realtime.codes import FORBIDDEN, Closing
+from nova.web.realtime.endpoint import Origins
+from nova.web.realtime.hub import Hub
+from nova.web.realtime.messages import Push, Reply
+from nova.web.realtime.wires import Wire
+
+Headers = Sequence[tuple[bytes, bytes]]
+ABORT = "nova.abort"
+"""The ASGI extension that cuts a connection off; see nova.web.connections."""
+_CORS_KEPT_S = b"600"
+
+
+class Stream:
+    """The way to one client: frames that a response writes as its connection takes them."""
+
+    def __init__(self, wire: Wire, abort: object) -> None:
+        self._wire = wire
+        self._abort = abort
+        self._frames: list[bytes] = []  # bounded: the session ends past queue_bytes
+        self._bytes = 0
+        self._ready = asyncio.Event()
+        self._ended = False
+
+    def write(self, frame: bytes) -> int:
+        self._frames.append(frame)
+        self._bytes += len(frame)
+        self._ready.set()
+        return self._bytes
+
+    def close(self, closing: Closing) -> None:
+        self.write(self._wire.replies([Reply(push=Push(disconnect=closing.message))]))
+        self._ended = True
+
+    def abort(self, closing: Closing) -> None:  # noqa: ARG002  # no byte would get through
+        self.end()
+        if callable(self._abort):
+            self._abort()
+
+    def hold(self) -> None:
+        """POSTs are answered one by one, and bounded by the commands that may wait."""
+
+    def flow(self) -> None: ...
+
+    def end(self) -> None:
+        self._ended = True
+        self._frames.clear()
+        self._ready.set()
+
+    async def pump(self, send: Send) -> None:
+        """Write frames until the end; what gathered meanwhile goes out at once."""
+        while self._frames or not self._ended:
+            await self._ready.wait()
+            self._ready.clear()
+            frames, self._frames = self._frames, []
+            if frames:
+                chunk = b"".join(frames)
+                await send({"type": "http.response.body", "body": chunk, "more_body": True})
+                self._bytes -= len(chunk)
+        await send({"type": "http.response.body", "body": b""})
+
+
+async def stream(  # noqa: PLR0917  # the last three are ASGI's own
+    hub: Hub, wire: Wire, first: bytes, headers: Headers, scope: Scope, receive: Receive, send: Send
+) -> None:
+    """Answer with a stream that starts with the answers to `first`."""
+    transport = Stream(wire, scope.get("extensions", {}).get(ABORT))
+    await send({"type": "http.response.start", "status": 200, "headers": [*headers, *_STREAMED]})
+    session = hub.open(wire, transport, secret=token_urlsafe(18))
+    session.receive(first)
+    gone = asyncio.create_task(_gone(receive, transport))
+    try:
+        await transport.pump(send)
+    finally:
+        gone.cancel()
+        session.lost()
+
+
+async def _gone(receive: Receive, transport: Stream) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+    transport.end()
+
+
+class Guarded:
+    """Admits browsers of the allowed origins, and answers their preflights."""
+
+    def __init__(self, app: ASGIApp, origins: Origins, method: str) -> None:
+        self._app = app
+        self._origins = origins
+        self._method = method
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await send({"type": "websocket.close", "code": 4404, "reason": "no WebSocket here"})
+        elif not self._origins.admits(scope):
+            await answer(send, 403, FORBIDDEN.reason.encode())
+        elif scope["method"] == "OPTIONS":
+            await answer(send, 204, b"", self._preflight(scope))
+        elif scope["method"] != self._method:
+            await answer(send, 405, b"method not allowed", [(b"allow", self._method.encode())])
+        else:
+            await self._app(scope, receive, send)
+
+    def _preflight(self, scope: Scope) -> Headers:
+        return [
+            *shared(scope),
+            (b"access-control-allow-methods", self._method.encode()),
+            (b"access-control-allow-headers", b"content-type"),
+            (b"access-control-max-age", _CORS_KEPT_S),
+        ]
+
+
+def shared(scope: Scope) -> Headers:
+    """Return the headers by which a browser lets the page of an admitted origin read."""
+    origin = dict(scope["headers"]).get(b"origin")
+    if origin is None:
+        return []
+    return [(b"access-control-allow-origin", origin), (b"vary", b"origin")]
+
+
+async def answer(send: Send, status: int, body: bytes, headers: Headers = ()) -> None:
+    every = [*headers, (b"cache-control", b"no-store")]
+    if body:
+        every += [(b"content-length", b"%d" % len(body)), (b"content-type", b"text/plain")]
+    await send({"type": "http.response.start", "status": status, "headers": every})
+    await send({"type": "http.response.body", "body": body})
+
+
+async def body(receive: Receive, most: int) -> bytes | None:
+    """Return the request's body, or None when it is longer than `most` bytes, or cut short."""
+    parts, size = [], 0
+    while True:
+        message = await receive()
+        if message["type"] != "http.request":
+            return None
+        part = message.get("body", b"")
+        size += len(part)
+        if size > most:
+            return None
+        parts.append(part)
+        if not message.get("more_body", False):
+            return b"".join(parts)
+
+
+_STREAMED = (
+    (b"cache-control", b"no-store"),
+    (b"x-accel-buffering", b"no"),  # nginx would keep a stream until its buffer is full
+)
