@@ -10,7 +10,7 @@ import pytest
 
 from nova.adapters.postgres.pool import open_pool
 from nova.features.accounts.models import Change, Revocation
-from nova.kernel.errors import NotFound, Unauthenticated
+from nova.kernel.errors import Invalid, NotFound, Unauthenticated
 from nova.kernel.ids import new_id
 from nova.web.actors import ServerKey, User
 from nova.web.auth import KeyUnknown, Suspended, TokenRevoked
@@ -112,6 +112,31 @@ async def test_tokens_may_create_their_users_each_once(dsn: str) -> None:
         assert len({user.id for user in users}) == 1
         assert await pool.value("select count(*) from accounts.users") == 1
         assert await pool.value("select count(*) from backbone.event_log") == 1
+
+
+async def test_a_token_does_not_bring_back_an_erased_user(dsn: str) -> None:
+    async with open_pool(dsn, size=4) as pool:
+        process = Process(pool, creates=True)
+        await process.start()
+        first = await process.auth.user(token("zoe"))
+        by_id = token(str(first.id))
+        await process.auth.user(by_id)
+        await process.accounts.delete(first.id)
+        for old in (by_id, token("zoe", jti="later")):
+            await forgotten(process, old)
+            with pytest.raises(TokenRevoked, match="erased"):
+                await process.auth.user(old)
+        anew = await process.user("zoe")
+        assert (await process.auth.user(token("zoe"))).id == anew.id != first.id
+        left = await pool.fetch("select token from accounts.revoked")
+        assert not any("zoe" in row["token"] for row in left)
+
+
+@pytest.mark.parametrize("sub", ["me", "bulk", "line\nbreak"])
+async def test_a_token_creates_no_user_that_a_path_could_not_name(dsn: str, sub: str) -> None:
+    async with open_pool(dsn, size=2) as pool:
+        with pytest.raises(Invalid):
+            await Process(pool, creates=True).auth.user(token(sub))
 
 
 async def test_a_nova_id_wins_over_an_external_id_that_looks_like_it(here: Process) -> None:

@@ -1,10 +1,11 @@
 import json
 from base64 import urlsafe_b64encode
 from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
+from time import sleep
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from joserfc import jws
 from joserfc.jwk import ECKey, OctKey, OKPKey, RSAKey
 
 from nova.kernel.clock import ManualClock
-from nova.web.jwks import InlineKeys, KeysUnavailable, RemoteKeys
+from nova.web.jwks import InlineKeys, KeysUnavailable, RemoteKeys, _download
 from nova.web.tokens import MOST_CHARACTERS, TokenExpired, TokenInvalid, Tokens, mint
 
 SECRET = "a shared secret of thirty-two chars"
@@ -23,6 +24,7 @@ KEYS: dict[str, Any] = {
     "RS256": RSAKey.generate_key(2048),
     "ES256": ECKey.generate_key("P-256"),
     "EdDSA": OKPKey.generate_key("Ed25519"),
+    "Ed25519": OKPKey.generate_key("Ed25519"),
 }
 
 
@@ -209,6 +211,14 @@ async def test_a_token_cannot_change_its_id_by_rewriting_its_signature(tokens: T
     assert (await tokens.user(twin)).id == (await tokens.user(token)).id
 
 
+async def test_every_check_of_a_good_token_passes(tokens: Tokens) -> None:
+    checks = await tokens.explain(minted())
+    assert all(check.passed for check in checks)
+    assert [check.name for check in checks] == [
+        *("shape", "alg", "signature", "sub", "exp", "nbf", "iat", "aud", "iss")
+    ]
+
+
 class Endpoint:
     """A real JWKS server whose answer can change."""
 
@@ -218,6 +228,7 @@ class Endpoint:
         self.location = ""
         self.asked = 0
         self.url = ""
+        self.drips = False
 
 
 @contextmanager
@@ -232,7 +243,13 @@ def serving() -> Iterator[Endpoint]:
                 self.send_header("Location", endpoint.location)
             self.send_header("Content-Length", str(len(endpoint.body)))
             self.end_headers()
-            self.wfile.write(endpoint.body)
+            if not endpoint.drips:
+                self.wfile.write(endpoint.body)
+                return
+            with suppress(ConnectionError):
+                for byte in endpoint.body:
+                    self.wfile.write(bytes([byte]))
+                    sleep(0.02)
 
         def log_message(self, *_: Any) -> None:
             pass
@@ -332,6 +349,12 @@ async def test_an_endpoint_without_usable_keys_is_503_not_401(
     endpoint.body = jwks(public("ES256", "one"))
     clock.advance(1)
     await Tokens(clock=clock, keys=remote).user(kid("one"))
+
+
+def test_a_dripping_endpoint_is_given_up(endpoint: Endpoint) -> None:
+    endpoint.body, endpoint.drips = b"x" * 50, True
+    with pytest.raises(TimeoutError, match="longer"):
+        _download(endpoint.url, 0.3)
 
 
 async def test_keys_are_not_followed_elsewhere(

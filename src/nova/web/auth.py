@@ -38,6 +38,11 @@ class TokenRevoked(TokenInvalid):
     code = "token_revoked"
 
 
+def erased(reference: str) -> str:
+    """Return the name under which Revocations keeps that a user was erased, not saying who."""
+    return "erased:" + sha256(reference.encode()).hexdigest()
+
+
 class Standing(Protocol):
     """What decides whether a user's token counts."""
 
@@ -211,6 +216,10 @@ class Auth:
         sub = token.claims.sub
         person = await self._people.find(sub)
         if person is None and self._creates:
+            if await self._revocations.revoked(erased(sub)):
+                raise TokenRevoked(
+                    "sub", "The user was erased; POST /v1/users creates it anew, a token does not."
+                )
             person = await self._people.create(sub)
         if person is None:
             raise TokenInvalid(

@@ -7,7 +7,7 @@ from uuid import UUID
 from msgspec import Struct
 
 from nova.backbone.database import Database
-from nova.features.accounts import store
+from nova.features.accounts import rules, store
 from nova.features.accounts.events import UserCreated
 from nova.features.accounts.models import Profile, Written
 from nova.kernel.batching import Batcher
@@ -92,7 +92,7 @@ class People:
     async def create(self, external_id: str) -> Profile:
         """Return the user of the app's id, made if need be; safe to call at once from anywhere."""
         nothing = Written(
-            external_id=external_id,
+            external_id=rules.external_id(external_id),
             name=None,
             avatar_url=None,
             locale=None,

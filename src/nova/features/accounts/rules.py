@@ -77,8 +77,8 @@ def profile(value: dict[str, Any]) -> str:
 
 
 def external_id(text: str) -> str:
-    if text in RESERVED:
-        raise InvalidField("external_id", f"'{text}' means something else in a path.")
+    if text in RESERVED or not text.isprintable():
+        raise InvalidField("external_id", f"{text!r} is no id: a path could not name the user.")
     return text
 
 

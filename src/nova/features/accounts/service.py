@@ -1,13 +1,14 @@
 """Users and their devices: from creation to the last trace."""
 
 from collections.abc import Callable, Collection, Sequence
+from datetime import timedelta
 from uuid import UUID
 
 from msgspec import UnsetType
 
 from nova.backbone.database import Database, Tx
 from nova.feature import Feature
-from nova.features.accounts import rules, store
+from nova.features.accounts import rules, store, store_keys
 from nova.features.accounts.events import UserChanged, UserCreated, UserDeleted
 from nova.features.accounts.models import (
     Change,
@@ -25,6 +26,10 @@ from nova.features.accounts.people import People
 from nova.kernel.clock import Clock
 from nova.kernel.errors import Forbidden, Invalid, NotFound
 from nova.kernel.ids import new_id
+from nova.web.auth import erased
+
+TOKENS_END = timedelta(days=30)
+"""For how long a token of an erased user does not create it anew."""
 
 _FIRST = UUID(int=0)
 
@@ -127,6 +132,9 @@ class Accounts:
                 if feature.erase is not None:
                     await feature.erase(tx, user)
             await store.delete(tx, user)
+            until = self._clock.now() + TOKENS_END
+            for reference in filter(None, (str(user), row["external_id"])):
+                await store_keys.revoke(tx, erased(reference), until)
             await tx.emit(UserDeleted(user=user, external_id=row["external_id"]))
             self._tell(tx, user)
             self._close_sockets(tx, user)
