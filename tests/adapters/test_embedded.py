@@ -15,7 +15,7 @@ import asyncpg
 import pytest
 
 from nova.adapters.postgres.embedded import Embedded, attach, embedded
-from nova.adapters.postgres.folder import LONGEST_PATH
+from nova.adapters.postgres.folder import LONGEST_PATH, Folder
 from nova.adapters.postgres.pool import open_pool
 from nova.adapters.postgres.program import MAJOR, program, reachable_program
 from nova.adapters.postgres.refusals import CannotEmbed, FolderInUse, OtherVersion
@@ -256,5 +256,36 @@ async def test_it_runs_without_root_too() -> None:
             assert int(process.stdout.readline()) == 1
             assert Path(f"/proc/{pid}").stat().st_uid == user.pw_uid
         await ended(pid)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+async def test_the_guide_moves_data_of_the_old_version_over_with_its_transaction_ids() -> None:
+    guide = Path(__file__).parents[2] / "docs" / "how-to" / "upgrade-postgresql.md"
+    commands = guide.read_text().partition("```bash\n")[2].partition("```")[0]
+    where, _, commands = commands.partition("\n")
+    assert where.startswith("WHEEL=")
+    folder = Path("/var/tmp") / f"nova-upgrade-{os.getpid()}"  # noqa: S108  # open to its user
+    try:
+        async with embedded(folder / "nova-data", major=16) as server:
+            connection = await asyncpg.connect(server.dsn)
+            await connection.execute(
+                "create table facts (id int, xact xid8 default pg_current_xact_id());"
+                "insert into facts values (1)"
+            )
+            await connection.close()
+        for each in (folder, folder / "nova-data"):
+            each.chmod(0o755)
+        subprocess.run(
+            ["bash", "-euc", commands],  # noqa: S607  # whichever bash there is
+            check=True,
+            capture_output=True,
+            cwd=folder,
+            env={"WHEEL": str(program().parents[1]), "PATH": os.environ["PATH"]},
+            **Folder(folder / "nova-data").as_user,
+        )
+        async with embedded(folder / "nova-data") as server:
+            ahead = "select pg_current_xact_id()::text::int - max(xact::text::int) from facts"
+            assert await count(server.dsn, ahead) > 0
     finally:
         shutil.rmtree(folder, ignore_errors=True)
