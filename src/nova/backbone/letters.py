@@ -48,6 +48,12 @@ where ($1::text is null or consumer = $1) and ($2::text is null or type = $2)
 order by number limit $4
 """
 
+ERROR = """
+select error from backbone.dead_letters
+where type = $1 and position($2::bytea in payload) > 0
+order by number desc limit 1
+"""
+
 REPLAY = """
 with risen as (
     delete from backbone.dead_letters
@@ -94,6 +100,11 @@ class DeadLetters:
     ) -> Sequence[DeadLetter]:
         rows = await self._pool.fetch(LIST, consumer, type, numbers, limit)
         return [DeadLetter(**{**row, "id": str(row["id"])}) for row in rows]
+
+    async def error_of(self, kind: str, holding: bytes) -> str | None:
+        """Return why a fact of this type was given up whose payload holds these bytes."""
+        error: str | None = await self._pool.value(ERROR, kind, holding)
+        return error
 
     async def replay(
         self,
