@@ -29,7 +29,17 @@ types: $(READY)
 contracts: $(READY)
 	.venv/bin/lint-imports --no-cache
 
+docs: $(READY) ## renew the generated pages of docs/reference
+	$(PY) scripts/reference.py
+
 check: lint types contracts test ## everything that CI checks
+	$(PY) scripts/reference.py --check
+
+engines: $(READY) ## start the real engines and print how to reach them
+	$(PY) tests/engines
+
+test-engines: $(READY) ## run the contract suites and fault tests against the real engines
+	$(PY) tests/engines -- $(PY) -m pytest -n 2 -q tests/contracts tests/features tests/backbone
 
 bench: $(READY) ## measure the numbers in docs/reference/benchmarks.md
 	.venv/bin/nova bench notifications
@@ -41,4 +51,4 @@ lock: ## renew requirements.lock
 clean: ## remove what the other targets made
 	rm -rf .venv .cache build dist
 
-.PHONY: help setup run test lint types contracts check bench lock clean
+.PHONY: help setup run test lint types contracts docs check engines test-engines bench lock clean

@@ -35,6 +35,14 @@ def test_all_problems_are_told_at_once_with_the_nearest_name(tmp_path: Path) -> 
     assert "log.batch: Expected `int` >= 1" in problems
 
 
+def test_the_data_folder_is_a_path_wherever_it_comes_from(tmp_path: Path) -> None:
+    file = written(tmp_path, "data = '/var/lib/nova'")
+    assert load([file], {}, {}).settings.data == Path("/var/lib/nova")
+    assert load([file], {"NOVA_DATA": "here"}, {}).settings.data == Path("here")
+    with pytest.raises(Misconfigured, match="path of a folder"):
+        load([], {}, {"data": 3})
+
+
 def test_a_secret_may_come_from_a_file(tmp_path: Path) -> None:
     (tmp_path / "secret").write_text("s3cret\n")
     loaded = load([], {"NOVA_TOKENS_SECRET_FILE": str(tmp_path / "secret")}, {})

@@ -25,7 +25,7 @@ class Job(Struct, frozen=True):
 
     name: str
     every_s: float
-    run: Callable[[], Awaitable[None]]
+    run: Callable[[], Awaitable[object]]
 
 
 class Channel(Struct, frozen=True, kw_only=True):

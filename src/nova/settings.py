@@ -51,6 +51,9 @@ class Tokens(Struct, frozen=True, kw_only=True):
     ] = ""
     audience: Annotated[str, about("`aud` that user tokens must have; empty for any.")] = ""
     issuer: Annotated[str, about("`iss` that user tokens must have; empty for any.")] = ""
+    max_lifetime_s: Annotated[
+        float, Meta(ge=0, le=10**9), about("Longest lifetime of a user token; 0 for any.")
+    ] = 0.0
     leeway_s: Annotated[float, Meta(ge=0, le=300), about("Seconds by which clocks may differ.")] = (
         5.0
     )
@@ -75,7 +78,10 @@ class Postgres(Struct, frozen=True, kw_only=True):
 class Log(Struct, frozen=True, kw_only=True):
     """The event log and its consumers."""
 
-    batch: Annotated[Natural, about("Events handled in one transaction when busy, at most.")] = 100
+    batch: Annotated[
+        Natural, about("Events in one transaction; doubles up to `log.most` while more wait.")
+    ] = 100
+    most: Annotated[Natural, about("Events in one transaction, at most.")] = 1000
     wait_s: Annotated[
         Seconds, about("Longest time between two looks at the log when nothing rings.")
     ] = 1.0
@@ -93,6 +99,9 @@ class Socket(Struct, frozen=True, kw_only=True):
     ] = 1_048_576
     connections: Annotated[Natural, about("Open sockets of this process, at most.")] = 100_000
     subscriptions: Annotated[Natural, about("Subscriptions of a connection, at most.")] = 128
+    anonymous: Annotated[
+        bool, about("Whether clients may connect without a token, to use open namespaces only.")
+    ] = False
     drain_s: Annotated[Seconds, about("Seconds over which sockets are closed at shutdown.")] = 10.0
 
 
@@ -115,16 +124,16 @@ class Settings(Struct, frozen=True, kw_only=True):
         Secret,
         about("`embedded:` for PostgreSQL inside the data folder, or a postgresql:// address."),
     ] = "embedded:"
+    namespaces: Annotated[
+        tuple[Namespace, ...],
+        about("Families of channels for the app's own use; see the socket's reference."),
+    ] = ()
     http: Http = field(default_factory=Http)
     tokens: Tokens = field(default_factory=Tokens)
     postgres: Postgres = field(default_factory=Postgres)
     log: Log = field(default_factory=Log)
     socket: Socket = field(default_factory=Socket)
     notifications: Notifications = field(default_factory=Notifications)
-    namespaces: Annotated[
-        tuple[Namespace, ...],
-        about("Families of channels for the app's own use; see the socket's reference."),
-    ] = ()
 
 
 class Knob(NamedTuple):
@@ -266,11 +275,17 @@ def _checked(
             continue
         try:
             right[name] = msgspec.convert(
-                value, known[name].type, strict=not isinstance(value, str)
+                value, known[name].type, strict=not isinstance(value, str), dec_hook=_path
             )
         except msgspec.ValidationError as wrong:
             problems.append(f"{origin}: {name}: {wrong}")
     return right
+
+
+def _path(kind: type[Any], value: object) -> Path:
+    if kind is Path and isinstance(value, str | Path) and str(value):
+        return Path(value)
+    raise ValueError("Expected the path of a folder")
 
 
 def _suggestion(name: str, known: Mapping[str, object]) -> str:

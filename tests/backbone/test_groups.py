@@ -1,9 +1,7 @@
 """Consumers hear every fact, and their effects happen exactly once."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
-from typing import cast
+from collections.abc import Sequence
 
 import pytest
 
@@ -11,7 +9,7 @@ from nova.adapters.postgres.pool import open_pool
 from nova.backbone.database import Database, Tx
 from nova.backbone.groups import Pace
 from nova.kernel.events import Heard
-from nova.ports.database import DatabaseUnavailable, Pool, Queries
+from nova.ports.database import DatabaseUnavailable, Pool
 from support.facts import Left, Waved
 from support.log import QUICK, backbone, note, notebook, noted, running
 from support.waiting import until
@@ -253,34 +251,3 @@ async def test_facts_that_listeners_emit_are_heard_in_turn(
             await tx.emit(Left(who="ada"), Left(who="ben"))
         await until(lambda: _many(db, 2))
     assert await noted(db) == [("ada", 0), ("ben", 0)]
-
-
-class LosesReplies:
-    """A pool that commits, and then says that nobody knows, as often as `times` tells."""
-
-    def __init__(self, pool: Pool, times: int) -> None:
-        self._pool = pool
-        self.times = times
-
-    def __getattr__(self, name: str) -> object:
-        return getattr(self._pool, name)
-
-    @asynccontextmanager
-    async def begin(self) -> AsyncIterator[Queries]:
-        async with self._pool.begin() as queries:
-            yield queries
-        if self.times:
-            self.times -= 1
-            raise DatabaseUnavailable
-
-
-async def test_a_lost_commit_reply_does_nothing_twice(pool: Pool, db: Database) -> None:
-    await notebook(db)
-    async with db.transaction() as tx:
-        await tx.emit(*(Waved(who="ada", n=n) for n in range(40)))
-    forgetful = LosesReplies(pool, 3)
-    pace = Pace(batch=10, most=10, wait_s=QUICK.wait_s)
-    async with running(cast("Pool", forgetful), {Waved: note}, pace=pace):
-        await until(lambda: _many(db, 40))
-        await until(lambda: _total(forgetful.times == 0))
-    assert [n for _, n in await noted(db)] == list(range(40))

@@ -8,9 +8,11 @@ from msgspec import Struct
 from prometheus_client import CollectorRegistry
 
 from nova.kernel.clock import SystemClock
+from nova.kernel.errors import Unauthenticated
 from nova.ports.channels import Channels
 from nova.web.actors import Authenticator
 from nova.web.api import Api
+from nova.web.auth import Subscription
 from nova.web.realtime.emulation import emulation
 from nova.web.realtime.endpoint import Origins, WebSocketEndpoint
 from nova.web.realtime.families import Families, Family, Method, methods
@@ -53,11 +55,28 @@ def make_hub(
         families=Families(families, namespaces),
         methods=methods(rpcs),
         authenticator=authenticator,
-        tickets=Tokens(clock=SystemClock(), secret=SECRET),
+        tickets=Tickets(authenticator),
         clock=SystemClock(),
         limits=limits,
         ping_s=ping_s,
     )
+
+
+class Tickets:
+    """Subscription tokens under SECRET, for the people of an authenticator."""
+
+    def __init__(self, authenticator: Authenticator) -> None:
+        self._tokens = Tokens(clock=SystemClock(), secret=SECRET)
+        self._authenticator = authenticator
+
+    async def subscription(self, token: str) -> Subscription:
+        verified = await self._tokens.subscription(token)
+        claims = verified.claims
+        user = await self._authenticator.resolve(claims.sub)
+        if user is None:
+            raise Unauthenticated("The token is nobody's.")
+        channel = claims.channel or ""
+        return Subscription(user, channel, verified.id, claims.exp, bytes(claims.info))
 
 
 @asynccontextmanager

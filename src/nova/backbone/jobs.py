@@ -52,7 +52,7 @@ class Job(Protocol):
     @property
     def every_s(self) -> float: ...
     @property
-    def run(self) -> Callable[[], Awaitable[None]]: ...
+    def run(self) -> Callable[[], Awaitable[object]]: ...
 
 
 class Worker:
@@ -89,7 +89,7 @@ class Worker:
             every = timedelta(seconds=self._job.every_s)
             await self._pool.run(DONE, self._job.name, self._neighbours.id, token, every)
 
-    async def _keep(self, token: int, work: asyncio.Future[None]) -> None:
+    async def _keep(self, token: int, work: asyncio.Future[object]) -> None:
         """Extend the lease while the job runs; stop the job once the lease is lost."""
         kept = asyncio.get_running_loop().time()
         while asyncio.get_running_loop().time() - kept < self._neighbours.lease_s:

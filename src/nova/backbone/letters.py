@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from traceback import format_exception
 
+import msgspec
 from msgspec import Struct
 
 from nova.backbone.log import record
@@ -48,7 +49,7 @@ where ($1::text is null or consumer = $1) and ($2::text is null or type = $2)
 order by number limit $4
 """
 
-ERROR = """
+OF_FACT = """
 select error from backbone.dead_letters
 where type = $1 and position($2::bytea in payload) > 0
 order by number desc limit 1
@@ -101,10 +102,11 @@ class DeadLetters:
         rows = await self._pool.fetch(LIST, consumer, type, numbers, limit)
         return [DeadLetter(**{**row, "id": str(row["id"])}) for row in rows]
 
-    async def error_of(self, kind: str, holding: bytes) -> str | None:
-        """Return why a fact of this type was given up whose payload holds these bytes."""
-        error: str | None = await self._pool.value(ERROR, kind, holding)
-        return error
+    async def of_fact(self, kind: str, field: str, value: str) -> str | None:
+        """Return the error of the newest letter whose fact has this value there, or None."""
+        pair = msgspec.json.encode({field: value})[1:-1]
+        found: str | None = await self._pool.value(OF_FACT, kind, pair)
+        return found
 
     async def replay(
         self,

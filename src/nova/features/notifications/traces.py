@@ -49,8 +49,8 @@ class NoSuchEvent(NotFound):
 class Failures(Protocol):
     """Asks the log for an event that could not be handled."""
 
-    async def error_of(self, kind: str, holding: bytes) -> str | None:
-        """Return why a fact of this type was given up whose payload holds these bytes."""
+    async def of_fact(self, kind: str, field: str, value: str) -> str | None:
+        """Return the error of the dead letter whose fact has this value there, or None."""
 
 
 class Traces:
@@ -96,12 +96,8 @@ class Traces:
         steps = _steps(at, [("accepted", at, "The event was accepted: it is durable.")])
         error = None
         if self._failures is not None:
-            error = await self._failures.error_of("EventAccepted", str(id_).encode())
-        says = (
-            "It waits for its turn."
-            if error is None
-            else f"Handling it failed, and it waits for a replay: {error.splitlines()[0]}"
-        )
+            error = await self._failures.of_fact("EventAccepted", "notification", str(id_))
+        says = "It waits for its turn." if error is None else f"Handling it failed: {error}"
         return Story(
             event_id=accepted["id"],
             notification=id_,

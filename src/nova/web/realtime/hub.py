@@ -17,6 +17,7 @@ from nova.kernel.ids import new_id
 from nova.ports.channels import Channels, Position, Publication
 from nova.ports.fanout import Fanout
 from nova.web.actors import Authenticator, User
+from nova.web.auth import Subscription as Ticket
 from nova.web.realtime import codes
 from nova.web.realtime.codes import Closing, Failed
 from nova.web.realtime.commands import MOST_RECOVERED
@@ -26,7 +27,7 @@ from nova.web.realtime.lanes import Lane, Subscription
 from nova.web.realtime.messages import About, ClientInfo, Push
 from nova.web.realtime.session import Session
 from nova.web.realtime.wires import Transport, Wire
-from nova.web.tokens import Token, TokenExpired
+from nova.web.tokens import TokenExpired
 
 TICK_S = 1.0
 STEP_S = 0.05
@@ -38,9 +39,9 @@ STRANGER = User(id=UUID(int=0))
 
 
 class Tickets(Protocol):
-    """Verifies subscription tokens (nova.web.tokens.Tokens)."""
+    """Verifies subscription tokens (nova.web.auth.Auth)."""
 
-    async def subscription(self, token: str) -> Token: ...
+    async def subscription(self, token: str) -> Ticket: ...
 
 
 class Limits(Struct, frozen=True, kw_only=True):
@@ -187,6 +188,10 @@ class Hub:
     def failed(self) -> None:
         self.failures += 1
 
+    def has(self, user: UUID) -> bool:
+        """Whether a user has a socket here."""
+        return user in self._users
+
     def disconnect_user(self, user: UUID, closing: Closing = codes.FORCE_NO_RECONNECT) -> int:
         """Close all sockets of a user, and return how many there were."""
         sessions = tuple(self._users.get(user, ()))
@@ -272,15 +277,14 @@ class Hub:
     ) -> tuple[bytes | None, float | None]:
         """Verify a subscription token; return what it wants shown, and when it expires."""
         try:
-            claims = (await self._tickets.subscription(token)).claims
+            opened = await self._tickets.subscription(token)
         except TokenExpired as expired:
             raise Failed(codes.TOKEN_EXPIRED) from expired
         except Unauthenticated as wrong:
             raise Failed(codes.PERMISSION_DENIED) from wrong
-        theirs = user is STRANGER or await self.authenticator.resolve(claims.sub) == user.id
-        if claims.channel != channel or not theirs:
+        if opened.channel != channel or opened.user != user.id:
             raise Failed(codes.PERMISSION_DENIED)
-        return bytes(claims.info) or None, claims.exp
+        return opened.info or None, opened.expires
 
     def ttl(self, expires: float | None) -> int:
         """Return in how many seconds something expires: at least one, or 0 for never."""

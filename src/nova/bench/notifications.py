@@ -1,0 +1,293 @@
+"""`nova bench notifications`: the numbers of the main job, over real sockets."""
+
+import asyncio
+import resource
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from time import perf_counter
+
+import msgspec
+from msgspec import Struct
+
+from nova.bench.client import Caller, Subscriber
+from nova.bench.micro import event_parse_us, preference_lookup_us
+from nova.bench.processes import Server, serving
+from nova.bench.receipts import Receipts, percentile
+from nova.web.tokens import mint
+
+CREATED = 200
+ACCEPTED = range(200, 300)
+TYPES = ("like", "comment", "follow")
+BULK = 1000
+CONNECTING = 50
+SETTLE_S = 30.0
+
+
+class Plan(Struct, frozen=True):
+    """How long and how wide to measure."""
+
+    recipients: int = 1000
+    seconds: float = 30.0
+    rated_seconds: float = 10.0
+    callers: int = 4
+    batch: int = 100
+    outstanding: int = 4000
+    """Events accepted but not yet received, at most: what keeps the flow steady."""
+    idle: int = 10_000
+    messages: int = 200
+
+
+QUICK = Plan(recipients=100, seconds=3, rated_seconds=2, idle=500, messages=20)
+"""A look in half a minute; its figures are not for publication."""
+
+
+class Crowd:
+    """Recipients with an open socket each, and those who send them events."""
+
+    def __init__(self, server: Server, plan: Plan) -> None:
+        self.server = server
+        self.plan = plan
+        self.receipts = Receipts()
+        self.callers: list[Caller] = []
+        self.sockets: list[Subscriber] = []
+
+    async def gather(self) -> None:
+        """Create the users, open their sockets and the callers' connections."""
+        for _ in range(max(self.plan.callers, 64)):
+            self.callers.append(await self._caller())
+        names = [f"user-{number}" for number in range(self.plan.recipients)]
+        await create_users(self.callers[0], [*names, "actor"])
+        self.sockets = await open_sockets(self.server, names, self.receipts.on_message)
+
+    async def _caller(self) -> Caller:
+        return await Caller.open(self.server.host, self.server.port, self.server.server_key)
+
+    async def send(self, caller: Caller, count: int, at: float | None = None) -> None:
+        """Post `count` events in one request; raises unless every one was accepted."""
+        numbers = self.receipts.send(count, at)
+        status, answer = await caller.post("/v1/events", self._events(numbers))
+        if status not in ACCEPTED or answer.count(b'"status":"accepted"') != count:
+            raise RuntimeError(f"POST /v1/events answered {status}: {answer[:500]!r}")
+
+    def _events(self, numbers: range) -> bytes:
+        return msgspec.json.encode(
+            [
+                {
+                    "id": f"bench-{number}",
+                    "event_type": TYPES[number % len(TYPES)],
+                    # A stride that is prime to every round number spreads a batch over people.
+                    "recipient_id": f"user-{number * 7919 % self.plan.recipients}",
+                    "actor_id": "actor",
+                    "related_entity_id": f"post-{number % 1000}",
+                    "timestamp": "2026-01-01T00:00:00Z",
+                    "metadata": {"source": "bench"},
+                }
+                for number in numbers
+            ]
+        )
+
+    async def settled(self) -> int:
+        """Wait until everything arrived, and return how many events did not."""
+        await self.receipts.complete(SETTLE_S)
+        # Something sent twice would come now.
+        await asyncio.sleep(0.5)
+        return self.receipts.outstanding
+
+    def close(self) -> None:
+        close(*self.sockets, *self.callers)
+
+
+@asynccontextmanager
+async def crowd(server: Server, plan: Plan) -> AsyncIterator[Crowd]:
+    gathered = Crowd(server, plan)
+    try:
+        await gathered.gather()
+        yield gathered
+    finally:
+        gathered.close()
+
+
+def close(*connections: Caller | Subscriber) -> None:
+    for connection in connections:
+        connection.close()
+
+
+async def create_users(caller: Caller, names: list[str]) -> None:
+    for start in range(0, len(names), BULK):
+        users = [{"external_id": name, "name": name} for name in names[start : start + BULK]]
+        status, answer = await caller.post("/v1/users/bulk", msgspec.json.encode({"users": users}))
+        if status not in ACCEPTED:
+            raise RuntimeError(f"POST /v1/users/bulk answered {status}: {answer[:500]!r}")
+
+
+async def open_sockets(
+    server: Server,
+    names: list[str],
+    on_message: Callable[[bytes], None],
+    channels: tuple[str, ...] = (),
+) -> list[Subscriber]:
+    sockets: list[Subscriber] = []
+    for start in range(0, len(names), CONNECTING):
+        sockets += await asyncio.gather(
+            *(
+                Subscriber.open(
+                    server.host, server.port, mint(server.token_secret, name), on_message, channels
+                )
+                for name in names[start : start + CONNECTING]
+            )
+        )
+    return sockets
+
+
+async def throughput(server: Server, plan: Plan) -> dict[str, float]:
+    """Send batches as fast as they are received, for `plan.seconds`."""
+    async with crowd(server, plan) as people:
+        until = perf_counter() + plan.seconds
+
+        async def keep_sending(caller: Caller) -> None:
+            while perf_counter() < until:
+                if people.receipts.outstanding > plan.outstanding:
+                    await asyncio.sleep(0.001)
+                else:
+                    await people.send(caller, plan.batch)
+
+        before, start = server.cost(), perf_counter()
+        await asyncio.gather(*(keep_sending(caller) for caller in people.callers[: plan.callers]))
+        within, elapsed = people.receipts.received, perf_counter() - start
+        lost = await people.settled()
+        cost = server.cost().since(before)
+        received = max(1, people.receipts.received)
+        return {
+            "throughput_per_s": within / elapsed,
+            "p50_ms": 1000 * percentile(people.receipts.latencies, 0.50),
+            "p95_ms": 1000 * percentile(people.receipts.latencies, 0.95),
+            "p99_ms": 1000 * percentile(people.receipts.latencies, 0.99),
+            "lost": lost,
+            "duplicated": people.receipts.duplicated,
+            "cpu_us_per_event": 1e6 * (cost.server_s + cost.postgres_s) / received,
+            "server_cpu_s": cost.server_s,
+            "postgres_cpu_s": cost.postgres_s,
+        }
+
+
+async def rated(server: Server, plan: Plan, per_s: int) -> dict[str, float]:
+    """Send single events at a steady rate; latency counts from when each was due."""
+    async with crowd(server, plan) as people:
+        free: asyncio.Queue[Caller] = asyncio.Queue()  # holds the callers, and nothing else
+        for caller in people.callers:
+            free.put_nowait(caller)
+
+        async def send_one(due: float) -> None:
+            caller = await free.get()
+            await people.send(caller, 1, due)
+            free.put_nowait(caller)
+
+        start = perf_counter()
+        async with asyncio.TaskGroup() as sending:
+            for number in range(int(per_s * plan.rated_seconds)):
+                due = start + number / per_s
+                await asyncio.sleep(max(0.0, due - perf_counter()))
+                sending.create_task(send_one(due))
+        lost = await people.settled()
+        latencies = people.receipts.latencies
+        return {
+            "p50_ms": 1000 * percentile(latencies, 0.50),
+            "p95_ms": 1000 * percentile(latencies, 0.95),
+            "p99_ms": 1000 * percentile(latencies, 0.99),
+            "lost": lost,
+            "duplicated": people.receipts.duplicated,
+        }
+
+
+async def batch_of_100(server: Server, plan: Plan) -> dict[str, float]:
+    """Send 100 events at once; from the request's first byte to the last socket."""
+    async with crowd(server, plan) as people:
+        took = []
+        for _ in range(plan.messages):
+            start = perf_counter()
+            await people.send(people.callers[0], 100)
+            await people.receipts.complete(SETTLE_S)
+            took.append(perf_counter() - start)
+            await asyncio.sleep(0.01)
+        return {
+            "batch_of_100_p50_ms": 1000 * percentile(took, 0.50),
+            "batch_of_100_p95_ms": 1000 * percentile(took, 0.95),
+        }
+
+
+async def fan_out(server: Server, plan: Plan) -> dict[str, float]:
+    """Publish to one channel with every recipient subscribed."""
+    received = 0
+    all_received = asyncio.Event()
+
+    def count(_message: bytes) -> None:
+        nonlocal received
+        received += 1
+        if received % plan.recipients == 0:
+            all_received.set()
+
+    caller = await Caller.open(server.host, server.port, server.server_key)
+    names = [f"user-{number}" for number in range(plan.recipients)]
+    await create_users(caller, names)
+    sockets = await open_sockets(server, names, count, ("bench:all",))
+    before = server.cost()
+    for _ in range(plan.messages):
+        all_received.clear()
+        status, answer = await caller.post(
+            "/v1/channels/bench:all/publications", b'{"data":{"text":"one message to everybody"}}'
+        )
+        if status not in ACCEPTED:
+            raise RuntimeError(f"publishing answered {status}: {answer[:500]!r}")
+        await all_received.wait()
+    cost = server.cost().since(before)
+    close(*sockets, caller)
+    deliveries = plan.messages * plan.recipients
+    return {"fanout_cpu_us_per_delivery": 1e6 * cost.server_s / deliveries}
+
+
+async def idle(server: Server, plan: Plan) -> dict[str, float]:
+    """Hold many sockets that do nothing."""
+    caller = await Caller.open(server.host, server.port, server.server_key)
+    names = [f"idle-{number}" for number in range(plan.idle)]
+    await create_users(caller, names)
+    # What the first connections make the process load is not the price of each.
+    first = await open_sockets(server, names[:100], lambda _message: None)
+    before = server.resident_kb()
+    rest = await open_sockets(server, names[100:], lambda _message: None)
+    after = server.resident_kb()
+    close(*first, *rest, caller)
+    return {
+        "kb_per_idle_connection": (after - before) / len(rest),
+        "idle_connections": len(first) + len(rest),
+    }
+
+
+async def run(plan: Plan, progress: Callable[[str], None]) -> dict[str, object]:
+    """Run every part, each on a server of its own, and return the figures."""
+    _allow_many_files()
+    bench = {"NOVA_NAMESPACES": '[{"name": "bench"}]'}
+    progress("event parsing and preference look-up")
+    result: dict[str, object] = {**event_parse_us(), **await preference_lookup_us()}
+    progress(f"throughput, {plan.seconds:g} s")
+    async with serving(bench) as server:
+        result |= await throughput(server, plan)
+    for per_s in (100, 2000):
+        progress(f"latency at {per_s}/s, {plan.rated_seconds:g} s")
+        async with serving(bench) as server:
+            result[f"at_{per_s}_per_s"] = await rated(server, plan, per_s)
+    progress("batches of 100")
+    async with serving(bench) as server:
+        result |= await batch_of_100(server, plan)
+    progress(f"one message to {plan.recipients} sockets")
+    async with serving(bench) as server:
+        result |= await fan_out(server, plan)
+    progress(f"{plan.idle} idle connections")
+    async with serving(bench) as server:
+        result |= await idle(server, plan)
+    return result
+
+
+def _allow_many_files() -> None:
+    """Lift this process's bound on open files, which its servers inherit."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))

@@ -1,0 +1,52 @@
+"""`nova serve` and `nova demo`: running it."""
+
+import argparse
+import asyncio
+import tempfile
+from collections.abc import Coroutine
+from pathlib import Path
+
+import uvloop
+
+from nova import app, secrets
+from nova.cli.options import Verbs, say, settings
+from nova.cli.options import add as add_options
+
+
+def add(verbs: Verbs) -> None:
+    serve = verbs.add_parser("serve", help="run the server")
+    demo = verbs.add_parser("demo", help="run with throwaway data, two users and a page to click")
+    add_options(serve)
+    for verb in (serve, demo):
+        verb.add_argument("--host", help="address to listen on")
+        verb.add_argument("--port", type=int, help="port to listen on; 0 takes a free one")
+    serve.set_defaults(run=_serve)
+    demo.set_defaults(run=_demo)
+
+
+def _serve(args: argparse.Namespace) -> int:
+    secrets.ensure(settings(args).settings.data)
+    chosen = settings(args).settings
+    _run(app.serve(chosen, announce=lambda address: say(f"Nova listens on {address}")))
+    return 0
+
+
+def _demo(args: argparse.Namespace) -> int:
+    with tempfile.TemporaryDirectory(prefix="nova-demo-") as folder:
+        args.config = Path(folder) / "nova.toml"
+        args.data = str(Path(folder) / "data")
+        secrets.ensure(Path(args.data))
+        chosen = settings(args).settings
+        _run(
+            app.serve(
+                chosen,
+                demo=True,
+                announce=lambda address: say(f"Open {address}/ in a browser; Ctrl-C ends it."),
+            )
+        )
+    return 0
+
+
+def _run(main: Coroutine[None, None, None]) -> None:
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(main)
