@@ -11,6 +11,14 @@ _FORMATS = {
     "uri": "https://example.com/",
 }
 _TYPES: dict[str, Any] = {"string": "text", "integer": 1, "number": 1.5, "boolean": True}
+_NAMES = {
+    "name": "Ada",
+    "external_id": "user-1815",
+    "locale": "en",
+    "timezone": "Europe/London",
+    "avatar_url": "https://example.com/ada.png",
+}
+"""What members that everybody knows look like."""
 _DEEPEST = 6
 
 
@@ -40,10 +48,15 @@ def _typed(schema: Mapping[str, Any], components: Mapping[str, Any], depth: int)
         kind = next((one for one in kind if one != "null"), None)
     if kind == "object":
         members = schema.get("properties", {})
-        return {name: example(one, components, depth + 1) for name, one in members.items()}
+        return {name: _member(name, one, components, depth) for name, one in members.items()}
     if kind == "array":
         items = schema.get("items") or next(iter(schema.get("prefixItems", [])), None)
         return [example(items, components, depth + 1)] if items and depth < _DEEPEST else []
     if kind in {"integer", "number"} and "minimum" in schema:
         return max(schema["minimum"], min(_TYPES[kind], schema.get("maximum", 1)))
     return _FORMATS.get(schema.get("format", ""), _TYPES.get(str(kind)))
+
+
+def _member(name: str, schema: Mapping[str, Any], components: Mapping[str, Any], depth: int) -> Any:
+    value = example(schema, components, depth + 1)
+    return _NAMES.get(name, value) if value == _TYPES["string"] else value
