@@ -291,12 +291,19 @@ async def test_a_remembered_token_expires(here: Process) -> None:
     assert here.auth.known(header(brief)) is None
 
 
-async def test_a_subscription_token_opens_its_channel_for_its_user(here: Process) -> None:
+async def test_a_subscription_token_opens_its_channel_until_it_is_revoked(here: Process) -> None:
     ada = await here.user("ada")
-    opened = await here.auth.subscription(token("ada", channel="chat:1", info={"a": 1}))
+    opens = token("ada", channel="chat:1", jti="a", info={"a": 1})
+    opened = await here.auth.subscription(opens)
     assert (opened.user, opened.channel, opened.info) == (ada.id, "chat:1", b'{"a":1}')
     with pytest.raises(TokenInvalid):
-        await here.auth.user(token("ada", channel="chat:1"))
+        await here.auth.user(opens)
+    await here.credentials.revoke(Revocation(jti="a"))
+    with pytest.raises(TokenRevoked):
+        await here.auth.subscription(opens)
+    await here.accounts.change(ada.id, Change(suspended=True), by_server=True)
+    with pytest.raises(Suspended):
+        await here.auth.subscription(token("ada", channel="chat:1"))
 
 
 async def test_the_first_key_is_made_once(here: Process, there: Process) -> None:
