@@ -242,7 +242,7 @@ def mint(
 
 def _shared(secret: str) -> OctKey:
     if "-----BEGIN" in secret:
-        raise ValueError("tokens.secret is a PEM key; put public keys into tokens.jwks instead")
+        raise ValueError("tokens.secret is a PEM key; public keys belong behind tokens.jwks_url")
     raw = secret.encode()
     return OctKey(raw, raw)
 
