@@ -87,12 +87,12 @@ class Inbox:
             top = await boxes.lock(tx, user)
             if strict and (await boxes.present(tx, user, marking.ids or [])) == set():
                 raise NoSuchNotification
-            if top is None:
-                return Marked(changed=0, unseen=0, unread=0)
             up_to = await self._reach(tx, user, marking, top)
+            if up_to is None:  # never notified
+                return Marked(changed=0, unseen=0, unread=0)
             return await self._mark(tx, user, marking, up_to)
 
-    async def _reach(self, tx: Tx, user: UUID, marking: Marking, top: int) -> int:
+    async def _reach(self, tx: Tx, user: UUID, marking: Marking, top: int | None) -> int | None:
         """Return the number up to which is marked; what arrives later is not."""
         if marking.up_to is None:
             return top

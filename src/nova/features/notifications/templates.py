@@ -59,7 +59,7 @@ class Template(Struct, frozen=True):
             else:
                 gap = True
         whole = "".join(pieces)
-        if gap:
+        if gap and whole:
             whole = _closed(whole)
         return whole if len(whole) <= most else whole[: most - 1] + "…"
 

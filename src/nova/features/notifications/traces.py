@@ -97,7 +97,11 @@ class Traces:
         error = None
         if self._failures is not None:
             error = await self._failures.of_fact("EventAccepted", "notification", str(id_))
-        says = "It waits for its turn." if error is None else f"Handling it failed: {error}"
+        says = (
+            "It waits for its turn."
+            if error is None
+            else f"Handling it failed, and it waits for a replay: {error.splitlines()[0]}"
+        )
         return Story(
             event_id=accepted["id"],
             notification=id_,

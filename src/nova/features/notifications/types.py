@@ -6,9 +6,16 @@ from difflib import get_close_matches
 import msgspec
 
 from nova.backbone.database import Database
-from nova.features.notifications.catalogue import Kind, Ready, UnknownType, built_in, prepare
+from nova.features.notifications.catalogue import (
+    Kind,
+    Ready,
+    TypeName,
+    UnknownType,
+    built_in,
+    prepare,
+)
 from nova.kernel.clock import Clock
-from nova.kernel.errors import Conflict
+from nova.kernel.errors import Conflict, Invalid
 from nova.ports.database import Queries
 
 MOST_TYPES = 1_000
@@ -24,6 +31,12 @@ insert into notifications.types (name, kind, changed_at) values ($1, $2, $3)
 COUNT = "select count(*) from notifications.types where name <> $1"
 
 DELETE = "delete from notifications.types where name = $1"
+
+
+class BadTypeName(Invalid):
+    """A type's name has up to 64 lower-case letters, digits, _ and -, and starts with a letter."""
+
+    code = "bad_type_name"
 
 
 class TooManyTypes(Conflict):
@@ -82,6 +95,10 @@ class Types:
 
     async def put(self, name: str, kind: Kind) -> Ready:
         """Register a type or replace it, a built-in one too."""
+        try:
+            msgspec.convert(name, TypeName)
+        except msgspec.ValidationError:
+            raise BadTypeName from None
         ready = prepare(name, kind)
         async with self._db.transaction() as tx:
             if await tx.value(COUNT, name) >= MOST_TYPES:

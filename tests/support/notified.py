@@ -1,0 +1,146 @@
+"""A small world with notifications in it: real log, real people, a real database."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from prometheus_client import CollectorRegistry
+
+from nova.adapters.postgres.pool import PostgresPool, open_pool
+from nova.backbone.backbone import Backbone
+from nova.features.accounts import store as accounts
+from nova.features.accounts.models import Written
+from nova.features.accounts.people import People
+from nova.features.notifications import Notifications, plug
+from nova.features.notifications.models import Event, Results
+from nova.kernel.clock import Clock, SystemClock
+from nova.kernel.ids import new_id
+from nova.ports.channels import Publication
+from nova.web.actors import ServerKey, User
+from support.waiting import until
+
+SERVER = "server-key"
+UNDECIDED = """
+select count(*) from notifications.accepted a
+ where not exists (select from notifications.inbox i where i.id = a.notification)
+   and not exists (select from notifications.suppressed s where s.id = a.notification)
+"""
+
+
+class World:
+    """Ada, Ben and Cleo, and whatever happens to them."""
+
+    def __init__(self, pool: PostgresPool, clock: Clock, **knobs: Any) -> None:
+        registry = CollectorRegistry()
+        self.pool = pool
+        self.backbone = Backbone(pool, clock=clock, registry=registry)
+        self.db = self.backbone.db
+        self.people = People(self.db)
+        self.backbone.signals.on("user", self.people.forget)
+        self.all = Notifications(
+            self.db,
+            clock,
+            self.people,
+            self.backbone.signals,
+            registry,
+            signing_secret=b"of the tests",
+            dead_letters=self.backbone.dead_letters,
+            failures=self.backbone.dead_letters,
+            **knobs,
+        )
+        self.feature = plug(self.all)
+        self.backbone.group("notifications", self.feature.hears)
+        self.published: list[Publication] = []
+        self.backbone.on_publication(self.published.extend)
+        self.ids: dict[str, UUID] = {}
+
+    async def meet(self, *names: str, locale: str | None = None) -> None:
+        """Make users whose external ids are their names in lower case."""
+        async with self.db.transaction() as tx:
+            users = [
+                Written(
+                    external_id=name.lower(),
+                    name=name,
+                    avatar_url=None,
+                    locale=locale,
+                    timezone=None,
+                    profile=None,
+                )
+                for name in names
+            ]
+            await accounts.upsert(tx, [new_id() for _ in names], users)
+        self.ids |= await self.people.resolve([name.lower() for name in names])
+
+    async def send(self, *events: Event) -> Results:
+        return await self.all.ingest.accept(events)
+
+    async def like(self, id_: str, *, of: str = "ben", by: str = "ada") -> Results:
+        return await self.send(event(id_, recipient_id=of, actor_id=by))
+
+    async def settled(self) -> None:
+        """Wait until every accepted event was decided."""
+
+        async def nothing_left() -> bool:
+            return bool(await self.pool.value(UNDECIDED) == 0)
+
+        await until(nothing_left)
+
+    def socket(self, name: str) -> list[dict[str, Any]]:
+        """Return what an open socket of this person got, in the order of offsets."""
+        channel = f"user:{self.ids[name]}"
+        mine = sorted((p for p in self.published if p.channel == channel), key=lambda p: p.offset)
+        assert [each.offset for each in mine] == list(range(1, len(mine) + 1))
+        return [msgspec.json.decode(each.data) for each in mine]
+
+    async def told(self, name: str, count: int) -> list[dict[str, Any]]:
+        """Wait until that many publications reached a person's socket, and return them."""
+
+        async def enough() -> bool:
+            return len(self.socket(name)) >= count
+
+        await until(enough)
+        return self.socket(name)
+
+    async def inbox(self, name: str, **which: Any) -> list[dict[str, Any]]:
+        page = await self.all.inbox.list(self.ids[name], limit=200, **which)
+        return [msgspec.json.decode(msgspec.json.encode(each)) for each in page.data]
+
+    # What an Authenticator does, so that a World can stand in front of the API.
+    def known(self, authorization: str) -> ServerKey | User | None:
+        token = authorization.removeprefix("Bearer ")
+        if token == SERVER:
+            return ServerKey(UUID(int=1), "test")
+        user = self.ids.get(token)
+        return User(user, token) if user else None
+
+    async def bearer(self, authorization: str) -> ServerKey | User:
+        actor = self.known(authorization)
+        assert actor is not None
+        return actor
+
+    async def user(self, token: str) -> User:
+        return User(self.ids[token], token)
+
+    async def resolve(self, reference: str) -> UUID | None:
+        return (await self.people.resolve([reference])).get(reference)
+
+
+def event(id_: str, **fields: Any) -> Event:
+    return Event(**({"id": id_, "event_type": "like", "recipient_id": "ben"} | fields))
+
+
+def statuses(results: Results) -> Sequence[str]:
+    return [each.status for each in results.results]
+
+
+@asynccontextmanager
+async def world(dsn: str, *, clock: Clock | None = None, **knobs: Any) -> AsyncIterator[World]:
+    """Yield a running world with Ada, Ben and Cleo."""
+    async with open_pool(dsn, size=8, wait_s=5.0) as pool:
+        one = World(pool, clock or SystemClock(), **knobs)
+        async with one.backbone.run():
+            await one.meet("Ada", "Ben", "Cleo")
+            yield one
+            await one.all.close()
