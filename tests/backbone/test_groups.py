@@ -1,7 +1,9 @@
 """Consumers hear every fact, and their effects happen exactly once."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import cast
 
 import pytest
 
@@ -9,7 +11,7 @@ from nova.adapters.postgres.pool import open_pool
 from nova.backbone.database import Database, Tx
 from nova.backbone.groups import Pace
 from nova.kernel.events import Heard
-from nova.ports.database import DatabaseUnavailable, Pool
+from nova.ports.database import DatabaseUnavailable, Pool, Queries
 from support.facts import Left, Waved
 from support.log import QUICK, backbone, note, notebook, noted, running
 from support.waiting import until
@@ -251,3 +253,61 @@ async def test_facts_that_listeners_emit_are_heard_in_turn(
             await tx.emit(Left(who="ada"), Left(who="ben"))
         await until(lambda: _many(db, 2))
     assert await noted(db) == [("ada", 0), ("ben", 0)]
+
+
+class LosesReplies:
+    """A pool that commits, and then says that nobody knows, as often as `times` tells."""
+
+    def __init__(self, pool: Pool, times: int) -> None:
+        self._pool = pool
+        self.times = times
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._pool, name)
+
+    @asynccontextmanager
+    async def begin(self) -> AsyncIterator[Queries]:
+        async with self._pool.begin() as queries:
+            yield queries
+        if self.times:
+            self.times -= 1
+            raise DatabaseUnavailable
+
+
+async def test_a_lost_commit_reply_does_nothing_twice(pool: Pool, db: Database) -> None:
+    await notebook(db)
+    async with db.transaction() as tx:
+        await tx.emit(*(Waved(who="ada", n=n) for n in range(40)))
+    forgetful = LosesReplies(pool, 3)
+    pace = Pace(batch=10, most=10, wait_s=QUICK.wait_s)
+    async with running(cast("Pool", forgetful), {Waved: note}, pace=pace):
+        await until(lambda: _many(db, 40))
+        await until(lambda: _total(forgetful.times == 0))
+    assert [n for _, n in await noted(db)] == list(range(40))
+
+
+async def test_a_log_restored_into_another_cluster_goes_on_where_it_stopped(
+    pool: Pool, db: Database
+) -> None:
+    await notebook(db)
+
+    async def wave(n: int) -> None:
+        async with db.transaction() as tx:
+            await tx.emit(Waved(who=f"user {n}", n=n))
+
+    await wave(0)
+    async with running(pool, {Waved: note}):
+        await until(lambda: _many(db, 1))
+    await wave(1)
+    await wave(2)
+    for table in ("event_log", "cursors", "publications"):  # as if from a much older cluster
+        await db.run(
+            f"update backbone.{table}"  # noqa: S608  # a name from the line above
+            " set xact = (xact::text::bigint + 1000000000)::text::xid8"
+        )
+    async with running(pool, {Waved: note}):
+        await until(lambda: _many(db, 3))
+        await wave(3)
+    async with running(pool, {Waved: note}):
+        await until(lambda: _many(db, 4))
+    assert [n for _, n in await noted(db)] == [0, 1, 2, 3]

@@ -86,8 +86,12 @@ async def test_what_a_stopped_owner_still_writes_is_refused(
         async with running(pool, {Waved: note}, lease_s=1.0):
             await until(successor_done)
             process.send_signal(signal.SIGCONT)
-            # It wakes in the middle of its transaction, and is refused; the next wave shows that
-            # both of them go on.
+            # It wakes in the middle of its transaction, and is told (in its log) that it is late.
+            outcome = "not told"
+            while "partitions_taken_over" not in outcome:
+                outcome = await _line(process)
+                assert outcome not in {"", "kept"}
+            # The next wave shows that both of them go on.
             await _wave(db, 20)
 
             async def both_waves() -> bool:

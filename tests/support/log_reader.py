@@ -12,17 +12,20 @@ from support.log import note, running
 
 
 async def main(dsn: str, slow_s: float) -> None:
-    """Note every wave; say so before the cursor moves, and dawdle there."""
+    """Note every wave; say so before the cursor moves, dawdle there, and say if it was kept."""
+
+    def say(what: str) -> None:
+        sys.stdout.write(f"{what}\n")
+        sys.stdout.flush()
 
     async def dawdle(tx: Tx, heard: Sequence[Heard[Waved]]) -> None:
         await note(tx, heard)
-        sys.stdout.write(f"noted {len(heard)}\n")
-        sys.stdout.flush()
+        say(f"noted {len(heard)}")
+        tx.after_commit(lambda: say("kept"))
         await asyncio.sleep(slow_s)
 
     async with open_pool(dsn) as pool, running(pool, {Waved: dawdle}, lease_s=1.0):
-        sys.stdout.write("ready\n")
-        sys.stdout.flush()
+        say("ready")
         await asyncio.Event().wait()
 
 

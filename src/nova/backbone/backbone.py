@@ -101,6 +101,7 @@ class Backbone:
     async def run(self) -> AsyncIterator[None]:
         """Carry on everything in the background, until the block ends."""
         await self._neighbours.beat()
+        await self._housekeeping.rebase()
         await self._housekeeping.ahead()
         await self._tail.start()
         await self.signals.start()

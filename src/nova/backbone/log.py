@@ -8,6 +8,8 @@ from nova.ports.database import Queries, Row
 
 # Everything below the snapshot's xmin is decided: committed and visible, or rolled back. Above it,
 # a transaction that is still open may yet commit rows that sort before ones already visible.
+# The limit is a subquery so that the planner cannot compare it with its poor guess of how many
+# rows the filters leave: it would sort a whole backlog for each batch instead of using the index.
 READ = """
 select pg_snapshot_xmin(pg_current_snapshot())::text::bigint as xmin,
     pg_snapshot_xmax(pg_current_snapshot())::text::bigint as xmax, e.*
@@ -19,7 +21,7 @@ from (values (1)) as always (one) left join lateral (
         and (event_log.xact, position) <= ($3::text::xid8, $4::bigint)
         and partition = any($5::smallint[]) and type = any($6::text[])
     order by event_log.xact, position
-    limit $7
+    limit (select $7::bigint)
 ) e on true
 order by e.xact, e.position
 """

@@ -15,6 +15,8 @@ _CHANNELS_AT_ONCE = 500
 
 MAKE = "select backbone.make_partitions($1)"
 
+REBASE = "select backbone.rebase()"
+
 DROP = "select dropped, kept from backbone.drop_partitions($1::interval)"
 
 DROP_DEFAULT = "delete from backbone.event_log_default where at < now() - $1::interval"
@@ -64,6 +66,11 @@ class Housekeeping:
             Chore("log.partitions", 3600.0, self.partitions),
             Chore("channels.prune", 60.0, self.channels),
         ]
+
+    async def rebase(self) -> None:
+        """Make a log restored from a dump readable: its transaction ids are another cluster's."""
+        if await self._pool.value(REBASE):
+            _log.warning("log_rebased_after_restore")
 
     async def ahead(self) -> None:
         """Make the partitions of today and the next days."""
