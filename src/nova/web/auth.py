@@ -18,6 +18,7 @@ from nova.web.tokens import Claims, Token, TokenInvalid, Tokens
 KEY_PREFIX = "nova_sk_"
 _LONGEST_KEY = 128
 _ALL_OF = "user:"
+_LOADS_APART_S = 0.05
 
 
 class KeyUnknown(Unauthenticated):
@@ -128,9 +129,11 @@ class Auth:
         self._recheck_s = recheck_s
         self._seen: Recent[str, _Seen] = Recent(remembered)  # full: the least used are dropped
         self._changes: Changes[UUID | str] = Changes(remembered)
-        self._servers: Mapping[bytes, ServerKey] | None = None
+        self._servers: Mapping[bytes, ServerKey] = {}
         self._servers_seen: dict[str, ServerKey] = {}  # one header per active key
-        self._key_changes = 0
+        # Loads of the keys are numbered; only one begun after the last change is good.
+        self._begun = self._done = self._stale = 0
+        self._loaded = -_LOADS_APART_S
         self._loading = asyncio.Lock()
 
     def known(self, authorization: str) -> Actor | None:
@@ -192,8 +195,7 @@ class Auth:
             self.forget_users(payload.removeprefix(_ALL_OF).partition(":")[0])
 
     def forget_keys(self, payload: str | None) -> None:  # noqa: ARG002  # keys are few: all anew
-        self._key_changes += 1
-        self._servers = None
+        self._stale = self._begun
         self._servers_seen.clear()
 
     def _remembered(self, token: str) -> User | None:
@@ -243,20 +245,31 @@ class Auth:
     async def _server(self, key: str) -> ServerKey:
         if len(key) > _LONGEST_KEY:
             raise KeyUnknown
-        active = self._servers if self._servers is not None else await self._load()
         # The time of this look-up depends on the digest alone, which a caller cannot steer.
-        found = active.get(sha256(key.encode()).digest())
+        digest = sha256(key.encode()).digest()
+        asked = self._begun
+        found = self._servers.get(digest) if self._done > self._stale else None
+        if found is None:  # it may be newer than what was loaded
+            await self._load(asked)
+            found = self._servers.get(digest)
         if found is None:
             raise KeyUnknown
-        if active is self._servers:
+        if self._done > self._stale:
             self._servers_seen[f"Bearer {key}"] = found
         return found
 
-    async def _load(self) -> Mapping[bytes, ServerKey]:
+    async def _load(self, asked: int) -> None:
+        """Load all keys, beginning after load number `asked`; whoever waits shares one load.
+
+        Loads are spaced out, so guessing keys costs the database next to nothing.
+        """
         async with self._loading:
-            while self._servers is None:
-                changes = self._key_changes
-                active = await self._keys.active()
-                if changes == self._key_changes:
-                    self._servers = active
-            return self._servers
+            while self._done <= max(asked, self._stale):
+                wait = self._loaded + _LOADS_APART_S - self._clock.monotonic()
+                if wait > 0:
+                    await asyncio.sleep(wait)
+                self._begun += 1
+                number = self._begun
+                self._servers = await self._keys.active()
+                self._loaded = self._clock.monotonic()
+                self._done = number

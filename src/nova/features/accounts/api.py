@@ -19,8 +19,8 @@ from nova.features.accounts.models import (
     NewKey,
     NewToken,
     NewUser,
-    Results,
     Revocation,
+    UpsertResults,
     Upserts,
     User,
 )
@@ -57,8 +57,8 @@ class Users:
     async def create(self, call: Call[NewUser, Any]) -> User:
         return await self._accounts.create(call.body)
 
-    async def upsert(self, call: Call[Upserts, Any]) -> Results:
-        return Results(await self._accounts.upsert(call.body.users))
+    async def upsert(self, call: Call[Upserts, Any]) -> UpsertResults:
+        return UpsertResults(await self._accounts.upsert(call.body.users))
 
     async def page(self, call: Call[Any, Page]) -> Paged[User]:
         cursor = call.query.cursor
@@ -144,7 +144,7 @@ def _users(users: Users) -> Sequence[Route]:
             rule=Rule.SERVER,
             handler=users.upsert,
             body=Upserts,
-            returns=Results,
+            returns=UpsertResults,
             max_body=16 << 20,
             summary="Create or update up to 1,000 users by external_id",
             description="What an item leaves out stays as it is; null clears it.",

@@ -88,7 +88,7 @@ class User(Struct, frozen=True, kw_only=True):
     updated_at: datetime
 
 
-class Problem(Struct, frozen=True):
+class ItemProblem(Struct, frozen=True):
     """Why one item of several was not done."""
 
     code: str
@@ -101,10 +101,10 @@ class Upserted(Struct, frozen=True, kw_only=True, omit_defaults=True):
     external_id: str
     status: Literal["created", "updated", "unchanged", "refused"]
     id: UUID | None = None
-    error: Problem | None = None
+    error: ItemProblem | None = None
 
 
-class Results(Struct, frozen=True):
+class UpsertResults(Struct, frozen=True):
     """What became of each item, in their order."""
 
     results: list[Upserted]

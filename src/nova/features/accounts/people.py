@@ -67,12 +67,12 @@ class People:
             found.update((reference, each.id) for reference, each in profiles.items())
         return found
 
-    async def profiles(self, ids: Sequence[UUID]) -> Mapping[UUID, Profile]:
+    async def profiles(self, users: Sequence[UUID]) -> Mapping[UUID, Profile]:
         """Return the profiles of those users that exist."""
         seen, since = self._profiles.get, self._changes.since
         found: dict[UUID, Profile] = {}
         missing = []
-        for user in ids:
+        for user in users:
             one = seen(user)
             if one is None or since(one.mark, user):
                 missing.append(user)

@@ -14,9 +14,9 @@ from nova.features.accounts.models import (
     Change,
     Device,
     Export,
+    ItemProblem,
     NewDevice,
     NewUser,
-    Problem,
     Upsert,
     Upserted,
     User,
@@ -90,7 +90,7 @@ class Accounts:
                 refused[index] = Upserted(
                     external_id=each.external_id,
                     status="refused",
-                    error=Problem(wrong.code, wrong.detail),
+                    error=ItemProblem(wrong.code, wrong.detail),
                 )
         done = await self._write(good) if good else {}
         return [refused.get(index) or done[each.external_id] for index, each in enumerate(users)]
