@@ -81,9 +81,9 @@ class Tickets:
 
 @asynccontextmanager
 async def sockets(
-    hub: Hub, authenticator: Authenticator, origins: Sequence[str] = ()
+    hub: Hub, authenticator: Authenticator, origins: Sequence[str] = (), port: int = 0
 ) -> AsyncIterator[Sockets]:
-    """Serve a hub on a free port."""
+    """Serve a hub; on a free port, unless one is given."""
     api = Api(
         routes(hub),
         authenticator=authenticator,
@@ -101,7 +101,7 @@ async def sockets(
     running = asyncio.create_task(
         serve(
             api,
-            port=0,
+            port=port,
             protocol=SocketProtocol,
             listening=lambda host, port: address.set_result((host, port)),
             drain=[lambda: hub.drain(0.1)],

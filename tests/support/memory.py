@@ -1,0 +1,59 @@
+"""Durable channels that forget with the process: for tests of what lies above them."""
+
+import time
+from collections.abc import Callable, Sequence
+
+from nova.ports.channels import Page, Position, Publication, Retention, Unrecoverable
+
+
+class MemoryChannels:
+    """The Channels port, of one process."""
+
+    def __init__(self, epoch: str = "memory") -> None:
+        self._epoch = epoch
+        self._kept: dict[str, list[Publication]] = {}
+        self.published: Callable[[Sequence[Publication]], None] = lambda _publications: None
+
+    async def position(self, channel: str) -> Position:
+        return Position(self._epoch, len(self._kept.get(channel, ())))
+
+    async def positions(self, channels: Sequence[str]) -> dict[str, Position]:
+        return {channel: await self.position(channel) for channel in channels}
+
+    async def recover(
+        self, channel: str, since: Position, retention: Retention, limit: int
+    ) -> tuple[Position, Sequence[Publication] | None]:
+        position = await self.position(channel)
+        missed = position.offset - since.offset
+        if since.epoch != position.epoch or not 0 <= missed <= min(retention.size, limit):
+            return position, None
+        return position, self._kept.get(channel, [])[since.offset :]
+
+    async def history(
+        self,
+        channel: str,
+        retention: Retention,
+        *,
+        limit: int,
+        since: Position | None = None,
+        reverse: bool = False,
+    ) -> Page:
+        position = await self.position(channel)
+        if since and since.epoch and since.epoch != position.epoch:
+            raise Unrecoverable
+        kept = self._kept.get(channel, [])[-retention.size :]
+        if reverse:
+            kept = [each for each in kept[::-1] if since is None or each.offset < since.offset]
+        elif since is not None:
+            kept = [each for each in kept if each.offset > since.offset]
+        return Page(position, kept[:limit])
+
+    async def publish(
+        self, channel: str, data: bytes, *, info: bytes | None = None, key: str | None = None
+    ) -> Position:
+        kept = self._kept.setdefault(channel, [])
+        at_ms = int(time.time() * 1000)
+        publication = Publication(channel, len(kept) + 1, data, info, at_ms)
+        kept.append(publication)
+        self.published([publication])
+        return Position(self._epoch, publication.offset)
