@@ -14,16 +14,19 @@ class MemoryChannels:
         self._kept: dict[str, list[Publication]] = {}
         self.published: Callable[[Sequence[Publication]], None] = lambda _publications: None
 
-    async def position(self, channel: str) -> Position:
+    def _position(self, channel: str) -> Position:
         return Position(self._epoch, len(self._kept.get(channel, ())))
 
+    async def position(self, channel: str) -> Position:
+        return self._position(channel)
+
     async def positions(self, channels: Sequence[str]) -> dict[str, Position]:
-        return {channel: await self.position(channel) for channel in channels}
+        return {channel: self._position(channel) for channel in channels}
 
     async def recover(
         self, channel: str, since: Position, retention: Retention, limit: int
     ) -> tuple[Position, Sequence[Publication] | None]:
-        position = await self.position(channel)
+        position = self._position(channel)
         missed = position.offset - since.offset
         if since.epoch != position.epoch or not 0 <= missed <= min(retention.size, limit):
             return position, None
@@ -38,7 +41,7 @@ class MemoryChannels:
         since: Position | None = None,
         reverse: bool = False,
     ) -> Page:
-        position = await self.position(channel)
+        position = self._position(channel)
         if since and since.epoch and since.epoch != position.epoch:
             raise Unrecoverable
         kept = self._kept.get(channel, [])[-retention.size :]
@@ -52,6 +55,8 @@ class MemoryChannels:
         self, channel: str, data: bytes, *, info: bytes | None = None, key: str | None = None
     ) -> Position:
         kept = self._kept.setdefault(channel, [])
+        if key is not None:
+            raise NotImplementedError
         at_ms = int(time.time() * 1000)
         publication = Publication(channel, len(kept) + 1, data, info, at_ms)
         kept.append(publication)

@@ -45,7 +45,7 @@ class Signed:
     def __init__(self, tokens: Tokens) -> None:
         self._tokens = tokens
 
-    def known(self, authorization: str) -> Actor | None:
+    def known(self, authorization: str) -> Actor | None:  # noqa: ARG002  # none is remembered
         return None
 
     async def bearer(self, authorization: str) -> Actor:

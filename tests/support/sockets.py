@@ -26,6 +26,17 @@ from nova.web.serve import serve
 from nova.web.tokens import Tokens
 
 SECRET = "a secret of thirty-two characters"
+ROOM = Namespace(
+    name="room",
+    publish=True,
+    presence=True,
+    join_leave=True,
+    history_size=100,
+    history_ttl_s=60,
+    recovery=True,
+)
+OPEN = Namespace(name="open", publish=True)
+CLOSED = Namespace(name="closed", subscribe=False)
 
 
 class Sockets(Struct):

@@ -189,7 +189,7 @@ class Lane:
         except Exception:  # noqa: BLE001  # the edge of a task
             get_logger().exception("gap_not_filled", channel=self.channel)
             missed = None
-        if missed is None:
+        if not missed:  # what is behind the gap was committed after what should be in it
             for subscription in tuple(self.subscriptions.values()):
                 subscription.session.close(INSUFFICIENT_STATE)
             return
