@@ -21,10 +21,11 @@ from msgspec import Struct
 
 from nova.kernel.clock import SystemClock
 from nova.web.actors import Actor, User
+from nova.web.auth import Subscription
 from nova.web.realtime.families import Families
 from nova.web.realtime.hub import Hub, Limits
 from nova.web.realtime.namespaces import Namespace
-from nova.web.tokens import Token, Tokens
+from nova.web.tokens import Tokens
 from support.memory import MemoryChannels
 from support.sockets import sockets
 
@@ -58,8 +59,12 @@ class Signed:
     async def resolve(self, reference: str) -> UUID | None:
         return _named(reference)
 
-    async def subscription(self, token: str) -> Token:
-        return await self._tokens.subscription(token)
+    async def subscription(self, token: str) -> Subscription:
+        verified = await self._tokens.subscription(token)
+        claims = verified.claims
+        return Subscription(
+            _named(claims.sub), claims.channel or "", verified.id, claims.exp, bytes(claims.info)
+        )
 
 
 def _named(reference: str) -> UUID:
