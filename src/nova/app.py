@@ -1,6 +1,7 @@
 """The composition root: the only module that knows everybody."""
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -225,6 +226,7 @@ async def serve(
         idempotency = PostgresIdempotency(pool)
         house.backbone.jobs.append(Job("web.idempotency", 600.0, idempotency.expire))
         await stack.enter_async_context(house.backbone.run())
+        _tune_collector()
         house.hub.start()
         stack.push_async_callback(house.hub.stop)
         try:
@@ -341,6 +343,16 @@ class _Standings:
     async def admitted(self, user: UUID) -> bool:
         profile = await self._people.find(str(user))
         return profile is not None and not profile.suspended
+
+
+def _tune_collector() -> None:
+    """Collect cycles rarely: a batch makes thousands of objects, and reference counts free them.
+
+    What stands after the start lives for ever, and need not be looked at again.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 100)
 
 
 def _bracketed(host: str) -> str:

@@ -169,9 +169,22 @@ async def test_a_long_path_gets_its_socket_somewhere_short(tmp_path: Path) -> No
     async with embedded(folder) as server:
         assert len(str(folder)) > LONGEST_PATH
         assert await count(server.dsn, "select 1") == 1
-        sockets = Path((await _sockets(folder)).strip())
+        sockets = Path(await _sockets(folder))
         assert stat.S_IMODE(sockets.stat().st_mode) == 0o700
     assert not sockets.exists()
+
+
+async def test_the_short_folder_of_a_killed_nova_is_cleared_away(tmp_path: Path) -> None:
+    folder = tmp_path / ("long" * 30) / "data"
+    with writer(folder) as process:
+        assert process.stdout
+        pid = int(process.stdout.readline())
+        process.stdout.readline()
+        abandoned = Path(await _sockets(folder))
+    await ended(pid)
+    assert abandoned.exists()
+    async with embedded(folder):
+        assert not abandoned.exists()
 
 
 async def _sockets(folder: Path) -> str:

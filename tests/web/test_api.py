@@ -10,7 +10,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 
 from nova.kernel.errors import Conflict
 from nova.kernel.text import Name
-from nova.web.actors import Rule
+from nova.web.actors import Actor, Rule
 from nova.web.routes import Call, Limit, Reply, Route
 from support.http import SERVER, People, api_client, api_of, bearer
 
@@ -215,6 +215,22 @@ async def test_guessing_tokens_is_limited_by_address() -> None:
         tries = [(await client.get("/user", headers=bearer("x"))).status_code for _ in range(5)]
         assert tries == [401, 401, 401, 429, 429]
         assert (await client.get("/user", headers=bearer("ada"))).status_code == 204
+
+
+async def test_beyond_the_limit_tokens_are_not_even_looked_at() -> None:
+    class Slow(People):
+        asked = 0
+
+        async def bearer(self, authorization: str) -> Actor:
+            self.asked += 1
+            return await super().bearer(authorization)
+
+    people = Slow("ada")
+    limit = Limit("strangers", per_s=0.001, burst=3)
+    async with api_client(ROUTES, people, strangers=limit) as client:
+        for _ in range(9):
+            await client.get("/user", headers=bearer("x"))
+    assert people.asked == 3
 
 
 async def test_more_requests_than_it_takes_are_turned_away_at_once() -> None:

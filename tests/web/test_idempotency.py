@@ -7,12 +7,14 @@ from datetime import timedelta
 from typing import Any
 
 import httpx
+import pytest
 from msgspec import Struct
 
 from nova.adapters.postgres.idempotency import PostgresIdempotency
 from nova.kernel.errors import Conflict, TooMany, Unavailable
 from nova.kernel.text import Name
 from nova.ports.database import Pool
+from nova.ports.idempotency import KeyReused, StillRunning
 from nova.web.actors import Rule
 from nova.web.routes import Call, Route
 from support.http import SERVER, People, api_client, bearer
@@ -142,16 +144,13 @@ async def test_a_fault_is_not_kept(pool: Pool) -> None:
 
 
 async def test_a_claim_that_a_crash_left_is_freed_for_the_same_request(pool: Pool) -> None:
-    shop = Shop()
-    shop.open.clear()
-    async with selling(shop, pool, claimed_for=timedelta(0)) as client:
-        crashed = asyncio.create_task(order(client, "tea"))
-        await shop.asked.wait()
-        other = await order(client, "milk")
-        shop.open.set()
-        assert (await order(client, "tea")).status_code == 201
-        assert other.status_code == 422
-        await crashed
+    lapsing = PostgresIdempotency(pool, claimed_for=timedelta(0))
+    crashed = await lapsing.claim("ada", "k", b"f")
+    with pytest.raises(KeyReused):
+        await lapsing.claim("ada", "k", b"other")
+    assert await PostgresIdempotency(pool).claim("ada", "k", b"f") != crashed
+    with pytest.raises(StillRunning):
+        await lapsing.claim("ada", "k", b"f")
 
 
 async def test_a_claim_that_passed_on_keeps_nothing(pool: Pool) -> None:

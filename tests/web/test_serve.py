@@ -6,6 +6,7 @@ import signal
 import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from pathlib import Path
 
 import httpx
@@ -115,17 +116,38 @@ async def test_a_head_that_never_ends_is_cut(server: Server, sent: bytes) -> Non
     await server.says(sent)  # the read ends only when the server hangs up
 
 
-async def test_a_head_that_drips_is_cut(server: Server) -> None:
+@pytest.mark.parametrize("sent", [b"\r\n", b"GET /notes HT"], ids=["line end", "half a line"])
+async def test_after_an_answer_a_request_that_never_comes_is_cut(
+    server: Server, sent: bytes
+) -> None:
     reader, writer = await server.open()
-    writer.write(b"GET / HTTP/1.1\r\n")
+    writer.write(b"GET /notes HTTP/1.1\r\nHost: x\r\n\r\n")
+    await reader.readuntil(b"}")
+    writer.write(sent)
+    assert await asyncio.wait_for(reader.read(), SOON) == b""
+    writer.close()
+
+
+@pytest.mark.parametrize(
+    ("head", "drop"),
+    [
+        (b"GET / HTTP/1.1\r\n", b"A: b\r\n"),
+        (b"GET /notes HTTP/1.1\r\nContent-Length: 9000000\r\n\r\n", b"a"),
+    ],
+    ids=["head", "body after its answer"],
+)
+async def test_what_drips_without_end_is_cut(server: Server, head: bytes, drop: bytes) -> None:
+    reader, writer = await server.open()
+    writer.write(head)
 
     async def drip() -> None:
         while True:
-            writer.write(b"A: b\r\n")
+            writer.write(drop)
             await asyncio.sleep(0.05)
 
     dripping = asyncio.create_task(drip())
-    assert await asyncio.wait_for(reader.read(), SOON) == b""
+    with suppress(ConnectionError):
+        await asyncio.wait_for(reader.read(), SOON)
     dripping.cancel()
     writer.close()
 
@@ -146,6 +168,7 @@ async def test_a_body_that_drips_is_refused(server: Server) -> None:
     ("sent", "status"),
     [
         (b"GET /" + b"a" * 9000 + b" HTTP/1.1\r\n\r\n", 414),
+        (b"GET /notes?q=" + b"a" * 9000 + b" HTTP/1.1\r\n\r\n", 414),
         (b"GET /notes HTTP/1.1\r\n" + b"a: b\r\n" * 101 + b"\r\n", 431),
         (b"GET /notes HTTP/1.1\r\na: " + b"b" * 200_000, 431),
         (b"\x16\x03\x01 hello", 400),

@@ -22,7 +22,7 @@ class Guard(Struct, frozen=True, kw_only=True):
     body_within_s: float = 30.0
     """For the whole body, whether or not anything reads it."""
     linger_s: float = 5.0
-    """For the rest of a body after its answer: a client that is cut off may lose the answer."""
+    """For a client that was refused to hear why: cut off while it sends, it may lose that."""
     head_bytes: int = 65_536
     headers: int = 100
     url_bytes: int = 8192
@@ -110,12 +110,6 @@ class GuardedProtocol(HttpToolsProtocol):
         self._in_time()
         self._part = "idle"
         super().on_message_complete()
-
-    def on_response_complete(self) -> None:
-        super().on_response_complete()
-        if self._part == "body":
-            self._in_time()
-            self._within(self._guard.linger_s)
 
     def handle_websocket_upgrade(self) -> None:
         self._part = "upgraded"

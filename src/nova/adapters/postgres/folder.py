@@ -15,12 +15,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from nova.adapters.postgres.refusals import CannotEmbed, FolderInUse, OtherVersion
 
 USERS = ("postgres", "nobody")  # whom PostgreSQL runs as when Nova runs as root
 LONGEST_PATH = 107  # bytes of a socket's path (unix(7)), without the final zero
+SHORT = "nova-"  # begins the name of a socket's folder below TMPDIR
 SOCKET = ".s.PGSQL.5432"
 LOG_BYTES = 10_000_000  # a larger log is put aside as postgres.log.1 at the next start
 
@@ -76,7 +77,7 @@ class Folder:
         file = self.data / "PG_VERSION"
         if not file.exists():
             return False
-        found = file.read_text("ascii").strip()
+        found = file.read_text("utf-8").strip()
         if found != str(major):
             raise OtherVersion(
                 f"{self.data} was written by PostgreSQL {found}, and this Nova brings "
@@ -91,7 +92,8 @@ class Folder:
         if len(os.fsencode(self.home / SOCKET)) <= LONGEST_PATH:
             yield self.home
             return
-        short = Path(tempfile.mkdtemp(prefix="nova-"))
+        self._clear_away_short()
+        short = Path(tempfile.mkdtemp(prefix=SHORT))
         self.own(short)
         try:
             if len(os.fsencode(short / SOCKET)) > LONGEST_PATH:
@@ -102,6 +104,13 @@ class Folder:
             yield short
         finally:
             shutil.rmtree(short, ignore_errors=True)
+
+    def _clear_away_short(self) -> None:
+        """Remove the short folder of a Nova that was killed; we hold the lock, so it is gone."""
+        if self.dsn_file.exists():
+            former = Path(unquote(self.dsn_file.read_text("utf-8").partition("host=")[2]))
+            if former.parent == Path(tempfile.gettempdir()) and former.name.startswith(SHORT):
+                shutil.rmtree(former, ignore_errors=True)
 
     def write_dsn(self, dsn: str) -> None:
         temporary = self.dsn_file.with_suffix(".new")
