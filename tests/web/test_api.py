@@ -135,7 +135,7 @@ async def test_a_bug_is_a_problem_that_tells_nothing(client: httpx.AsyncClient) 
         ("/either", None, 401),
         ("/users/ada", "ada", 200),
         ("/users/me", "ada", 200),
-        (f"/users/{PEOPLE['ada']}", "ada", 200),
+        pytest.param(f"/users/{PEOPLE['ada']}", "ada", 200, id="own id"),
         ("/users/ben", "ada", 404),
         ("/users/nobody", "ada", 404),
         ("/users/ben", SERVER, 200),

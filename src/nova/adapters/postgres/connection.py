@@ -5,6 +5,8 @@ from collections.abc import Mapping
 import asyncpg
 from msgspec import Struct
 
+from nova.adapters.postgres import arrays
+
 CACHED_STATEMENTS = 1_000  # per connection; the least recently used is prepared again
 
 
@@ -56,6 +58,7 @@ async def connect(line: Line) -> Connection:
         await connection.set_type_codec(
             name, schema="pg_catalog", encoder=encode, decoder=decode, format="binary"
         )
+    arrays.register(connection)
     return connection
 
 
