@@ -312,7 +312,11 @@ def verifier(settings: Settings, clock: Clock) -> tuple[Tokens, RemoteKeys | Non
 def _pace(settings: Settings) -> Pace:
     log = settings.log
     return Pace(
-        batch=min(log.batch, log.most), most=log.most, wait_s=log.wait_s, attempts=log.attempts
+        batch=min(log.batch, log.most),
+        most=log.most,
+        readers=log.readers,
+        wait_s=log.wait_s,
+        attempts=log.attempts,
     )
 
 

@@ -82,6 +82,10 @@ class Log(Struct, frozen=True, kw_only=True):
         Natural, about("Events in one transaction; doubles up to `log.most` while more wait.")
     ] = 100
     most: Annotated[Natural, about("Events in one transaction, at most.")] = 1000
+    readers: Annotated[
+        Annotated[int, Meta(ge=1, le=16)],
+        about("Readers of a consumer in one process: one computes while another waits."),
+    ] = 2
     wait_s: Annotated[
         Seconds, about("Longest time between two looks at the log when nothing rings.")
     ] = 1.0

@@ -57,6 +57,7 @@ class Backbone:
         self._tasks = Tasks(registry)
         self._consumers: list[str] = []
         self._groups: list[Group] = []
+        self._counts: list[Counts] = []
         self._on_publication: list[Callable[[Sequence[Publication]], None]] = []
         self._neighbours = Neighbours(pool, self._consumers, lease_s=lease_s)
         self._doorbell = Doorbell(pool, others=lambda: self._neighbours.others)
@@ -75,27 +76,38 @@ class Backbone:
             pool, keep=timedelta(days=retention_days), retention_of=retention_of
         )
 
-    def group(self, name: str, hears: Mapping[type[Fact], Listener]) -> Group:
-        """Add a consumer; before `run`. `name` is for ever: it owns the stored cursors."""
-        group = Group(
-            name,
-            hears,
-            db=self.db,
-            neighbours=self._neighbours,
-            counts=Counts(self._instruments, name, self._clock),
-            pace=self._pace,
-        )
+    def group(self, name: str, hears: Mapping[type[Fact], Listener]) -> Sequence[Group]:
+        """Add a consumer and return its readers; before `run`.
+
+        `name` is for ever: it owns the stored cursors.
+        """
+        counts = Counts(self._instruments, name, self._clock)
+        readers = [
+            Group(
+                name,
+                hears,
+                db=self.db,
+                neighbours=self._neighbours,
+                counts=counts,
+                pace=self._pace,
+                reader=number,
+                readers=self._pace.readers,
+            )
+            for number in range(self._pace.readers)
+        ]
         self._consumers.append(name)
-        self._groups.append(group)
-        self._doorbell.add(group.bell)
-        return group
+        self._counts.append(counts)
+        self._groups += readers
+        for reader in readers:
+            self._doorbell.add(reader.bell)
+        return readers
 
     def on_publication(self, call: Callable[[Sequence[Publication]], None]) -> None:
         """Call with what any process published, after its commit."""
         self._on_publication.append(call)
 
     def statistics(self) -> list[Statistics]:
-        return [group.counts.statistics() for group in self._groups]
+        return [counts.statistics() for counts in self._counts]
 
     @asynccontextmanager
     async def run(self) -> AsyncIterator[None]:

@@ -15,6 +15,7 @@ from nova.backbone.database import Database, Tx
 from nova.backbone.doorbell import Bell
 from nova.backbone.log import END, Cursor, Stretch, read
 from nova.backbone.neighbours import Neighbours
+from nova.backbone.outbox import PARTITIONS
 from nova.backbone.ownership import Overtaken, Ownership
 from nova.backbone.statistics import Counts
 from nova.kernel.errors import Unavailable
@@ -37,6 +38,9 @@ class Pace(Struct, frozen=True, kw_only=True):
     """Longest time between two looks when nothing rings."""
     attempts: int = 5
     """Attempts at a record before it becomes a dead letter."""
+    readers: int = 2
+    """Readers of a process, each with its share of the partitions: one computes while another
+    waits for the database."""
     retry_s: float = 0.1
     """Before the second attempt; doubles with each further one, up to an hour."""
 
@@ -57,7 +61,10 @@ class Group:
         neighbours: Neighbours,
         counts: Counts,
         pace: Pace,
+        reader: int = 0,
+        readers: int = 1,
     ) -> None:
+        """`reader` is its number among the `readers` of this process."""
         self.name = name
         self.bell = Bell(pace.wait_s)
         self.counts = counts
@@ -65,7 +72,10 @@ class Group:
         self._decoders = {kind.__name__: msgspec.json.Decoder(kind).decode for kind in hears}
         self._types = list(self._listeners)
         self._db = db
-        self._ownership = Ownership(db.pool, neighbours, name)
+        self._reader = reader
+        self._ownership = Ownership(
+            db.pool, neighbours, name, among=range(reader, PARTITIONS, readers)
+        )
         self._pace = pace
         self._size = pace.batch
         self._retry = asyncio.Event()
@@ -81,7 +91,7 @@ class Group:
             self._ownership.doubt()
         except BaseException:
             self._ownership.doubt()
-            self.counts.stuck()
+            self.counts.stuck(self._reader)
             raise
 
     async def _look(self) -> None:
@@ -100,7 +110,7 @@ class Group:
             most=self._size,
         )
         if stretch.records:
-            self.counts.found(stretch.records[0].at)
+            self.counts.found(stretch.records[0].at, self._reader)
             await self._handle(stretch.records, partitions)
         if len(stretch.records) == self._size:
             self._size = min(self._size * 2, self._pace.most)
@@ -113,7 +123,7 @@ class Group:
         passed = min(upto, Cursor(stretch.xmin - 1, END.position))
         self._ownership.skipped(partitions, passed)
         if upto == END:
-            self.counts.caught_up()
+            self.counts.caught_up(self._reader)
             if monotonic() > self._store_at:
                 await self._ownership.store()
                 self._store_at = monotonic() + _STORE_EVERY_S

@@ -14,7 +14,8 @@ select $1, generate_series(0, $2 - 1) on conflict (consumer, partition) do nothi
 
 RELEASE = """
 update backbone.cursors set owner = null
-where consumer = $1 and owner = $2 and partition <> all($3::smallint[])
+where consumer = $1 and owner = $2 and partition = any($4::smallint[])
+    and partition <> all($3::smallint[])
 """
 
 # Waits for a transaction of the previous owner that is just moving these cursors, and then
@@ -48,10 +49,19 @@ class Overtaken(Exception):
 class Ownership:
     """The partitions of one consumer that this process owns, and where it is in each."""
 
-    def __init__(self, pool: Pool, neighbours: Neighbours, consumer: str) -> None:
+    def __init__(
+        self,
+        pool: Pool,
+        neighbours: Neighbours,
+        consumer: str,
+        *,
+        among: Sequence[int] = range(PARTITIONS),
+    ) -> None:
+        """Others than those `among` are another reader's affair."""
         self._pool = pool
         self._neighbours = neighbours
         self._consumer = consumer
+        self._among = list(among)
         self._view = -1
         self._fence = 0
         self._at: dict[int, Cursor] = {}
@@ -66,9 +76,9 @@ class Ownership:
         if self._view == self._neighbours.view:
             return
         view = self._neighbours.view
-        mine = self._neighbours.share(self._consumer)
+        mine = [each for each in self._neighbours.share(self._consumer) if each in self._among]
         await self._pool.run(ENSURE, self._consumer, PARTITIONS)
-        await self._pool.run(RELEASE, self._consumer, self._neighbours.id, mine)
+        await self._pool.run(RELEASE, self._consumer, self._neighbours.id, mine, self._among)
         rows = await self._pool.fetch(CLAIM, self._consumer, self._neighbours.id, mine)
         self._at = {row["partition"]: Cursor(row["xact"], row["position"]) for row in rows}
         self._stored = dict(self._at)

@@ -49,7 +49,7 @@ class Counts:
         self._clock = clock
         self._events = self._batches = self._failures = self._dead = self._size = 0
         self._at: datetime | None = None
-        self._waiting: datetime | None = None
+        self._waiting: dict[int, datetime] = {}
         self._metrics = (
             instruments.events.labels(consumer),
             instruments.batches.labels(consumer),
@@ -62,16 +62,16 @@ class Counts:
         )
         instruments.lag.labels(consumer).set_function(self._lag)
 
-    def found(self, oldest: datetime) -> None:
-        """Note how old the oldest event is that now waits to be handled."""
-        self._waiting = oldest
+    def found(self, oldest: datetime, reader: int = 0) -> None:
+        """Note how old the oldest event is that now waits for a reader to handle it."""
+        self._waiting[reader] = oldest
 
-    def caught_up(self) -> None:
-        self._waiting = None
+    def caught_up(self, reader: int = 0) -> None:
+        self._waiting.pop(reader, None)
 
-    def stuck(self) -> None:
+    def stuck(self, reader: int = 0) -> None:
         """Note that the log could not be read: from now on, something may wait."""
-        self._waiting = self._waiting or self._clock.now()
+        self._waiting.setdefault(reader, self._clock.now())
 
     def handled(self, size: int) -> None:
         self._events += size
@@ -103,6 +103,6 @@ class Counts:
         )
 
     def _lag(self) -> float:
-        if self._waiting is None:
+        if not self._waiting:
             return 0.0
-        return max(0.0, (self._clock.now() - self._waiting).total_seconds())
+        return max(0.0, (self._clock.now() - min(self._waiting.values())).total_seconds())
