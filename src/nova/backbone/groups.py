@@ -38,7 +38,7 @@ class Pace(Struct, frozen=True, kw_only=True):
     """Longest time between two looks when nothing rings."""
     attempts: int = 5
     """Attempts at a record before it becomes a dead letter."""
-    readers: int = 2
+    readers: int = 1
     """Readers of a process, each with its share of the partitions: one computes while another
     waits for the database."""
     retry_s: float = 0.1

@@ -7,7 +7,9 @@ Format: array_recv in PostgreSQL's src/backend/utils/adt/arrayfuncs.c.
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
+from operator import attrgetter
 from struct import Struct, unpack_from
+from struct import error as WrongStruct
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -18,6 +20,8 @@ _MICROSECOND = timedelta(microseconds=1)
 _HEADER = Struct(">iiIii")
 _NO_ELEMENTS = Struct(">iiI")
 _NULL = b"\xff\xff\xff\xff"
+_REFUSED_NONE = (TypeError, AttributeError, KeyError, WrongStruct)
+"""What encoders raise for None: asking each element first would cost more than encoding it."""
 
 
 class Kind(NamedTuple):
@@ -26,6 +30,8 @@ class Kind(NamedTuple):
     name: str
     oid: int
     element_oid: int
+    size: int
+    """Bytes of an element; 0 if they differ."""
     encode: Callable[[Any], bytes]
     decode: Callable[[bytes], Any]
 
@@ -33,21 +39,27 @@ class Kind(NamedTuple):
 def encoder(kind: Kind) -> Callable[[Sequence[Any]], bytes]:
     """Return what turns a sequence into a one-dimensional array."""
     element_oid, encode = kind.element_oid, kind.encode
+    prefix = kind.size.to_bytes(4)
 
     def encoded(values: Sequence[Any]) -> bytes:
         if not values:
             return _NO_ELEMENTS.pack(0, 0, element_oid)
-        parts = [b""]
-        nulls = 0
-        for value in values:
-            if value is None:
-                nulls = 1
-                parts.append(_NULL)
-            else:
-                data = encode(value)
-                parts += (len(data).to_bytes(4), data)
-        parts[0] = _HEADER.pack(1, nulls, element_oid, len(values), 1)
-        return b"".join(parts)
+        try:
+            elements = whole(values)
+            nulls = 0
+        except _REFUSED_NONE:
+            elements = b"".join(_NULL if each is None else sized(each) for each in values)
+            nulls = 1
+        return _HEADER.pack(1, nulls, element_oid, len(values), 1) + elements
+
+    def whole(values: Sequence[Any]) -> bytes:
+        if kind.size:
+            return prefix + prefix.join(map(encode, values))
+        return b"".join(map(sized, values))
+
+    def sized(value: Any) -> bytes:
+        data = encode(value)
+        return len(data).to_bytes(4) + data
 
     return encoded
 
@@ -77,28 +89,34 @@ def _timestamp(at: datetime) -> bytes:
 
 def _integer(size: int) -> tuple[Callable[[int], bytes], Callable[[bytes], int]]:
     return (
-        lambda number: number.to_bytes(size, signed=True),
+        Struct({2: ">h", 4: ">i", 8: ">q"}[size]).pack,
         lambda data: int.from_bytes(data, signed=True),
     )
 
 
 KINDS = [
     Kind(
-        "_bool", 1000, 16, lambda value: b"\x01" if value else b"\x00", lambda data: data != b"\0"
+        "_bool",
+        1000,
+        16,
+        1,
+        {True: b"\x01", False: b"\x00"}.__getitem__,
+        lambda data: data != b"\0",
     ),
-    Kind("_bytea", 1001, 17, bytes, bytes),
-    Kind("_int2", 1005, 21, *_integer(2)),
-    Kind("_int4", 1007, 23, *_integer(4)),
-    Kind("_int8", 1016, 20, *_integer(8)),
-    Kind("_text", 1009, 25, str.encode, bytes.decode),
+    Kind("_bytea", 1001, 17, 0, bytes, bytes),
+    Kind("_int2", 1005, 21, 2, *_integer(2)),
+    Kind("_int4", 1007, 23, 4, *_integer(4)),
+    Kind("_int8", 1016, 20, 8, *_integer(8)),
+    Kind("_text", 1009, 25, 0, str.encode, bytes.decode),
     Kind(
         "_timestamptz",
         1185,
         1184,
+        8,
         _timestamp,
         lambda data: _EPOCH + int.from_bytes(data, signed=True) * _MICROSECOND,
     ),
-    Kind("_uuid", 2951, 2950, lambda value: value.bytes, lambda data: UUID(bytes=data)),
+    Kind("_uuid", 2951, 2950, 16, attrgetter("bytes"), lambda data: UUID(bytes=data)),
 ]
 
 
