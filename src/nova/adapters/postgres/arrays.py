@@ -5,11 +5,11 @@ that is most of what an array costs. These codecs know that arrays have one dime
 Format: array_recv in PostgreSQL's src/backend/utils/adt/arrayfuncs.c.
 """
 
+import struct
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from operator import attrgetter
 from struct import Struct, unpack_from
-from struct import error as WrongStruct
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -20,7 +20,7 @@ _MICROSECOND = timedelta(microseconds=1)
 _HEADER = Struct(">iiIii")
 _NO_ELEMENTS = Struct(">iiI")
 _NULL = b"\xff\xff\xff\xff"
-_REFUSED_NONE = (TypeError, AttributeError, KeyError, WrongStruct)
+_REFUSED_NONE = (TypeError, AttributeError, KeyError, struct.error)
 """What encoders raise for None: asking each element first would cost more than encoding it."""
 
 
