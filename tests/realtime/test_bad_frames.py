@@ -91,7 +91,7 @@ async def test_what_breaks_the_protocol_is_closed_with_the_reason(
         ({"presence": {"channel": "open:one"}}, 108),
         ({"history": {"channel": "open:one"}}, 108),
         ({"sub_refresh": {"channel": "room:one"}}, 107),
-        ({"rpc": {"method": "nothing"}}, 104),
+        ({"rpc": {"method": "nothing"}}, 108),
         ({"unheard_of": {}}, 104),
     ],
 )
@@ -232,3 +232,11 @@ async def test_a_flood_of_fragments_takes_no_memory(server: Sockets) -> None:
         await client.gone()
     assert resident() - before < 64 << 20
     await alive(server)
+
+
+async def test_an_empty_offer_of_subprotocols_is_no_offer(server: Sockets) -> None:
+    offer = ["Sec-WebSocket-Protocol: "]  # what centrifuge-python sends with websockets 15
+    client, line = await handshake(server.host, server.port, headers=offer)
+    assert "101" in line
+    assert "client" in await client.connect("ada")
+    client.writer.transport.abort()

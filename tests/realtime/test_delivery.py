@@ -13,7 +13,7 @@ from support.http import People
 from support.memory import MemoryChannels
 from support.sockets import ROOM, Sockets, make_hub, sockets
 from support.waiting import until
-from support.wire_client import Rude, rude
+from support.wire_client import Rude, handshake, rude
 
 pytest_plugins = ["support.socket_fixtures"]
 
@@ -197,3 +197,46 @@ async def test_nothing_is_left_of_a_client_that_went(server: Sockets) -> None:
     assert server.hub.followed == 0
     assert not server.hub._users
     assert not any(server.hub._wheel)
+
+
+async def test_a_snapshot_of_offset_0_recovers_without_an_epoch(server: Sockets) -> None:
+    await server.hub.publish("room:one", b"1")
+    async with rude(server.host, server.port, "ada") as ada:
+        answer = (await follow(ada, recover=True))["subscribe"]
+        assert (answer["recovered"], answer["publications"][0]["data"]) == (True, 1)
+
+
+async def test_whoever_fails_to_subscribe_neither_joins_nor_leaves(server: Sockets) -> None:
+    async with (
+        rude(server.host, server.port, "ada") as ada,
+        rude(server.host, server.port, "ben") as ben,
+    ):
+        await follow(ada)
+        await ada.heard()  # her own join
+        failed = await follow(ben, recover=True, epoch="another", flag=2)
+        assert failed["error"]["code"] == 112
+        await server.hub.publish("room:one", b"1")
+        assert (await ada.heard())["push"]["pub"]["data"] == 1
+
+
+async def test_two_thousand_clients_come_back_at_once_and_miss_nothing(server: Sockets) -> None:
+    many = 2000
+
+    for number in range(3):
+        await server.hub.publish("room:storm", b"%d" % number)
+    gate = asyncio.Semaphore(200)  # descriptors, on machines that allow few
+
+    async def one() -> list[int]:
+        async with gate:
+            client, _ = await handshake(server.host, server.port)
+            try:
+                await client.connect("ada")
+                client.say({"id": 9, "subscribe": {"channel": "room:storm", "recover": True}})
+                while "subscribe" not in (heard := await client.heard()):
+                    pass
+                return [each["data"] for each in heard["subscribe"]["publications"]]
+            finally:
+                client.writer.transport.abort()
+
+    assert await asyncio.gather(*(one() for _ in range(many))) == [[0, 1, 2]] * many
+    await until(lambda: server.hub.sessions == 0)

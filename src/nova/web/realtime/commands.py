@@ -109,7 +109,7 @@ async def rpc(session: "Session", number: int, user: User, request: RPCRequest) 
     data = request.data
     method = session.hub.methods.get(request.method)
     if method is None:
-        raise Failed(codes.METHOD_NOT_FOUND)
+        raise Failed(codes.METHOD_NOT_FOUND if session.hub.methods else codes.NOT_AVAILABLE)
     try:
         raw = b"{}" if data is UNSET or not bytes(data) else bytes(data)
         params = msgspec.json.decode(raw, type=method.params)
@@ -174,7 +174,9 @@ async def start(
         return SubscribeResult()
     channels, missed = session.hub.channels, None
     if asked.recover:
-        since = Position(asked.epoch, asked.offset)
+        # No epoch is any: a client that has a snapshot of offset 0, and never subscribed.
+        epoch = asked.epoch or (await channels.position(lane.channel)).epoch
+        since = Position(epoch, asked.offset)
         found, missed = await channels.recover(lane.channel, since, rules.retention, MOST_RECOVERED)
         # The lane may be behind what was just read; it leaves out what the answer holds.
         position = lane.begin_at(found) if missed is None else found

@@ -245,7 +245,7 @@ class Hub:
             lane.end()
             if self._lanes.get(lane.channel) is lane:
                 del self._lanes[lane.channel]
-        elif self.families.rules(lane.channel).join_leave:
+        elif subscription.held is None and self.families.rules(lane.channel).join_leave:
             lane.announce(Push(channel=lane.channel, leave=about))
 
     def present(self, channel: str) -> dict[str, ClientInfo]:

@@ -14,6 +14,7 @@ DIRECT = "nova.direct"
 """The ASGI extension by which an endpoint gets the protocol, to speak to it without ASGI."""
 MOST_FRAGMENTS = 256
 """Frames of one message."""
+_SUBPROTOCOL = "Sec-WebSocket-Protocol"
 _WOULD_BLOCK = (BlockingIOError, InterruptedError)
 _CUT_OFF_S = 5.0
 _BAD_TEXT = Closing(1007, "not UTF-8")
@@ -45,6 +46,10 @@ class SocketProtocol(WebSocketsSansIOProtocol):
     _descriptor = -1
 
     def handle_connect(self, event: Any) -> None:
+        offered = event.headers.get_all(_SUBPROTOCOL)
+        if offered and not any(each.strip() for each in offered):
+            # centrifuge-python offers an empty list for JSON, which RFC 6455 does not allow.
+            del event.headers[_SUBPROTOCOL]
         super().handle_connect(event)
         scope = getattr(self, "scope", None)
         if scope is not None:
