@@ -303,6 +303,7 @@ def verifier(settings: Settings, clock: Clock) -> tuple[Tokens, RemoteKeys | Non
             issuer=given.issuer,
             leeway_s=given.leeway_s,
             max_lifetime_s=given.max_lifetime_s,
+            needs_expiry=given.require_expiry,
         )
     except ValueError as reason:
         raise CannotStart(str(reason)) from reason
@@ -324,6 +325,7 @@ def _limits(settings: Settings) -> Limits:
     return Limits(
         connections=settings.socket.connections,
         subscriptions=settings.socket.subscriptions,
+        message_bytes=settings.socket.max_message_bytes,
         queue_bytes=settings.socket.queue_bytes,
         anonymous=settings.socket.anonymous,
     )

@@ -51,6 +51,9 @@ class Tokens(Struct, frozen=True, kw_only=True):
     ] = ""
     audience: Annotated[str, about("`aud` that user tokens must have; empty for any.")] = ""
     issuer: Annotated[str, about("`iss` that user tokens must have; empty for any.")] = ""
+    require_expiry: Annotated[
+        bool, about("Refuse user tokens without `exp`; false only to run other projects' tests.")
+    ] = True
     max_lifetime_s: Annotated[
         float, Meta(ge=0, le=10**9), about("Longest lifetime of a user token; 0 for any.")
     ] = 0.0
