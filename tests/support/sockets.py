@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from msgspec import Struct
 from prometheus_client import CollectorRegistry
 
-from nova.kernel.clock import SystemClock
+from nova.kernel.clock import Clock, SystemClock
 from nova.kernel.errors import Unauthenticated
 from nova.ports.channels import Channels
 from nova.web.actors import Authenticator
@@ -60,6 +60,7 @@ def make_hub(
     rpcs: Sequence[Method] = (),
     limits: Limits | None = None,
     ping_s: float = 25.0,
+    clock: Clock | None = None,
 ) -> Hub:
     return Hub(
         channels=channels,
@@ -67,7 +68,7 @@ def make_hub(
         methods=methods(rpcs),
         authenticator=authenticator,
         tickets=Tickets(authenticator),
-        clock=SystemClock(),
+        clock=clock or SystemClock(),
         limits=limits,
         ping_s=ping_s,
     )
