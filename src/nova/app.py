@@ -42,6 +42,7 @@ from nova.web.realtime.routes import routes as channel_routes
 from nova.web.realtime.sse import sse
 from nova.web.realtime.watch import Watch
 from nova.web.realtime.websocket import SocketProtocol
+from nova.web.routes import Route
 from nova.web.serve import serve as serve_http
 from nova.web.static import Site
 from nova.web.tokens import Tokens
@@ -247,9 +248,14 @@ async def serve(
             ) from reason
 
 
-def _api(settings: Settings, house: House, idempotency: PostgresIdempotency) -> Api:
+def all_routes(house: House) -> list[Route]:
+    """Return every operation of the HTTP API."""
     routes = [route for feature in house.features for route in feature.routes]
-    routes += channel_routes(house.hub)
+    return [*routes, *channel_routes(house.hub)]
+
+
+def _api(settings: Settings, house: House, idempotency: PostgresIdempotency) -> Api:
+    routes = all_routes(house)
     origins = Origins(settings.http.allowed_origins)
     return Api(
         routes,

@@ -199,7 +199,7 @@ async def test_dead_letters_are_listed_and_replayed(api: httpx.AsyncClient, here
 
     async def letters() -> list[dict[str, Any]]:
         answer = await api.get("/v1/dead-letters", headers=KEY)
-        return list(answer.json())
+        return list(answer.json()["data"])
 
     await until(letters)
     (letter,) = await letters()

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from msgspec import Meta, Raw, Struct
 
+from nova.backbone.letters import DeadLetter
 from nova.feature import Rpc
 from nova.features.notifications.catalogue import Kind
 from nova.features.notifications.inbox import NoSuchNotification
@@ -214,12 +215,13 @@ class Handlers:
     def _type(self, name: str, kind: Kind) -> Type:
         return Type(name=name, built_in=self._all.types.is_built_in(name), kind=kind)
 
-    async def letters(self, call: Call[Any, Letters]) -> Any:
+    async def letters(self, call: Call[Any, Letters]) -> Paged[DeadLetter]:
         if self._all.dead_letters is None:
-            return []
-        return await self._all.dead_letters.list(
+            return Paged([])
+        found = await self._all.dead_letters.list(
             consumer=call.query.consumer, limit=call.query.limit
         )
+        return Paged(list(found))
 
     async def replay(self, call: Call[Any, Any]) -> Replayed:
         number = call.path["id"]

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from nova.backbone.letters import DeadLetter
 from nova.features.notifications.api import (
     EVENTS_BODY,
     Events,
@@ -207,6 +208,7 @@ def _letters(do: Handlers) -> Sequence[Route]:
             handler=do.letters,
             summary="List what could not be handled, with the error",
             query=Letters,
+            returns=Paged[DeadLetter],
         ),
         Route(
             method="POST",
