@@ -240,3 +240,24 @@ async def test_two_thousand_clients_come_back_at_once_and_miss_nothing(server: S
 
     assert await asyncio.gather(*(one() for _ in range(many))) == [[0, 1, 2]] * many
     await until(lambda: server.hub.sessions == 0)
+
+
+async def test_what_recovery_answered_is_not_pushed_again_when_the_lane_catches_up(
+    server: Sockets,
+) -> None:
+    channels = server.hub.channels
+    assert isinstance(channels, MemoryChannels)
+    async with (
+        rude(server.host, server.port, "ada") as ada,
+        rude(server.host, server.port, "ben") as ben,
+    ):
+        await follow(ada)
+        tell, channels.published = channels.published, lambda _publications: None
+        await channels.publish("room:one", b"1")
+        channels.published = tell
+        answer = (await follow(ben, recover=True))["subscribe"]
+        assert [each["data"] for each in answer["publications"]] == [1]
+        server.hub.deliver([pub(1)])
+        await channels.publish("room:one", b"2")
+        assert [await data(ada), await data(ada)] == [1, 2]
+        assert await data(ben) == 2
