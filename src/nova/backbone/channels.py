@@ -133,8 +133,7 @@ class DurableChannels:
         async with self._pool.begin() as queries:
             if key and (kept := await _kept(queries, channel, key)):
                 return kept
-            placed = await self._outbox.placed(queries, [(channel, data, info)])
-            publication, position = placed[0]
+            publication, position = await self._outbox.placed(queries, (channel, data, info))
             if key:
                 await queries.run(KEEP_KEY, channel, key, position.epoch, position.offset)
         self._published([publication])

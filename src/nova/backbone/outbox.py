@@ -10,7 +10,7 @@ import msgspec
 from nova.kernel.events import Fact
 from nova.kernel.ids import new_id
 from nova.ports.channels import Position, Publication
-from nova.ports.database import Queries
+from nova.ports.database import Queries, Row
 
 PARTITIONS = 16
 """Of the keys; a consumer's unit of ownership."""
@@ -78,46 +78,47 @@ class PostgresOutbox:
         self, queries: Queries, publications: Sequence[tuple[str, bytes, bytes | None]]
     ) -> Sequence[Publication]:
         """Give each (channel, data, info) the next offset of its channel, in the order given."""
-        return [each for each, _ in await self.placed(queries, publications)]
+        _, placed = await self._place(queries, publications)
+        return placed
 
     async def placed(
+        self, queries: Queries, publication: tuple[str, bytes, bytes | None]
+    ) -> tuple[Publication, Position]:
+        """Publish one, and say where that left its channel."""
+        rows, placed = await self._place(queries, [publication])
+        return placed[0], Position(rows[0]["epoch"], placed[0].offset)
+
+    async def _place(
         self, queries: Queries, publications: Sequence[tuple[str, bytes, bytes | None]]
-    ) -> list[tuple[Publication, Position]]:
-        """Publish, and say beside each publication where that left its channel."""
-        left = Counter(channel for channel, _, _ in publications)
+    ) -> tuple[Sequence[Row], list[Publication]]:
+        channels = [channel for channel, _, _ in publications]
+        left = Counter(channels)
         names = sorted(left)
         counts = [left[name] for name in names]
         behind: list[int] = []
-        for channel, _, _ in publications:
-            left[channel] -= 1
-            behind.append(left[channel])
+        for channel in channels:
+            left[channel] = back = left[channel] - 1
+            behind.append(back)
         rows = await queries.fetch(
             PUBLISH,
             names,
             counts,
             token_urlsafe(6),
             self.writer,
-            [channel for channel, _, _ in publications],
+            channels,
             behind,
             [data for _, data, _ in publications],
             [info for _, _, info in publications],
         )
-        tops = {row["channel"]: (row["top"], row["epoch"], row["at_ms"]) for row in rows}
-        return [
-            _placed(each, back, *tops[each[0]])
-            for each, back in zip(publications, behind, strict=True)
+        at_ms = rows[0]["at_ms"]
+        tops = {row["channel"]: row["top"] for row in rows}
+        return rows, [
+            Publication(channel, tops[channel] - back, data, info, at_ms)
+            for (channel, data, info), back in zip(publications, behind, strict=True)
         ]
 
     async def signal(self, queries: Queries, signals: Sequence[tuple[str, str]]) -> None:
         await queries.fetch(SIGNAL, SIGNALS, list(_payloads(signals)))
-
-
-def _placed(
-    publication: tuple[str, bytes, bytes | None], behind: int, top: int, epoch: str, at_ms: int
-) -> tuple[Publication, Position]:
-    channel, data, info = publication
-    offset = top - behind
-    return Publication(channel, offset, data, info, at_ms), Position(epoch, offset)
 
 
 def _payloads(signals: Sequence[tuple[str, str]]) -> Iterator[str]:

@@ -29,9 +29,10 @@ class Plan(Struct, frozen=True):
     recipients: int = 1000
     seconds: float = 30.0
     rated_seconds: float = 10.0
-    callers: int = 4
-    batch: int = 100
-    outstanding: int = 4000
+    callers: int = 3
+    batch: int = 1000
+    """Events in a request when throughput is measured: as many as one takes."""
+    outstanding: int = 8000
     """Events accepted but not yet received, at most: what keeps the flow steady."""
     idle: int = 10_000
     messages: int = 200
@@ -159,9 +160,7 @@ async def throughput(server: Server, plan: Plan) -> dict[str, float]:
         received = max(1, people.receipts.received)
         return {
             "throughput_per_s": within / elapsed,
-            "p50_ms": 1000 * percentile(people.receipts.latencies, 0.50),
-            "p95_ms": 1000 * percentile(people.receipts.latencies, 0.95),
-            "p99_ms": 1000 * percentile(people.receipts.latencies, 0.99),
+            "saturated_p50_ms": 1000 * percentile(people.receipts.latencies, 0.50),
             "lost": lost,
             "duplicated": people.receipts.duplicated,
             "cpu_us_per_event": 1e6 * (cost.server_s + cost.postgres_s) / received,
@@ -262,19 +261,22 @@ async def idle(server: Server, plan: Plan) -> dict[str, float]:
     }
 
 
-async def run(plan: Plan, progress: Callable[[str], None]) -> dict[str, object]:
+async def run(plan: Plan, progress: Callable[[str], None]) -> dict[str, float]:
     """Run every part, each on a server of its own, and return the figures."""
     _allow_many_files()
     bench = {"NOVA_NAMESPACES": '[{"name": "bench"}]'}
     progress("event parsing and preference look-up")
-    result: dict[str, object] = {**event_parse_us(), **await preference_lookup_us()}
+    result: dict[str, float] = {**event_parse_us(), **await preference_lookup_us()}
     progress(f"throughput, {plan.seconds:g} s")
     async with serving(bench) as server:
         result |= await throughput(server, plan)
-    for per_s in (100, 2000):
+    for per_s, suffix in ((100, ""), (2000, "_at_2000_per_s")):
         progress(f"latency at {per_s}/s, {plan.rated_seconds:g} s")
         async with serving(bench) as server:
-            result[f"at_{per_s}_per_s"] = await rated(server, plan, per_s)
+            latency = await rated(server, plan, per_s)
+        for name in ("lost", "duplicated"):
+            result[name] += latency.pop(name)
+        result |= {name + suffix: value for name, value in latency.items()}
     progress("batches of 100")
     async with serving(bench) as server:
         result |= await batch_of_100(server, plan)

@@ -25,7 +25,7 @@ class Fact(Struct, frozen=True, kw_only=True):
 F_co = TypeVar("F_co", bound=Fact, covariant=True)
 
 
-class Record(Struct, frozen=True):
+class Record(Struct, frozen=True, gc=False):
     """One row of the event log, undecoded."""
 
     position: int

@@ -6,14 +6,14 @@ from typing import Protocol
 from msgspec import Struct
 
 
-class Position(Struct, frozen=True):
+class Position(Struct, frozen=True, gc=False):
     """Where a channel stands; `offset` is that of its newest publication, 0 when there is none."""
 
     epoch: str
     offset: int
 
 
-class Publication(Struct, frozen=True):
+class Publication(Struct, frozen=True, gc=False):
     """One durable message of a channel; `data` is JSON (or opaque bytes for binary clients)."""
 
     channel: str

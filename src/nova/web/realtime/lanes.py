@@ -155,7 +155,8 @@ class Lane:
     def _deliver(self, publication: Publication) -> None:
         frames: dict[Wire, bytes] = {}
         offset = publication.offset
-        for subscription in tuple(self.subscriptions.values()):
+        # A copy, because a client that is cut off leaves while this goes on.
+        for subscription in [*self.subscriptions.values()]:
             if subscription.held is not None:
                 subscription.hold(publication)
                 continue
