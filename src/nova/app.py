@@ -2,12 +2,14 @@
 
 import asyncio
 import gc
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 from zoneinfo import available_timezones
 
+import msgspec
 from msgspec import Struct
 from prometheus_client import CollectorRegistry
 
@@ -22,6 +24,9 @@ from nova.backbone.migrations import Room, Unmigratable, migrate, rooms
 from nova.feature import Feature, Job
 from nova.features import accounts, notifications
 from nova.features.accounts import Accounts, Credentials, People
+from nova.features.accounts.models import NewToken, Upsert
+from nova.features.demo import Demo, Person
+from nova.features.demo import plug as plug_demo
 from nova.features.notifications import Notifications
 from nova.kernel.clock import Clock, SystemClock
 from nova.ports.channels import Retention
@@ -108,7 +113,9 @@ async def prepare(settings: Settings) -> int:
 
 
 @asynccontextmanager
-async def built(settings: Settings, pool: Pool, clock: Clock | None = None) -> AsyncIterator[House]:
+async def built(
+    settings: Settings, pool: Pool, clock: Clock | None = None, *, demo: bool = False
+) -> AsyncIterator[House]:
     """Build every part over a migrated database. Nothing runs in the background yet."""
     clock = clock or SystemClock()
     registry = CollectorRegistry()
@@ -154,6 +161,8 @@ async def built(settings: Settings, pool: Pool, clock: Clock | None = None) -> A
         accounts.plug(owners, credentials, cursor_secret=signing),
         notifications.plug(notifier),
     ]
+    if demo:
+        features.append(plug_demo(Demo(_DemoApp(owners, credentials, notifier), clock)))
     families = Families(
         [channel for feature in features for channel in feature.channels], settings.namespaces
     )
@@ -211,7 +220,7 @@ async def serve(
     settings: Settings,
     *,
     announce: Callable[[str], None],
-    demo: bool = False,  # noqa: ARG001  # until the demo's room is here
+    demo: bool = False,
     stop: asyncio.Event | None = None,
 ) -> None:
     """Run every role in this process until SIGTERM; `announce` hears the address."""
@@ -222,7 +231,7 @@ async def serve(
             await prepare(settings)
         except (DatabaseUnavailable, Unmigratable) as reason:
             raise CannotStart(str(reason)) from reason
-        house = await stack.enter_async_context(built(settings, pool))
+        house = await stack.enter_async_context(built(settings, pool, demo=demo))
         await house.credentials.first_key(secret=secrets.server_key(settings.data))
         idempotency = PostgresIdempotency(pool)
         house.backbone.jobs.append(Job("web.idempotency", 600.0, idempotency.expire))
@@ -344,6 +353,25 @@ class _Retention:
 
     def __call__(self, channel: str) -> Retention | None:
         return self.families.retention(channel) if self.families else None
+
+
+class _DemoApp:
+    """The demo's host app: it calls the features as a backend calls the API."""
+
+    def __init__(
+        self, people: Accounts, credentials: Credentials, notifications: Notifications
+    ) -> None:
+        self._people = people
+        self._credentials = credentials
+        self._notifications = notifications
+
+    async def person(self, external_id: str, name: str) -> Person:
+        await self._people.upsert([Upsert(external_id=external_id, name=name)])
+        minted = await self._credentials.mint(NewToken(user=external_id, lifetime_s=86_400))
+        return Person(minted.user, external_id, name, minted.token)
+
+    async def tell(self, event: Mapping[str, Any]) -> None:
+        await self._notifications.ingest.body(msgspec.json.encode(event))
 
 
 class _Standings:

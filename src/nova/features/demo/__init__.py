@@ -1,0 +1,11 @@
+"""The demo's stand-in for a host app: two people, and a backend that acts for one of them."""
+
+from nova.feature import Feature
+from nova.features.demo.api import routes
+from nova.features.demo.service import Demo, HostApp, Person
+
+__all__ = ["Demo", "HostApp", "Person", "plug"]
+
+
+def plug(demo: Demo) -> Feature:
+    return Feature(name="demo", routes=routes(demo))

@@ -1,0 +1,60 @@
+"""The demo page's own calls. They hand out tokens to anybody, so they exist in the demo alone."""
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+from msgspec import Struct
+
+from nova.features.demo.service import Demo, Person
+from nova.web.actors import Rule
+from nova.web.routes import Call, Limit, Route
+
+PACE = Limit("demo", per_s=50, burst=100)
+
+
+class Session(Struct, frozen=True):
+    """The people of the demo."""
+
+    people: dict[str, Person]
+
+
+class Act(Struct, frozen=True, forbid_unknown_fields=True):
+    """Something that Ada does."""
+
+    act: Literal["like", "comment", "follow"]
+
+
+class Acted(Struct, frozen=True):
+    """The event that the backend told Nova: the body of POST /v1/events."""
+
+    event: dict[str, Any]
+
+
+def routes(demo: Demo) -> Sequence[Route]:
+    async def session(_call: Call[Any, Any]) -> Session:
+        return Session(await demo.people())
+
+    async def act(call: Call[Act, Any]) -> Acted:
+        return Acted(await demo.act(call.body.act))
+
+    return (
+        Route(
+            method="GET",
+            path="/demo/session",
+            rule=Rule.PUBLIC,
+            handler=session,
+            summary="Be Ada and Ben",
+            returns=Session,
+            limit=PACE,
+        ),
+        Route(
+            method="POST",
+            path="/demo/acts",
+            rule=Rule.PUBLIC,
+            handler=act,
+            summary="Let Ada do something",
+            body=Act,
+            returns=Acted,
+            limit=PACE,
+        ),
+    )

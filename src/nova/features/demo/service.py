@@ -1,0 +1,61 @@
+"""What the host app of the demo does: it has people, and tells Nova what they do."""
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+from uuid import UUID
+
+from msgspec import Struct
+
+from nova.kernel.clock import Clock
+from nova.kernel.ids import new_id
+
+ACTOR, RECIPIENT = "ada", "ben"
+TYPES = {"like": "like", "comment": "comment", "follow": "follow"}
+OBJECT = "a photo of the harbour"
+
+
+class Person(Struct, frozen=True):
+    """Somebody of the demo, with a token to be them."""
+
+    id: UUID
+    external_id: str
+    name: str
+    token: str
+
+
+class HostApp(Protocol):
+    """The parts of Nova that a host app's backend calls."""
+
+    async def person(self, external_id: str, name: str) -> Person:
+        """Create a user unless there is one, and sign a token for them."""
+
+    async def tell(self, event: Mapping[str, Any]) -> None:
+        """Do what POST /v1/events does with one event."""
+
+
+class Demo:
+    """Ada on the left, Ben on the right."""
+
+    def __init__(self, host: HostApp, clock: Clock) -> None:
+        self._host = host
+        self._clock = clock
+
+    async def people(self) -> dict[str, Person]:
+        return {
+            ACTOR: await self._host.person(ACTOR, "Ada"),
+            RECIPIENT: await self._host.person(RECIPIENT, "Ben"),
+        }
+
+    async def act(self, act: str) -> dict[str, Any]:
+        """Let Ada do something to Ben, and return the event that Nova was told."""
+        event = {
+            "id": f"{act}-{new_id()}",
+            "event_type": TYPES[act],
+            "recipient_id": RECIPIENT,
+            "actor_id": ACTOR,
+            "related_entity_id": "photo-1",
+            "timestamp": self._clock.now().isoformat(),
+            "metadata": {"object": OBJECT},
+        }
+        await self._host.tell(event)
+        return event
