@@ -373,6 +373,9 @@ class _DemoApp:
     async def tell(self, event: Mapping[str, Any]) -> None:
         await self._notifications.ingest.body(msgspec.json.encode(event))
 
+    async def trace(self, event: str) -> object:
+        return await self._notifications.traces.event(event)
+
 
 class _Standings:
     """Whether a user may still connect, as accounts know it."""

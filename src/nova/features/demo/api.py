@@ -37,6 +37,9 @@ def routes(demo: Demo) -> Sequence[Route]:
     async def act(call: Call[Act, Any]) -> Acted:
         return Acted(await demo.act(call.body.act))
 
+    async def trace(call: Call[Any, Any]) -> Any:
+        return await demo.why(call.path["id"])
+
     return (
         Route(
             method="GET",
@@ -55,6 +58,14 @@ def routes(demo: Demo) -> Sequence[Route]:
             summary="Let Ada do something",
             body=Act,
             returns=Acted,
+            limit=PACE,
+        ),
+        Route(
+            method="GET",
+            path="/demo/events/{id}/trace",
+            rule=Rule.PUBLIC,
+            handler=trace,
+            summary="Ask why nothing rang",
             limit=PACE,
         ),
     )

@@ -32,6 +32,9 @@ class HostApp(Protocol):
     async def tell(self, event: Mapping[str, Any]) -> None:
         """Do what POST /v1/events does with one event."""
 
+    async def trace(self, event: str) -> Any:
+        """Return what GET /v1/events/{id}/trace does."""
+
 
 class Demo:
     """Ada on the left, Ben on the right."""
@@ -59,3 +62,7 @@ class Demo:
         }
         await self._host.tell(event)
         return event
+
+    async def why(self, event: str) -> Any:
+        """Return the story of an event, which only the backend may ask for."""
+        return await self._host.trace(event)
