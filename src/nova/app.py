@@ -53,6 +53,7 @@ from nova.web.static import Site
 from nova.web.tokens import Tokens
 
 EMBEDDED = "embedded:"
+LOOPBACK = {"127.0.0.1", "::1", "localhost"}
 PACKAGE = Path(__file__).parent
 MIGRATING_S = 3600.0
 """Statements of a migration may run for this long; locks are never waited for that long."""
@@ -224,6 +225,8 @@ async def serve(
     stop: asyncio.Event | None = None,
 ) -> None:
     """Run every role in this process until SIGTERM; `announce` hears the address."""
+    if demo and settings.http.host not in LOOPBACK:
+        raise CannotStart("The demo gives its tokens to anybody: it listens on this machine only.")
     async with AsyncExitStack() as stack:
         try:
             # Kept open over the migrations, so that the embedded server starts once.
