@@ -1,0 +1,143 @@
+"""A deployment with a data folder of its own, whose server can be killed and started again."""
+
+import asyncio
+import os
+import secrets
+import sys
+from asyncio.subprocess import PIPE, STDOUT, Process
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from nova.bench.processes import Server
+from support.app import App
+
+START_S = 60.0
+
+
+class Deployment:
+    """Start, kill or end its server; `output` is everything it ever said."""
+
+    def __init__(self, folder: Path, settings: Mapping[str, str]) -> None:
+        self.data = folder / "data"
+        self.secret = secrets.token_hex(32)
+        self.output = b""
+        self._folder = folder
+        self._settings = settings
+        self._process: Process | None = None
+        self._app: App | None = None
+        self._up = asyncio.Event()
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {
+            "PATH": os.environ.get("PATH", ""),
+            "PYTHONPATH": os.environ.get("PYTHONPATH", ""),
+            "NOVA_DATA": str(self.data),
+            "NOVA_HTTP_PORT": "0",
+            "NOVA_TOKENS_SECRET": self.secret,
+            **self._settings,
+        }
+
+    async def start(self) -> App:
+        self._process = process = await self._nova("serve")
+        async with asyncio.timeout(START_S):
+            address = await self._address(process)
+        host, _, port = address.rpartition(":")
+        key = (self.data / "server.key").read_text("ascii").strip()
+        self._app = App(Server(process.pid, host, int(port), self.secret, key))
+        self._reading = asyncio.create_task(self._read(process))
+        self._up.set()
+        return self._app
+
+    async def kill(self) -> None:
+        self._running.kill()
+        await self._ended()
+
+    async def end(self) -> int:
+        """Ask the server to end, and return its exit status."""
+        self._running.terminate()
+        return await self._ended()
+
+    async def close(self) -> None:
+        if self._process is not None and self._process.returncode is None:
+            await self.end()
+
+    async def run(self, *arguments: str) -> tuple[int, str]:
+        """Run a verb of the command line; return its exit status and all it said."""
+        process = await self._nova(*arguments)
+        said, _ = await process.communicate()
+        return process.returncode or 0, said.decode()
+
+    async def app(self) -> App:
+        """Return the app before the running server; wait while there is none."""
+        await self._up.wait()
+        if self._app is None:
+            raise RuntimeError("the server never started")
+        return self._app
+
+    async def send(self, *events: dict[str, Any]) -> None:
+        """Post events as often as it takes to hear that they were accepted."""
+        while True:
+            app = await self.app()
+            try:
+                async with app.client() as client:
+                    answer = await client.post("/v1/events", json=list(events))
+            except httpx.TransportError:
+                await asyncio.sleep(0.02)
+                continue
+            if answer.status_code == 503:
+                assert "retry-after" in answer.headers
+                await asyncio.sleep(0.1)
+                continue
+            answer.raise_for_status()
+            said = {result["status"] for result in answer.json()["results"]}
+            assert said <= {"accepted", "duplicate"}
+            return
+
+    @property
+    def _running(self) -> Process:
+        if self._process is None:
+            raise RuntimeError("the server was never started")
+        return self._process
+
+    async def _nova(self, *arguments: str) -> Process:
+        return await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "nova", *arguments),
+            cwd=self._folder,
+            env=self.environment,
+            stdout=PIPE,
+            stderr=STDOUT,
+        )
+
+    async def _address(self, process: Process) -> str:
+        assert process.stdout is not None
+        async for line in process.stdout:
+            self.output += line
+            _, found, address = line.decode().partition("Nova listens on http://")
+            if found:
+                return address.strip()
+        raise RuntimeError(f"nova serve did not start: {self.output.decode()}")
+
+    async def _read(self, process: Process) -> None:
+        assert process.stdout is not None
+        while said := await process.stdout.read(65_536):
+            self.output += said
+
+    async def _ended(self) -> int:
+        self._up.clear()
+        status = await self._running.wait()
+        await self._reading
+        return status
+
+
+@asynccontextmanager
+async def deployed(folder: Path, **settings: str) -> AsyncIterator[Deployment]:
+    deployment = Deployment(folder, settings)
+    try:
+        yield deployment
+    finally:
+        await deployment.close()
