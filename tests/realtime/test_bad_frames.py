@@ -191,7 +191,8 @@ async def test_whoever_asks_and_reads_no_answer_is_cut_off(opened: Any) -> None:
                 return bool(server.hub.sessions == 0)
 
             await until(gone)
-            assert server.hub.disconnects[3008] == 1
+            # Too many answers wait, or too many commands: whichever is found out first.
+            assert server.hub.disconnects[3008] + server.hub.disconnects[3013] == 1
         await alive(server)
 
 

@@ -4,8 +4,12 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 
-async def until(holds: Callable[[], object | Awaitable[object]], *, within_s: float = 30) -> None:
-    """Return once `holds` answers something true; TimeoutError tells that it never did."""
+async def until(holds: Callable[[], object | Awaitable[object]], *, within_s: float = 90) -> None:
+    """Return once `holds` answers something true; TimeoutError tells that it never did.
+
+    The tests share a server, and a transaction that one of them leaves open, as a killed or
+    stopped process does, holds back the log of all until the server ends it after 30 s.
+    """
     async with asyncio.timeout(within_s):
         while not await _answer(holds()):  # noqa: ASYNC110  # there is no event to wait for
             await asyncio.sleep(0.01)
