@@ -143,3 +143,15 @@ async def test_a_deleted_user_is_gone_from_open_sockets_too(app: App) -> None:
             await socket.recv()
     async with app.client(ada) as client:
         assert (await client.get("/v1/notifications")).status_code == 401
+
+
+async def test_a_secret_is_never_kept_under_an_idempotency_key(app: App) -> None:
+    key = {"Idempotency-Key": str(uuid4())}
+    async with app.client() as client:
+        first, second = [
+            (await client.post("/v1/keys", json={"name": "twice"}, headers=key)).json()
+            for _ in range(2)
+        ]
+        assert first["secret"] != second["secret"]
+        for made in (first, second):
+            assert (await client.delete(f"/v1/keys/{made['id']}")).is_success

@@ -11,6 +11,7 @@ import uvloop
 from nova import app, secrets
 from nova.cli.options import Verbs, say, settings
 from nova.cli.options import add as add_options
+from nova.web import logging
 
 
 def add(verbs: Verbs) -> None:
@@ -48,5 +49,6 @@ def _demo(args: argparse.Namespace) -> int:
 
 
 def _run(main: Coroutine[None, None, None]) -> None:
+    logging.configure()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(main)

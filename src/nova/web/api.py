@@ -62,7 +62,7 @@ class Endpoint:
         self.max_body = route.max_body
         self.bodies = None if route.body is UNSET else intake.Bodies(route.body)
         self.queries = intake.Queries(route.query)
-        self.keyed = route.method == "POST"
+        self.keyed = route.method == "POST" and not route.secret
         self.meter = requests.of(route.method, route.path)
 
     async def run(self, call: Call[Any, Any]) -> Answer:

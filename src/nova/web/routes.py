@@ -63,6 +63,8 @@ class Route(Struct, frozen=True, kw_only=True):
     returns: Any = UNSET
     status: int = 200
     limit: Limit | None = None
+    secret: bool = False
+    """Whether the answer holds a secret, which is then never kept under an Idempotency-Key."""
     max_body: int = 1 << 20
     """In bytes; a longer body is answered 413 without being read."""
 

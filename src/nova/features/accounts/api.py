@@ -237,6 +237,7 @@ def _keys(doors: Doors) -> Sequence[Route]:
             returns=CreatedKey,
             status=201,
             summary="Create a server key; its secret is shown once",
+            secret=True,
         ),
         Route(
             method="GET",
@@ -268,6 +269,7 @@ def _tokens(doors: Doors) -> Sequence[Route]:
             returns=Minted,
             status=201,
             summary="Sign a token for a user",
+            secret=True,
         ),
         Route(
             method="POST",
