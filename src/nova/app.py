@@ -81,15 +81,18 @@ class House(Struct, kw_only=True):
 
 @asynccontextmanager
 async def truth(
-    settings: Settings, *, statement_s: float | None = None
+    settings: Settings, *, statement_s: float | None = None, alone: bool = False
 ) -> AsyncIterator[PostgresPool]:
-    """Open the database: the server given, the one that runs in the data folder, or a new one."""
+    """Open the database: the server given, the one that runs in the data folder, or a new one.
+
+    `alone` refuses the one that runs already, since it ends with the process that started it.
+    """
     async with AsyncExitStack() as stack:
         address = settings.database
         try:
             if address == EMBEDDED:
                 folder = settings.data / "postgres"
-                running = await attach(folder)
+                running = None if alone else await attach(folder)
                 address = running or (await stack.enter_async_context(embedded(folder))).dsn
             yield await stack.enter_async_context(
                 open_pool(
@@ -230,7 +233,7 @@ async def serve(
     async with AsyncExitStack() as stack:
         try:
             # Kept open over the migrations, so that the embedded server starts once.
-            pool = await stack.enter_async_context(truth(settings))
+            pool = await stack.enter_async_context(truth(settings, alone=True))
             await prepare(settings)
         except (DatabaseUnavailable, Unmigratable) as reason:
             raise CannotStart(str(reason)) from reason

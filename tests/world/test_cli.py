@@ -1,0 +1,79 @@
+"""Every verb, on a deployment that is stopped and beside one that runs."""
+
+import json
+import re
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from nova.cli import parser
+from support.deployment import Deployment, deployed
+
+
+@pytest.fixture
+async def stopped(tmp_path: Path) -> AsyncIterator[Deployment]:
+    async with deployed(tmp_path) as deployment:
+        yield deployment
+
+
+def test_every_verb_says_what_it_is_for() -> None:
+    said = parser().format_help()
+    for verb in ("serve", "demo", "init", "config", "doctor", "migrate", "token", "key", "user"):
+        assert re.search(rf"^ +{verb} +\w", said, re.MULTILINE), verb
+
+
+async def test_a_configuration_explains_itself(stopped: Deployment) -> None:
+    assert (await stopped.run("init"))[0] == 0
+    status, said = await stopped.run("config", "show", "--origin")
+    assert status == 0
+    assert re.search(r"http\.port = 0 .*#.*environment", said)
+    assert stopped.secret not in said
+    assert (await stopped.run("config", "check"))[0] == 0
+    (stopped.data.parent / "nova.toml").write_text("[http]\nprot = 1\n")
+    status, said = await stopped.run("config", "check")
+    assert (status, "port" in said) == (78, True)
+
+
+async def test_a_token_is_minted_and_its_faults_are_named(stopped: Deployment) -> None:
+    _, good = await stopped.run("token", "mint", "ada")
+    assert (await stopped.run("token", "check", good.strip()))[0] == 0
+    _, old = await stopped.run("token", "mint", "ada", "--lifetime=-90")
+    status, said = await stopped.run("token", "check", old.strip())
+    assert status == 1
+    assert "FAIL exp" in said
+
+
+@pytest.mark.parametrize("running", [False, True])
+async def test_people_and_keys_are_administered(stopped: Deployment, *, running: bool) -> None:
+    if running:
+        await stopped.start()
+    assert (await stopped.run("user", "create", "--external-id", "ada", "--name", "Ada"))[0] == 0
+    _, shown = await stopped.run("user", "show", "ada")
+    assert json.loads(shown)["name"] == "Ada"
+    _, created = await stopped.run("key", "create", "ci")
+    key = json.loads(created)
+    _, listed = await stopped.run("key", "list")
+    assert key["id"] in listed
+    assert "nova_sk_" not in listed
+    assert (await stopped.run("key", "revoke", key["id"]))[0] == 0
+    assert (await stopped.run("user", "delete", "ada"))[0] == 0
+    status, said = await stopped.run("user", "show", "ada")
+    assert (status, "Traceback" in said) == (1, False)
+    for verb in (["migrate", "--show"], ["doctor", "--json"], ["replay", "--all"]):
+        status, said = await stopped.run(*verb)
+        assert (status, "pending" in said.replace("0 migrations pending", "")) == (0, False), said
+    status, said = await stopped.run("trace", "nothing")
+    assert (status, "Traceback" in said) == (1, False)
+
+
+async def test_a_port_or_a_folder_in_use_is_said_plainly(stopped: Deployment) -> None:
+    app = await stopped.start()
+    status, said = await stopped.run("serve")
+    assert (status, "Traceback" in said) == (1, False), said
+    assert str(stopped.data) in said
+    other = stopped.data.parent / "other"
+    port = str(app.server.port)
+    status, said = await stopped.run("serve", "--data", str(other), "--port", port)
+    assert (status, "Traceback" in said) == (1, False), said
+    assert f"127.0.0.1:{port}" in said
