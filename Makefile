@@ -39,7 +39,8 @@ engines: $(READY) ## start the real engines and print how to reach them
 	$(PY) tests/engines
 
 test-engines: $(READY) ## run the contract suites and fault tests against the real engines
-	$(PY) tests/engines -- $(PY) -m pytest -n 2 -q tests/contracts tests/features tests/backbone
+	$(PY) tests/engines -- $(PY) -m pytest -n 2 -q \
+	  tests/adapters/test_pool.py tests/adapters/test_arrays.py tests/backbone tests/features
 
 bench: $(READY) ## measure the numbers in docs/reference/benchmarks.md
 	.venv/bin/nova bench notifications
