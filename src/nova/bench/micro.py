@@ -1,12 +1,18 @@
 """The figures that no client can see: single steps of the pipeline, in this process."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from pathlib import Path
 from statistics import median
-from time import process_time
+from tempfile import TemporaryDirectory
+from time import perf_counter, process_time
 
 import msgspec
 
+from nova.app import visited
+from nova.bench.receipts import percentile
 from nova.features.notifications import ingest
+from nova.kernel.ids import new_id
+from nova.settings import Settings, Tokens
 
 EVENTS = 100
 ROUNDS = 200
@@ -41,5 +47,22 @@ def cpu_us(call: Callable[[], object]) -> float:
     return 1e6 * median(took)
 
 
-async def preference_lookup_us() -> dict[str, float]:
-    return {}
+async def preference_lookup() -> dict[str, float]:
+    """Look up what people chose: remembered, and read from the database."""
+    with TemporaryDirectory(prefix="nova-bench-") as folder:
+        tokens = Tokens(secret="b" * 32, signing_secret="b" * 32)
+        async with visited(Settings(data=Path(folder) / "data", tokens=tokens)) as house:
+            preferences = house.notifications.preferences
+            users = [new_id() for _ in range(EVENTS)]
+            cold = [await _took(preferences.of([user])) for user in users]
+            warm = [await _took(preferences.of([user])) for user in users * ROUNDS]
+    return {
+        "preference_lookup_warm_us": 1e6 * percentile(warm, 0.5),
+        "preference_lookup_cold_p95_ms": 1e3 * percentile(cold, 0.95),
+    }
+
+
+async def _took(call: Awaitable[object]) -> float:
+    start = perf_counter()
+    await call
+    return perf_counter() - start

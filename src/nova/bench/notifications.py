@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Struct
 
 from nova.bench.client import Caller, Subscriber
-from nova.bench.micro import event_parse_us, preference_lookup_us
+from nova.bench.micro import event_parse_us, preference_lookup
 from nova.bench.processes import Server, serving
 from nova.bench.receipts import Receipts, percentile
 from nova.web.tokens import mint
@@ -266,7 +266,7 @@ async def run(plan: Plan, progress: Callable[[str], None]) -> dict[str, float]:
     _allow_many_files()
     bench = {"NOVA_NAMESPACES": '[{"name": "bench"}]'}
     progress("event parsing and preference look-up")
-    result: dict[str, float] = {**event_parse_us(), **await preference_lookup_us()}
+    result: dict[str, float] = {**event_parse_us(), **await preference_lookup()}
     progress(f"throughput, {plan.seconds:g} s")
     async with serving(bench) as server:
         result |= await throughput(server, plan)
