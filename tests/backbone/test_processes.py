@@ -15,7 +15,7 @@ from nova.backbone.database import Database, Tx
 from nova.backbone.neighbours import Neighbours
 from nova.backbone.ownership import Overtaken, Ownership
 from nova.kernel.events import Heard
-from nova.ports.channels import Publication
+from nova.ports.channels import Publication, Retention
 from nova.ports.database import Pool
 from support.facts import Waved
 from support.log import backbone, note, notebook, noted, running
@@ -181,7 +181,11 @@ async def test_a_process_that_leaves_hands_its_partitions_over_at_once(
 async def test_publications_reach_every_process_once(dsn: str, pool: Pool) -> None:
     seen: list[list[Publication]] = [[], []]
     async with open_pool(dsn) as second_pool:
-        first, second = backbone(pool), backbone(second_pool)
+        # Without a retention, housekeeping may prune before the other process has read.
+        kept = Retention(size=100, seconds=600)
+        first, second = (
+            backbone(each, retention_of=lambda _channel: kept) for each in (pool, second_pool)
+        )
         first.on_publication(seen[0].extend)
         second.on_publication(seen[1].extend)
         async with first.run(), second.run():

@@ -47,12 +47,21 @@ export class Inbox {
     for (const entry of this.entries.values()) entry.classList.remove('unread');
   }
 
+  // The last moments of a story are written down a little after they happened.
+  async #whole(id) {
+    for (let attempt = 0; ; attempt += 1) {
+      const trace = await this.trace(id);
+      if (attempt === 10 || trace.steps.some((step) => step.step === 'published')) return trace;
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+  }
+
   #why(notification) {
     const details = document.createElement('details');
     details.append(make('summary', '', 'Why, and how fast?'));
     details.addEventListener('toggle', async () => {
       if (!details.open || details.childElementCount > 1) return;
-      const trace = await this.trace(notification.id);
+      const trace = await this.#whole(notification.id);
       details.append(make('p', 'quiet', trace.says), story(trace));
     });
     return details;
