@@ -84,7 +84,7 @@ class Log(Struct, frozen=True, kw_only=True):
     batch: Annotated[
         Natural, about("Events in one transaction; doubles up to `log.most` while more wait.")
     ] = 100
-    most: Annotated[Natural, about("Events in one transaction, at most.")] = 1000
+    most: Annotated[Natural, about("Events in one transaction, at most.")] = 4000
     readers: Annotated[
         Annotated[int, Meta(ge=1, le=16)],
         about("Readers of a consumer in one process: one computes while another waits."),

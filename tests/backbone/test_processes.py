@@ -13,7 +13,8 @@ import pytest
 from nova.adapters.postgres.pool import open_pool
 from nova.backbone.database import Database, Tx
 from nova.backbone.neighbours import Neighbours
-from nova.backbone.ownership import Overtaken, Ownership
+from nova.backbone.ownership import Ownership
+from nova.backbone.step import Overtaken
 from nova.kernel.events import Heard
 from nova.ports.channels import Publication, Retention
 from nova.ports.database import Pool
@@ -117,15 +118,23 @@ async def test_an_old_fence_moves_no_cursor_and_keeps_no_effect(pool: Pool, db: 
     assert partitions == list(range(16))
     assert new.next()[0] == partitions
 
-    async def late() -> None:
+    async def late(*said: bytes) -> None:
         async with db.transaction() as tx:
             await tx.run("insert into heard (who, n) values ('late', 1)")
-            await old.move(tx, partitions, after._replace(position=7))
+            for each in said:
+                tx.publish("stream:late", each)
+            tx.step = old.step(partitions, after._replace(position=7))
 
     with pytest.raises(Overtaken):
         await late()
+    with pytest.raises(Overtaken):
+        await late(b"1")
     assert await noted(db) == []
-    await new.move(pool, partitions, after._replace(position=7))
+    assert await db.value("select count(*) from backbone.channels") == 0
+    async with db.transaction() as tx:
+        tx.publish("stream:in-time", b"1")
+        tx.step = new.step(partitions, after._replace(position=7))
+    assert await db.value("select min(position) from backbone.cursors") == 7
 
 
 async def test_two_processes_share_the_partitions_and_each_fact_is_heard_once(

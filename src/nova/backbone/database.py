@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Protocol
 
+from nova.backbone.step import Step
 from nova.kernel.events import Fact
 from nova.ports.channels import Publication
 from nova.ports.database import Pool, Queries, Row
@@ -14,7 +15,10 @@ class Outbox(Protocol):
 
     async def append(self, queries: Queries, facts: Sequence[Fact]) -> None: ...
     async def publish(
-        self, queries: Queries, publications: Sequence[tuple[str, bytes, bytes | None]]
+        self,
+        queries: Queries,
+        publications: Sequence[tuple[str, bytes, bytes | None]],
+        step: Step | None = None,
     ) -> Sequence[Publication]: ...
     async def signal(self, queries: Queries, signals: Sequence[tuple[str, str]]) -> None: ...
 
@@ -28,6 +32,8 @@ class Tx:
         self.publications: list[tuple[str, bytes, bytes | None]] = []
         self.signals: list[tuple[str, str]] = []
         self.committed: list[Callable[[], None]] = []
+        self.step: Step | None = None
+        """How far a consumer gets with this transaction; taken just before the commit."""
         self.fetch = queries.fetch
         self.row = queries.row
         self.value = queries.value
@@ -99,7 +105,9 @@ class Database:
                 await self._outbox.signal(queries, tx.signals)
             if tx.publications:
                 # Last, because offsets lock their channel until the commit.
-                publications = await self._outbox.publish(queries, tx.publications)
+                publications = await self._outbox.publish(queries, tx.publications, tx.step)
+            elif tx.step:
+                await tx.step.take(queries)
         if tx.facts:
             self._wrote()
         if publications:

@@ -16,8 +16,9 @@ from nova.backbone.doorbell import Bell
 from nova.backbone.log import END, Cursor, Stretch, read
 from nova.backbone.neighbours import Neighbours
 from nova.backbone.outbox import PARTITIONS
-from nova.backbone.ownership import Overtaken, Ownership
+from nova.backbone.ownership import Ownership
 from nova.backbone.statistics import Counts
+from nova.backbone.step import Overtaken
 from nova.kernel.errors import Unavailable
 from nova.kernel.events import Fact, Heard, Record
 
@@ -135,7 +136,7 @@ class Group:
         try:
             async with self._db.transaction() as tx:
                 dead = await self._hear(tx, records)
-                await self._ownership.move(tx, partitions, to)
+                tx.step = self._ownership.step(partitions, to)
         except (Unavailable, Overtaken):
             raise
         except Exception as wrong:  # noqa: BLE001  # the edge of the listeners; counted below
@@ -175,7 +176,7 @@ class Group:
         to = Cursor(record.xact, record.position)
         async with self._db.transaction() as tx:
             await self._give_up_or_wait(tx, record, wrong)
-            await self._ownership.move(tx, partitions, to)
+            tx.step = self._ownership.step(partitions, to)
         self._ownership.moved(partitions, to)
         self._retry.set()
 

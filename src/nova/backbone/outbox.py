@@ -7,6 +7,7 @@ from zlib import crc32
 
 import msgspec
 
+from nova.backbone.step import NO_STEP, Overtaken, Step
 from nova.kernel.events import Fact
 from nova.kernel.ids import new_id
 from nova.ports.channels import Position, Publication
@@ -27,9 +28,14 @@ select *, $7::text from unnest(
 """
 
 # `on conflict` locks the channels in the order given, which is sorted: two publishers of the
-# same channels cannot wait for each other in a circle.
+# same channels cannot wait for each other in a circle. A consumer's cursor moves along, which
+# saves a batch a statement; without one, $9 is null and fits no row.
 PUBLISH = """
-with moved as (
+with read as (
+    update backbone.cursors set xact = $11::text::xid8, position = $12
+    where consumer = $9 and fence = $10 and partition = any($13::smallint[])
+    returning partition
+), moved as (
     insert into backbone.channels as c (channel, epoch, top)
     select channel, $3, count from unnest($1::text[], $2::bigint[]) as w (channel, count)
     on conflict (channel) do update set top = c.top + excluded.top
@@ -41,7 +47,9 @@ with moved as (
         as w (channel, behind, data, info)
     join moved using (channel)
 )
-select channel, epoch, top, (extract(epoch from now()) * 1000)::bigint as at_ms from moved
+select channel, epoch, top, (extract(epoch from now()) * 1000)::bigint as at_ms,
+    (select count(*) from read) as partitions
+from moved
 """
 
 SIGNAL = "select pg_notify($1, payload) from unnest($2::text[]) as s (payload)"
@@ -75,10 +83,18 @@ class PostgresOutbox:
         )
 
     async def publish(
-        self, queries: Queries, publications: Sequence[tuple[str, bytes, bytes | None]]
+        self,
+        queries: Queries,
+        publications: Sequence[tuple[str, bytes, bytes | None]],
+        step: Step | None = None,
     ) -> Sequence[Publication]:
-        """Give each (channel, data, info) the next offset of its channel, in the order given."""
-        _, placed = await self._place(queries, publications)
+        """Give each (channel, data, info) the next offset of its channel, in the order given.
+
+        A consumer's step is taken along. Raises Overtaken.
+        """
+        rows, placed = await self._place(queries, publications, step)
+        if step and rows[0]["partitions"] != len(step.partitions):
+            raise Overtaken
         return placed
 
     async def placed(
@@ -89,7 +105,10 @@ class PostgresOutbox:
         return placed[0], Position(rows[0]["epoch"], placed[0].offset)
 
     async def _place(
-        self, queries: Queries, publications: Sequence[tuple[str, bytes, bytes | None]]
+        self,
+        queries: Queries,
+        publications: Sequence[tuple[str, bytes, bytes | None]],
+        step: Step | None = None,
     ) -> tuple[Sequence[Row], list[Publication]]:
         channels = [channel for channel, _, _ in publications]
         left = Counter(channels)
@@ -109,6 +128,7 @@ class PostgresOutbox:
             behind,
             [data for _, data, _ in publications],
             [info for _, _, info in publications],
+            *(step.arguments if step else NO_STEP),
         )
         at_ms = rows[0]["at_ms"]
         tops = {row["channel"]: row["top"] for row in rows}

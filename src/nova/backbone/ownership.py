@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from nova.backbone.log import BEGINNING, END, Cursor
 from nova.backbone.neighbours import Neighbours
 from nova.backbone.outbox import PARTITIONS
-from nova.ports.database import Pool, Queries
+from nova.backbone.step import Step
+from nova.ports.database import Pool
 
 ENSURE = """
 insert into backbone.cursors (consumer, partition)
@@ -31,19 +32,10 @@ where consumer = $1 and partition = any($3::smallint[]) and (
 returning partition, xact::text::bigint as xact, position, token.fence
 """
 
-MOVE = """
-update backbone.cursors set xact = $3::text::xid8, position = $4
-where consumer = $1 and fence = $2 and partition = any($5::smallint[])
-"""
-
 REWIND = """
 update backbone.cursors set xact = '0', position = 0, fence = nextval('backbone.fences')
 where consumer = $1
 """
-
-
-class Overtaken(Exception):
-    """Another process owns these partitions now; nothing of this transaction may stay."""
 
 
 class Ownership:
@@ -98,13 +90,9 @@ class Ownership:
         ahead = min((cursor for cursor in self._at.values() if cursor > behind), default=END)
         return partitions, behind, ahead
 
-    async def move(self, queries: Queries, partitions: Sequence[int], to: Cursor) -> None:
-        """Move the cursors inside the transaction of the effects. Raises Overtaken."""
-        moved = await queries.run(
-            MOVE, self._consumer, self._fence, str(to.xact), to.position, partitions
-        )
-        if moved != len(partitions):
-            raise Overtaken
+    def step(self, partitions: Sequence[int], to: Cursor) -> Step:
+        """Return the step to take inside the transaction of the effects."""
+        return Step(self._consumer, self._fence, to.xact, to.position, partitions)
 
     def moved(self, partitions: Sequence[int], to: Cursor) -> None:
         """Note that the transaction which moved them is committed."""
@@ -124,5 +112,5 @@ class Ownership:
                 if at == cursor and self._stored[each] != cursor
             ]
             if late:
-                await self.move(self._pool, late, cursor)
+                await self.step(late, cursor).take(self._pool)
                 self.moved(late, cursor)

@@ -2,7 +2,7 @@
 
 from collections import Counter as Tally
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Protocol
 from uuid import UUID
 
@@ -18,7 +18,7 @@ from nova.features.notifications.models import Arrived, Choices, Notification, P
 from nova.features.notifications.preferences import PreferenceBook
 from nova.features.notifications.rules import Decision, allowed, decide
 from nova.features.notifications.runs import Runs
-from nova.features.notifications.store import Box, Made, Run, Unmade
+from nova.features.notifications.store import Made, Placed, Run, Unmade
 from nova.features.notifications.templates import MOST_BODY, MOST_TITLE
 from nova.features.notifications.types import Types
 from nova.kernel.clock import Clock
@@ -89,33 +89,24 @@ class Pipeline:
     async def hear(self, tx: Tx, heard: Sequence[Heard[EventAccepted]]) -> None:
         """Decide about a batch of accepted events."""
         heard_at = self._clock.now()
-        facts = await self._fresh(tx, [each.fact for each in heard])
-        if not facts:
-            return
+        facts = [each.fact for each in heard]
         known = await self._learn(facts)
         run = Run(new_id(), heard_at, self._clock.now())
-        makes, unmade = self._decided(facts, known)
-        if makes:
-            await self._make(tx, run, makes, known)
-        if unmade:
-            await store.suppress(tx, run, unmade)
+        made, unmade = self._decided(facts, known)
+        stored = await self._make(tx, run, made, known) if made else 0
+        reasons = await store.suppress(tx, run, unmade) if unmade else []
         stored_at = self._clock.now()
         oldest = min(fact.accepted_at for fact in facts)
 
         def published() -> None:
             now = self._clock.now()
             self._runs.note(run.id, stored_at, now)
-            self._stored.inc(len(makes))
-            for reason, count in Tally(each.decision.reason or "" for each in unmade).items():
+            self._stored.inc(stored)
+            for reason, count in Tally(reasons).items():
                 self._outcomes.labels(reason).inc(count)
             self._waited.observe(max(0.0, (now - oldest).total_seconds()))
 
         tx.after_commit(published)
-
-    async def _fresh(self, tx: Tx, facts: Sequence[EventAccepted]) -> Sequence[EventAccepted]:
-        """Leave out what was decided before: a dead letter may be replayed more than once."""
-        done = await store.decided(tx, [fact.notification for fact in facts])
-        return [fact for fact in facts if fact.notification not in done] if done else facts
 
     async def _learn(self, facts: Sequence[EventAccepted]) -> Known:
         """Look everything up at once; almost always all of it is remembered."""
@@ -163,30 +154,33 @@ class Pipeline:
         run: Run,
         makes: Sequence[tuple[EventAccepted, UUID, Decision]],
         known: Known,
-    ) -> None:
-        """Number, render, store and publish."""
-        left = Tally(user for _, user, _ in makes)
-        boxes = await store.deal(tx, left)
+    ) -> int:
+        """Render, number, store and publish; return how many had not been before."""
         writer = Writer(known, run, self._lifetime_s)
-        made = []
-        for fact, user, decision in makes:
-            left[user] = behind = left[user] - 1
-            box = boxes[user]
-            one = writer.write(fact, user, decision, box.top - behind)
-            made.append(one)
-            tx.publish(CHANNEL + str(user), _arrival(one, box, behind))
-        await store.add(tx, run, made)
+        placed = await store.add(tx, run, [writer.write(*each) for each in makes])
+        for made, at in placed:
+            tx.publish(CHANNEL + str(made.user), _arrival(made, at, run))
+        return len(placed)
 
 
-def _arrival(made: Made, box: Box, behind: int) -> bytes:
+def _arrival(made: Made, at: Placed, run: Run) -> bytes:
     """Return what the socket says, with the counts as they are with this one as the newest."""
-    return _encode(
-        Arrived(
-            notification=made.notification,
-            unseen=box.unseen - behind,
-            unread=box.unread - behind,
-        )
+    fact = made.fact
+    notification = Notification(
+        id=fact.notification,
+        number=at.number,
+        type=fact.event_type,
+        title=made.title,
+        body=made.body,
+        event_id=fact.id,
+        actor_id=made.actor,
+        related_entity_id=fact.related_entity_id,
+        metadata=fact.metadata,
+        occurred_at=fact.timestamp,
+        created_at=run.decided_at,
+        expires_at=made.expires_at,
     )
+    return _encode(Arrived(notification=notification, unseen=at.unseen, unread=at.unread))
 
 
 class Writer:
@@ -196,9 +190,9 @@ class Writer:
         self._known = known
         self._run = run
         self._lifetime_s = lifetime_s
-        self._expiry: dict[float | None, Any] = {}
+        self._expiry: dict[float | None, datetime] = {}
 
-    def write(self, fact: EventAccepted, user: UUID, decision: Decision, number: int) -> Made:
+    def write(self, fact: EventAccepted, user: UUID, decision: Decision) -> Made:
         known = self._known
         reader = known.profiles.get(user)
         actor = known.ids.get(fact.actor_id) if fact.actor_id is not None else None
@@ -217,23 +211,18 @@ class Writer:
             "related_entity_id": fact.related_entity_id,
             "someone": someone(locale),
         }
-        notification = Notification(
-            id=fact.notification,
-            number=number,
-            type=fact.event_type,
-            title=title.fill(values, metadata, MOST_TITLE),
-            body=body.fill(values, metadata, MOST_BODY),
-            event_id=fact.id,
-            actor_id=actor,
-            related_entity_id=fact.related_entity_id,
-            metadata=fact.metadata,
-            occurred_at=fact.timestamp,
-            created_at=self._run.decided_at,
-            expires_at=self._expires(kind),
+        return Made(
+            fact,
+            user,
+            actor,
+            title.fill(values, metadata, MOST_TITLE),
+            body.fill(values, metadata, MOST_BODY),
+            locale,
+            decision.rule,
+            self._expires(kind),
         )
-        return Made(user, notification, fact.accepted_at, locale, decision.rule)
 
-    def _expires(self, kind: Ready) -> Any:
+    def _expires(self, kind: Ready) -> datetime:
         lifetime = kind.lifetime_s
         at = self._expiry.get(lifetime)
         if at is None:

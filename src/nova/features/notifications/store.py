@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import NamedTuple
 from uuid import UUID
 
 from msgspec import Raw, Struct
@@ -25,33 +26,43 @@ ADMITTED = """
 select id, digest, notification from notifications.accepted where id = any($1::text[])
 """
 
-DECIDED = """
-select id from notifications.inbox where id = any($1::uuid[])
- union all
-select id from notifications.suppressed where id = any($1::uuid[])
-"""
-
-# In the order of users: whoever needs several boxes takes them in this order.
-DEAL = """
-insert into notifications.boxes as box (user_id, top, unseen, unread)
-select user_id, count, count, count
-  from unnest($1::uuid[], $2::bigint[]) as new(user_id, count)
- order by user_id
-    on conflict (user_id) do update
-   set top = box.top + excluded.top,
-       unseen = box.unseen + excluded.unseen,
-       unread = box.unread + excluded.unread
-returning user_id, top, unseen, unread
-"""
-
+# One statement for what was not decided before: a dead letter may be replayed more than once.
+# `behind` says how many more of the same recipient follow in this batch. Boxes are taken in the
+# order of users, by everybody who needs several. A full join, since it can only be a hash or a
+# merge join: the planner takes the batch for ten rows and would else compare all with all.
 ADD = """
-insert into notifications.inbox (
-    heard_at, created_at, run, id, user_id, number, actor_id, occurred_at, accepted_at,
-    expires_at, type, event_id, related_entity_id, title, body, locale, rule, metadata)
-select $1, $2, $3, new.*
-  from unnest($4::uuid[], $5::uuid[], $6::bigint[], $7::uuid[], $8::timestamptz[],
-              $9::timestamptz[], $10::timestamptz[], $11::text[], $12::text[], $13::text[],
-              $14::text[], $15::text[], $16::text[], $17::text[], $18::text[]) as new
+with decided as (
+    select id from notifications.inbox where id = any($4::uuid[])
+     union all
+    select id from notifications.suppressed where id = any($4::uuid[])
+), new as materialized (
+    select w.*, row_number() over (partition by w.user_id order by w.place desc) - 1 as behind
+      from unnest($4::uuid[], $5::uuid[], $6::uuid[], $7::timestamptz[], $8::timestamptz[],
+                  $9::timestamptz[], $10::text[], $11::text[], $12::text[], $13::text[],
+                  $14::text[], $15::text[], $16::text[], $17::text[]) with ordinality
+        as w (id, user_id, actor_id, occurred_at, accepted_at, expires_at, type, event_id,
+              related_entity_id, title, body, locale, rule, metadata, place)
+     where w.id not in (select id from decided)
+), dealt as (
+    insert into notifications.boxes as box (user_id, top, unseen, unread)
+    select user_id, count(*), count(*), count(*) from new group by user_id order by user_id
+        on conflict (user_id) do update
+       set top = box.top + excluded.top,
+           unseen = box.unseen + excluded.unseen,
+           unread = box.unread + excluded.unread
+    returning user_id, top, unseen, unread
+), placed as materialized (
+    select new.*, top - behind as number, unseen - behind as unseen, unread - behind as unread
+      from new full join dealt using (user_id)
+), added as (
+    insert into notifications.inbox (
+        heard_at, created_at, run, id, user_id, number, actor_id, occurred_at, accepted_at,
+        expires_at, type, event_id, related_entity_id, title, body, locale, rule, metadata)
+    select $1, $2, $3, id, user_id, number, actor_id, occurred_at, accepted_at,
+           expires_at, type, event_id, related_entity_id, title, body, locale, rule, metadata
+      from placed
+)
+select place, number, unseen, unread from placed order by place
 """
 
 SUPPRESS = """
@@ -59,7 +70,11 @@ insert into notifications.suppressed (
     heard_at, decided_at, run, id, user_id, accepted_at, type, event_id, recipient, reason, rule)
 select $1, $2, $3, new.*
   from unnest($4::uuid[], $5::uuid[], $6::timestamptz[], $7::text[], $8::text[], $9::text[],
-              $10::text[], $11::text[]) as new
+              $10::text[], $11::text[])
+    as new (id, user_id, accepted_at, type, event_id, recipient, reason, rule)
+ where not exists (select from notifications.inbox i where i.id = new.id)
+    on conflict (id) do nothing
+returning reason
 """
 
 RAN = """
@@ -84,22 +99,25 @@ class Run(Struct, frozen=True):
     decided_at: datetime
 
 
-class Box(Struct, frozen=True):
-    """How a user's box stands."""
-
-    top: int
-    unseen: int
-    unread: int
-
-
 class Made(Struct, frozen=True):
-    """A notification to store, with what its story needs."""
+    """A notification to store: all but its number."""
 
+    fact: EventAccepted
     user: UUID
-    notification: Notification
-    accepted_at: datetime
+    actor: UUID | None
+    title: str
+    body: str
     locale: str
     rule: str
+    expires_at: datetime
+
+
+class Placed(NamedTuple):
+    """Where a notification got, and the counts of its box with this one as the newest."""
+
+    number: int
+    unseen: int
+    unread: int
 
 
 class Unmade(Struct, frozen=True):
@@ -122,45 +140,39 @@ async def admitted(db: Queries, ids: Sequence[str]) -> Mapping[str, Admitted]:
     return {row["id"]: Admitted(row["digest"], row["notification"]) for row in rows}
 
 
-async def decided(db: Queries, ids: Sequence[UUID]) -> set[UUID]:
-    """Return those that were decided before."""
-    return {row["id"] for row in await db.fetch(DECIDED, ids)}
-
-
-async def deal(db: Queries, counts: Mapping[UUID, int]) -> Mapping[UUID, Box]:
-    """Number so many more notifications of each user; locks their boxes until the commit."""
-    rows = await db.fetch(DEAL, list(counts), list(counts.values()))
-    return {row["user_id"]: Box(row["top"], row["unseen"], row["unread"]) for row in rows}
-
-
-async def add(db: Queries, run: Run, made: Sequence[Made]) -> None:
-    all_new = [each.notification for each in made]
-    await db.run(
+async def add(db: Queries, run: Run, made: Sequence[Made]) -> list[tuple[Made, Placed]]:
+    """Number and store those not decided before, and return these; locks boxes until the commit."""
+    facts = [each.fact for each in made]
+    rows = await db.fetch(
         ADD,
         run.heard_at,
         run.decided_at,
         run.id,
-        [new.id for new in all_new],
+        [fact.notification for fact in facts],
         [each.user for each in made],
-        [new.number for new in all_new],
-        [new.actor_id for new in all_new],
-        [new.occurred_at for new in all_new],
-        [each.accepted_at for each in made],
-        [new.expires_at for new in all_new],
-        [new.type for new in all_new],
-        [new.event_id for new in all_new],
-        [new.related_entity_id for new in all_new],
-        [new.title for new in all_new],
-        [new.body for new in all_new],
+        [each.actor for each in made],
+        [fact.timestamp for fact in facts],
+        [fact.accepted_at for fact in facts],
+        [each.expires_at for each in made],
+        [fact.event_type for fact in facts],
+        [fact.id for fact in facts],
+        [fact.related_entity_id for fact in facts],
+        [each.title for each in made],
+        [each.body for each in made],
         [each.locale for each in made],
         [each.rule for each in made],
-        [bytes(new.metadata).decode() for new in all_new],
+        [bytes(fact.metadata).decode() for fact in facts],
     )
+    return [
+        (made[row["place"] - 1], Placed(row["number"], row["unseen"], row["unread"]))
+        for row in rows
+    ]
 
 
-async def suppress(db: Queries, run: Run, unmade: Sequence[Unmade]) -> None:
+async def suppress(db: Queries, run: Run, unmade: Sequence[Unmade]) -> list[str]:
+    """Write down why, for those not decided before; return the reasons."""
     facts = [each.fact for each in unmade]
-    await db.run(
+    rows = await db.fetch(
         SUPPRESS,
         run.heard_at,
         run.decided_at,
@@ -174,6 +186,7 @@ async def suppress(db: Queries, run: Run, unmade: Sequence[Unmade]) -> None:
         [each.decision.reason or "" for each in unmade],
         [each.decision.rule for each in unmade],
     )
+    return [row["reason"] for row in rows]
 
 
 async def ran(db: Queries, runs: Sequence[tuple[UUID, datetime, datetime]]) -> None:
