@@ -1,13 +1,17 @@
 """What a transaction collected commits with it, or not at all."""
 
 import asyncio
+from datetime import UTC, datetime
 from typing import ClassVar
 
 import pytest
 
+from nova.backbone import intake
 from nova.backbone.database import Database
+from nova.backbone.intake import Offer
 from nova.backbone.outbox import _payloads
 from nova.kernel.events import Fact
+from nova.kernel.ids import new_id
 
 
 class Waved(Fact, frozen=True, kw_only=True):
@@ -42,6 +46,34 @@ async def test_a_transaction_that_fails_leaves_no_fact_and_no_offset(db: Databas
         await fail()
     assert await db.value("select count(*) from backbone.event_log") == 0
     assert await db.value("select count(*) from backbone.channels") == 0
+
+
+def offer(id_: str, who: str) -> Offer:
+    return Offer(id_, who.encode(), new_id(), Waved(who=who))
+
+
+async def test_an_id_from_outside_is_taken_in_once_in_the_order_given(db: Database) -> None:
+    at = datetime.now(UTC)
+    first = [offer("b", "ada"), offer("a", "ben")]
+    assert await db.take_in(first, at) == {"a", "b"}
+    assert await db.take_in([offer("a", "eve"), offer("c", "cem")], at) == {"c"}
+    rows = await db.fetch("select id, key from backbone.event_log order by position")
+    assert [row["key"] for row in rows] == ["ada", "ben", "cem"]
+    assert rows[0]["id"] == first[0].record
+    known = await intake.known(db, ["a", "never"])
+    assert known == {"a": intake.Known(b"ben", first[1].record)}
+
+
+async def test_eight_senders_of_the_same_ids_append_each_fact_once(db: Database) -> None:
+    at = datetime.now(UTC)
+
+    async def send(turn: int) -> set[str]:
+        ids = [str(n) for n in range(50)]
+        return await db.take_in([offer(id_, id_) for id_ in (ids if turn % 2 else ids[::-1])], at)
+
+    new = await asyncio.gather(*(send(turn) for turn in range(8)))
+    assert sorted(id_ for some in new for id_ in some) == sorted(str(n) for n in range(50))
+    assert await db.value("select count(*) from backbone.event_log") == 50
 
 
 async def test_an_append_without_a_days_partition_still_succeeds(db: Database) -> None:

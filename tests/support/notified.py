@@ -23,9 +23,9 @@ from support.waiting import until
 
 SERVER = "server-key"
 UNDECIDED = """
-select count(*) from notifications.accepted a
- where not exists (select from notifications.inbox i where i.id = a.notification)
-   and not exists (select from notifications.suppressed s where s.id = a.notification)
+select count(*) from backbone.intake a
+ where not exists (select from notifications.inbox i where i.id = a.record)
+   and not exists (select from notifications.suppressed s where s.id = a.record)
 """
 
 

@@ -2,8 +2,10 @@
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from datetime import datetime
 from typing import Any, Protocol
 
+from nova.backbone.intake import Offer
 from nova.backbone.step import Step
 from nova.kernel.events import Fact
 from nova.ports.channels import Publication
@@ -14,6 +16,9 @@ class Outbox(Protocol):
     """Writes what a transaction collected, inside that transaction, just before it commits."""
 
     async def append(self, queries: Queries, facts: Sequence[Fact]) -> None: ...
+    async def take_in(
+        self, queries: Queries, offers: Sequence[Offer], at: datetime
+    ) -> set[str]: ...
     async def publish(
         self,
         queries: Queries,
@@ -91,6 +96,16 @@ class Database:
 
     async def run(self, sql: str, /, *args: Any) -> int:
         return await self.pool.run(sql, *args)
+
+    async def take_in(self, offers: Sequence[Offer], at: datetime) -> set[str]:
+        """Append the facts whose senders' ids are new, and return these ids; durable then.
+
+        Where the outcome is unknown, it raises DatabaseUnavailable; offering again is safe.
+        """
+        new = await self._outbox.take_in(self.pool, offers, at)
+        if new:
+            self._wrote()
+        return new
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Tx]:

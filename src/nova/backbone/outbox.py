@@ -2,11 +2,14 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
 from secrets import randbits, token_urlsafe
+from typing import Any
 from zlib import crc32
 
 import msgspec
 
+from nova.backbone.intake import Offer
 from nova.backbone.step import NO_STEP, Overtaken, Step
 from nova.kernel.events import Fact
 from nova.kernel.ids import new_id
@@ -25,6 +28,29 @@ APPEND = """
 insert into backbone.event_log (topic, key, partition, id, type, payload, trace)
 select *, $7::text from unnest(
     $1::text[], $2::text[], $3::smallint[], $4::uuid[], $5::text[], $6::bytea[])
+"""
+
+# Accepts and appends in one statement, hence one round trip and one commit. In the order of ids, so
+# that two of these with the same ids wait for each other in turn. `is true` keeps the look-up a
+# hashed one: the planner takes an array for ten rows, and would else compare all with all.
+TAKE_IN = """
+with new as (
+    insert into backbone.intake (id, digest, record, at)
+    select id, digest, record, $4 from unnest($1::text[], $2::bytea[], $3::uuid[])
+        as w (id, digest, record)
+    order by id collate "C"
+    on conflict (id) do nothing
+    returning id
+), appended as (
+    insert into backbone.event_log (id, topic, key, partition, type, payload, trace)
+    select w.record, w.topic, w.key, w.partition, w.type, w.payload, $10::text
+    from unnest($1::text[], $3::uuid[],
+        $5::text[], $6::text[], $7::smallint[], $8::text[], $9::bytea[]) with ordinality
+        as w (id, record, topic, key, partition, type, payload, place)
+    where (w.id in (select id from new)) is true
+    order by w.place
+)
+select id from new
 """
 
 # `on conflict` locks the channels in the order given, which is sorted: two publishers of the
@@ -70,16 +96,31 @@ class PostgresOutbox:
         self._encode = msgspec.json.Encoder().encode
 
     async def append(self, queries: Queries, facts: Sequence[Fact]) -> None:
+        topics, keys, partitions, types, payloads = self._columns(facts)
+        ids = [new_id() for _ in facts]
+        await queries.run(APPEND, topics, keys, partitions, ids, types, payloads, self._trace())
+
+    async def take_in(self, queries: Queries, offers: Sequence[Offer], at: datetime) -> set[str]:
+        """Append the facts whose ids are new, in the order given; return those ids."""
+        rows = await queries.fetch(
+            TAKE_IN,
+            [offer.id for offer in offers],
+            [offer.digest for offer in offers],
+            [offer.record for offer in offers],
+            at,
+            *self._columns([offer.fact for offer in offers]),
+            self._trace(),
+        )
+        return {row["id"] for row in rows}
+
+    def _columns(self, facts: Sequence[Fact]) -> Sequence[Sequence[Any]]:
         keys = [fact.key for fact in facts]
-        await queries.run(
-            APPEND,
+        return (
             [fact.topic for fact in facts],
             keys,
             [partition_of(key) for key in keys],
-            [new_id() for _ in facts],
             [type(fact).__name__ for fact in facts],
             [self._encode(fact) for fact in facts],
-            self._trace(),
         )
 
     async def publish(

@@ -149,12 +149,12 @@ async def test_what_has_expired_goes_each_type_in_its_own_time(
     assert (await here.all.inbox.counts(here.ids["ben"])).unread == 0
     clock.advance(1_000 * 86_400)
     await here.all.forget()
-    for table in ("accepted", "suppressed", "runs"):
+    for table in ("intake", "suppressed", "runs"):
         assert await here.pool.value(COUNT[table]) == 0
 
 
 COUNT = {
-    "accepted": "select count(*) from notifications.accepted",
+    "intake": "select count(*) from backbone.intake",
     "suppressed": "select count(*) from notifications.suppressed",
     "runs": "select count(*) from notifications.runs",
 }

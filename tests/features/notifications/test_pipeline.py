@@ -192,9 +192,7 @@ async def test_a_story_has_its_moments_in_order(here: World) -> None:
 
 
 async def test_an_event_that_was_not_decided_yet_is_pending(here: World) -> None:
-    await here.pool.run(
-        "insert into notifications.accepted values ('e1', '', gen_random_uuid(), now())"
-    )
+    await here.pool.run("insert into backbone.intake values ('e1', '', gen_random_uuid(), now())")
     assert (await here.all.traces.event("e1")).outcome == "pending"
 
 

@@ -23,6 +23,15 @@ create index event_log_order on backbone.event_log (xact, position);
 -- Takes what no day's partition takes, so that an append never fails for the lack of one.
 create table backbone.event_log_default partition of backbone.event_log default;
 
+-- What came from outside, by its sender's id, so that each is accepted once.
+create table backbone.intake (
+    id text collate "C" primary key,
+    digest bytea not null,          -- of what was sent: the same id with another one is a conflict
+    record uuid not null,           -- its id in the log
+    at timestamptz not null
+);
+create index intake_by_age on backbone.intake using brin (at);
+
 -- Makes the partitions of today (UTC) and of `ahead` days more; returns how many it made.
 -- A day that already has rows in the default partition stays there.
 create function backbone.make_partitions(ahead integer) returns integer

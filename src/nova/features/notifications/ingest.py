@@ -10,8 +10,8 @@ from uuid import UUID
 import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
 
+from nova.backbone import intake
 from nova.backbone.database import Database
-from nova.features.notifications import store
 from nova.features.notifications.catalogue import Ready
 from nova.features.notifications.events import EventAccepted
 from nova.features.notifications.models import (
@@ -225,20 +225,12 @@ class Ingest:
         first: dict[str, Checked] = {}
         for item in items:
             first.setdefault(item.event.id, item)
-        ids = list(first)
-        names = [new_id() for _ in ids]
         at = self._clock.now()
-        known = {
-            id_: store.Admitted(first[id_].digest, name)
-            for id_, name in zip(ids, names, strict=True)
-        }
-        async with self._db.transaction() as tx:
-            new = await store.admit(tx, ids, [each.digest for each in first.values()], names, at)
-            if len(new) < len(ids):
-                known |= await store.admitted(tx, [id_ for id_ in ids if id_ not in new])
-            await tx.emit(
-                *(_fact(first[id_], known[id_].notification, at) for id_ in ids if id_ in new)
-            )
+        offers = [_offer(item, at) for item in first.values()]
+        new = await self._db.take_in(offers, at)
+        known = {offer.id: intake.Known(offer.digest, offer.record) for offer in offers}
+        if len(new) < len(offers):
+            known |= await intake.known(self._db, [id_ for id_ in known if id_ not in new])
         return [_admission(item, known[item.event.id], new) for item in items]
 
 
@@ -254,13 +246,13 @@ def _groups(requests: Sequence[Sequence[Checked]]) -> Iterator[list[Sequence[Che
     yield group
 
 
-def _admission(item: Checked, known: store.Admitted, new: set[str]) -> Admission | Refused:
+def _admission(item: Checked, known: intake.Known, new: set[str]) -> Admission | Refused:
     id_ = item.event.id
     if id_ in new:
         new.discard(id_)  # what follows in the same batch is a duplicate
-        return Admission(id_, known.notification, "accepted")
+        return Admission(id_, known.record, "accepted")
     if item.digest == known.digest:
-        return Admission(id_, known.notification, "duplicate")
+        return Admission(id_, known.record, "duplicate")
     return EventConflict(f"The event '{id_}' was accepted before, with another body.")
 
 
@@ -273,10 +265,11 @@ def _checked(event: Event | Refused, types: Mapping[str, Ready]) -> Checked | Re
         return refused
 
 
-def _fact(item: Checked, notification: UUID, at: datetime) -> EventAccepted:
+def _offer(item: Checked, at: datetime) -> intake.Offer:
     event = item.event
-    return EventAccepted(
-        notification=notification,
+    record = new_id()
+    fact = EventAccepted(
+        notification=record,
         id=event.id,
         event_type=event.event_type,
         recipient_id=event.recipient_id,
@@ -286,6 +279,7 @@ def _fact(item: Checked, notification: UUID, at: datetime) -> EventAccepted:
         accepted_at=at,
         metadata=item.metadata,
     )
+    return intake.Offer(event.id, item.digest, record, fact)
 
 
 def _results(events: Sequence[Event | Refused], outcomes: Sequence[Admission | Refused]) -> Results:

@@ -4,17 +4,13 @@ from datetime import datetime, timedelta
 
 from msgspec import Struct
 
+from nova.backbone import intake
 from nova.backbone.database import Database
 from nova.kernel.clock import Clock
 from nova.ports.database import Queries
 
 MOST = 5_000
 """Rows in one transaction: short ones do not hold the log's readers back."""
-
-OLD_ACCEPTED = """
-delete from notifications.accepted where ctid = any(array(
-    select ctid from notifications.accepted where accepted_at < $1 limit $2))
-"""
 
 OLD_SUPPRESSED = """
 delete from notifications.suppressed where ctid = any(array(
@@ -46,7 +42,7 @@ class Retention:
     async def forget_events(self) -> int:
         """Forget ids of events, and why some were suppressed; return how many rows went."""
         before = self._clock.now() - timedelta(seconds=self._ages.dedupe_s)
-        gone = await drained(self._db, OLD_ACCEPTED, before)
+        gone = await drained(self._db, intake.FORGET, before)
         return gone + await drained(self._db, OLD_SUPPRESSED, before)
 
     async def forget_runs(self) -> int:

@@ -1,6 +1,6 @@
-"""Every SQL statement of ingestion and the pipeline."""
+"""Every SQL statement of the pipeline."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
@@ -11,20 +11,6 @@ from nova.features.notifications.events import EventAccepted
 from nova.features.notifications.models import Counts, Notification
 from nova.features.notifications.rules import Decision
 from nova.ports.database import Queries, Row
-
-# In the order of ids, so that two transactions with the same ids wait for each other in turn.
-ADMIT = """
-insert into notifications.accepted (id, digest, notification, accepted_at)
-select id, digest, notification, $4
-  from unnest($1::text[], $2::bytea[], $3::uuid[]) as new(id, digest, notification)
- order by id collate "C"
-    on conflict (id) do nothing
-returning id
-"""
-
-ADMITTED = """
-select id, digest, notification from notifications.accepted where id = any($1::text[])
-"""
 
 # One statement for what was not decided before: a dead letter may be replayed more than once.
 # `behind` says how many more of the same recipient follow in this batch. Boxes are taken in the
@@ -84,13 +70,6 @@ select * from unnest($1::uuid[], $2::timestamptz[], $3::timestamptz[])
 """
 
 
-class Admitted(Struct, frozen=True):
-    """What is remembered of an accepted event."""
-
-    digest: bytes
-    notification: UUID
-
-
 class Run(Struct, frozen=True):
     """One pass of the pipeline over a batch."""
 
@@ -126,18 +105,6 @@ class Unmade(Struct, frozen=True):
     fact: EventAccepted
     user: UUID | None
     decision: Decision
-
-
-async def admit(
-    db: Queries, ids: Sequence[str], digests: Sequence[bytes], made: Sequence[UUID], at: datetime
-) -> set[str]:
-    """Remember these ids and return those that were new."""
-    return {row["id"] for row in await db.fetch(ADMIT, ids, digests, made, at)}
-
-
-async def admitted(db: Queries, ids: Sequence[str]) -> Mapping[str, Admitted]:
-    rows = await db.fetch(ADMITTED, ids)
-    return {row["id"]: Admitted(row["digest"], row["notification"]) for row in rows}
 
 
 async def add(db: Queries, run: Run, made: Sequence[Made]) -> list[tuple[Made, Placed]]:

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any, Protocol
 from uuid import UUID
 
+from nova.backbone import intake
 from nova.features.notifications.inbox import NoSuchNotification
 from nova.features.notifications.models import Step, Story
 from nova.kernel.errors import NotFound
@@ -19,13 +20,6 @@ select i.*, r.stored_at, r.published_at from notifications.inbox i
 SUPPRESSED = """
 select s.*, r.stored_at from notifications.suppressed s
   left join notifications.runs r on r.id = s.run where s.id = $1
-"""
-
-ACCEPTED = "select id, notification, accepted_at from notifications.accepted where id = $1"
-
-ACCEPTED_AS = """
-select id, notification, accepted_at from notifications.accepted
- where notification = $1 and accepted_at between $2 and $3
 """
 
 REASONS = {
@@ -73,11 +67,11 @@ class Traces:
 
     async def event(self, id_: str) -> Story:
         """Tell an event's story by the sender's id of it."""
-        accepted = await self._db.row(ACCEPTED, id_)
+        accepted = await intake.entry(self._db, id_)
         if accepted is None:
             raise NoSuchEvent
         try:
-            return await self.notification(accepted["notification"])
+            return await self.notification(accepted.record)
         except NoSuchNotification:
             return await self._undecided(accepted)
 
@@ -91,8 +85,8 @@ class Traces:
                 pass
         return await self.event(id_)
 
-    async def _undecided(self, accepted: Row) -> Story:
-        at, id_ = accepted["accepted_at"], accepted["notification"]
+    async def _undecided(self, accepted: intake.Entry) -> Story:
+        at, id_ = accepted.at, accepted.record
         steps = _steps(at, [("accepted", at, "The event was accepted: it is durable.")])
         error = None
         if self._failures is not None:
@@ -103,7 +97,7 @@ class Traces:
             else f"Handling it failed, and it waits for a replay: {error.splitlines()[0]}"
         )
         return Story(
-            event_id=accepted["id"],
+            event_id=accepted.id,
             notification=id_,
             outcome="pending" if error is None else "dead_lettered",
             says=says,

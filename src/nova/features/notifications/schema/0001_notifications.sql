@@ -1,14 +1,5 @@
 create schema if not exists notifications;
 
--- Ids of accepted events, so that each is accepted once; removed after `notifications.dedupe_days`.
-create table notifications.accepted (
-    id text collate "C" primary key,
-    digest bytea not null,          -- of the body: the same id with another body is a conflict
-    notification uuid not null,     -- what the event becomes: a row of inbox or of suppressed
-    accepted_at timestamptz not null
-);
-create index accepted_by_age on notifications.accepted using brin (accepted_at);
-
 -- One row per user who was ever notified. `top` numbers the notifications without gaps;
 -- unseen and unread count the rows of inbox that are not archived. Whoever changes rows of
 -- inbox locks the user's box first, several boxes in the order of user_id.
