@@ -14,6 +14,7 @@ from msgspec import Struct
 from prometheus_client import CollectorRegistry
 
 from nova import __version__, secrets
+from nova.adapters.local.graph import LocalGraph
 from nova.adapters.postgres.embedded import attach, embedded
 from nova.adapters.postgres.idempotency import PostgresIdempotency
 from nova.adapters.postgres.pool import PostgresPool, open_pool
@@ -22,11 +23,12 @@ from nova.backbone.backbone import Backbone
 from nova.backbone.groups import Pace
 from nova.backbone.migrations import Room, Unmigratable, migrate, rooms
 from nova.feature import Feature, Job
-from nova.features import accounts, notifications
+from nova.features import accounts, graph, notifications
 from nova.features.accounts import Accounts, Credentials, People
 from nova.features.accounts.models import NewToken, Upsert
 from nova.features.demo import Demo, Person
 from nova.features.demo import plug as plug_demo
+from nova.features.graph import Feed, Graph, Lists, Silences, Suggester
 from nova.features.notifications import Notifications
 from nova.kernel.clock import Clock, SystemClock
 from nova.ports.channels import Retention
@@ -72,6 +74,7 @@ class House(Struct, kw_only=True):
     accounts: Accounts
     credentials: Credentials
     notifications: Notifications
+    graph: Graph
     auth: Auth
     hub: Hub
     features: Sequence[Feature]
@@ -149,12 +152,14 @@ async def built(
     owners = Accounts(
         db, people, clock=clock, zones=available_timezones(), features=lambda: features
     )
+    relations = Graph(db, clock, Silences(db, clock))
     notifier = Notifications(
         db,
         clock,
         people,
         backbone.signals,
         registry,
+        blocks=relations.silences,
         signing_secret=signing,
         dead_letters=backbone.dead_letters,
         failures=backbone.dead_letters,
@@ -163,6 +168,7 @@ async def built(
     )
     features += [
         accounts.plug(owners, credentials, cursor_secret=signing),
+        _graph(backbone, clock, people, relations, signing),
         notifications.plug(notifier),
     ]
     if demo:
@@ -196,6 +202,7 @@ async def built(
             accounts=owners,
             credentials=credentials,
             notifications=notifier,
+            graph=relations,
             auth=auth,
             hub=hub,
             features=features,
@@ -299,6 +306,18 @@ def browser_folder() -> Path:
     """Return the browser code: in the package when installed, beside it in a checkout."""
     installed = PACKAGE / "browser"
     return installed if installed.is_dir() else PACKAGE.parents[1] / "web"
+
+
+def _graph(
+    backbone: Backbone, clock: Clock, people: People, relations: Graph, signing: bytes
+) -> Feature:
+    """Put the graph together, with its index in this process."""
+    index = LocalGraph()
+    feed = Feed(backbone.db, index)
+    backbone.project("graph", graph.HEARS, fill=feed.fill, hear=feed.hear)
+    backbone.signals.on(graph.SIGNAL, relations.silences.forget)
+    lists = Lists(backbone.db, clock, people, graph.cursors(signing))
+    return graph.plug(relations, lists, people, Suggester(backbone.db, index, lists))
 
 
 def _listen(backbone: Backbone, people: People, auth: Auth, watch: Watch) -> None:

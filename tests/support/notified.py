@@ -13,6 +13,7 @@ from nova.backbone.backbone import Backbone
 from nova.features.accounts import store as accounts
 from nova.features.accounts.models import Written
 from nova.features.accounts.people import People
+from nova.features.graph import SIGNAL, Graph, Silences
 from nova.features.notifications import Notifications, plug
 from nova.features.notifications.models import Event, Results
 from nova.kernel.clock import Clock, SystemClock
@@ -39,12 +40,15 @@ class World:
         self.db = self.backbone.db
         self.people = People(self.db)
         self.backbone.signals.on("user", self.people.forget)
+        self.graph = Graph(self.db, clock, Silences(self.db, clock))
+        self.backbone.signals.on(SIGNAL, self.graph.silences.forget)
         self.all = Notifications(
             self.db,
             clock,
             self.people,
             self.backbone.signals,
             registry,
+            blocks=self.graph.silences,
             signing_secret=b"of the tests",
             dead_letters=self.backbone.dead_letters,
             failures=self.backbone.dead_letters,

@@ -1,7 +1,7 @@
 """The backbone as one object: what the composition root builds, runs and closes."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
 
@@ -16,6 +16,7 @@ from nova.backbone.jobs import Job, Worker
 from nova.backbone.letters import DeadLetters
 from nova.backbone.neighbours import Neighbours
 from nova.backbone.outbox import PostgresOutbox
+from nova.backbone.projections import Hear, Projection
 from nova.backbone.retention import Housekeeping
 from nova.backbone.signals import Signals
 from nova.backbone.statistics import Counts, Instruments, Statistics
@@ -57,6 +58,7 @@ class Backbone:
         self._tasks = Tasks(registry)
         self._consumers: list[str] = []
         self._groups: list[Group] = []
+        self._projections: list[tuple[str, Projection]] = []
         self._counts: list[Counts] = []
         self._on_publication: list[Callable[[Sequence[Publication]], None]] = []
         self._neighbours = Neighbours(pool, self._consumers, lease_s=lease_s)
@@ -102,6 +104,19 @@ class Backbone:
             self._doorbell.add(reader.bell)
         return readers
 
+    def project(
+        self,
+        name: str,
+        kinds: Sequence[type[Fact]],
+        *,
+        fill: Callable[[], Awaitable[None]],
+        hear: Hear,
+    ) -> None:
+        """Keep something in this process's memory in step with the truth; before `run`."""
+        projection = Projection(self._pool, kinds, fill=fill, hear=hear, wait_s=self._pace.wait_s)
+        self._projections.append((name, projection))
+        self._doorbell.add(projection.bell)
+
     def on_publication(self, call: Callable[[Sequence[Publication]], None]) -> None:
         """Call with what any process published, after its commit."""
         self._on_publication.append(call)
@@ -125,6 +140,8 @@ class Backbone:
         for group in self._groups:
             tasks.forever(f"group {group.name}", group.turn)
             tasks.forever(f"retries {group.name}", group.retry)
+        for name, projection in self._projections:
+            tasks.forever(f"projection {name}", projection.turn)
         for job in [*self._housekeeping.chores(), *self.jobs]:
             worker = Worker(job, self._pool, self._neighbours)
             tasks.forever(worker.name, worker.turn)

@@ -190,7 +190,16 @@ async def test_types_are_registered_replaced_and_removed(api: httpx.AsyncClient)
     assert (await api.delete(url, headers=KEY)).status_code == 204
     assert (await api.get(url, headers=KEY)).status_code == 404
     names = [each["name"] for each in (await api.get("/v1/notification-types", headers=BEN)).json()]
-    assert names == ["comment", "follow", "like", "live_start", "message", "stream_update"]
+    assert names == [
+        "comment",
+        "follow",
+        "follow_approved",
+        "follow_request",
+        "like",
+        "live_start",
+        "message",
+        "stream_update",
+    ]
 
 
 async def test_dead_letters_are_listed_and_replayed(api: httpx.AsyncClient, here: World) -> None:

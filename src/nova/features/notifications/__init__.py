@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from nova.feature import Channel, Feature, Job
+from nova.features.graph.events import FollowApproved, Followed, FollowRequested
 from nova.features.notifications.api import rpcs
 from nova.features.notifications.events import EventAccepted
 from nova.features.notifications.pipeline import CHANNEL
@@ -21,7 +22,12 @@ def plug(notifications: Notifications) -> Feature:
     return Feature(
         name="notifications",
         routes=routes(notifications),
-        hears={EventAccepted: notifications.pipeline.hear},
+        hears={
+            EventAccepted: notifications.pipeline.hear,
+            Followed: notifications.social.hear,
+            FollowRequested: notifications.social.hear,
+            FollowApproved: notifications.social.hear,
+        },
         facts=(EventAccepted,),
         channels=(
             Channel(

@@ -117,6 +117,18 @@ def built_in() -> dict[str, Kind]:
             fr=("{actor.name} vous suit", ""),
             es=("{actor.name} te sigue", ""),
         ),
+        "follow_request": _kind(
+            en=("{actor.name} wants to follow you", ""),
+            de=("{actor.name} möchte dir folgen", ""),
+            fr=("{actor.name} souhaite vous suivre", ""),
+            es=("{actor.name} quiere seguirte", ""),
+        ),
+        "follow_approved": _kind(
+            en=("{actor.name} lets you follow", ""),
+            de=("{actor.name} lässt dich folgen", ""),
+            fr=("{actor.name} a accepté votre demande", ""),
+            es=("{actor.name} aceptó tu solicitud", ""),
+        ),
         "message": _kind(
             en=("{actor.name} sent you a message", "{metadata.text}"),
             de=("{actor.name} hat dir geschrieben", "{metadata.text}"),

@@ -16,7 +16,7 @@ from nova.features.notifications.catalogue import Ready, someone
 from nova.features.notifications.events import EventAccepted
 from nova.features.notifications.models import Arrived, Choices, Notification, Profile
 from nova.features.notifications.preferences import PreferenceBook
-from nova.features.notifications.rules import Decision, allowed, decide
+from nova.features.notifications.rules import SILENCED, Decision, allowed, decide
 from nova.features.notifications.runs import Runs
 from nova.features.notifications.store import Made, Placed, Run, Unmade
 from nova.features.notifications.templates import MOST_BODY, MOST_TITLE
@@ -40,6 +40,13 @@ class People(Protocol):
     async def profiles(self, users: Sequence[UUID]) -> Mapping[UUID, Profile]: ...
 
 
+class Blocks(Protocol):
+    """Who does not want to hear of whom."""
+
+    async def blocked(self, pairs: Sequence[tuple[UUID, UUID]]) -> Mapping[tuple[UUID, UUID], str]:
+        """Return `blocked` or `muted` for those pairs whose first won't hear of the second."""
+
+
 class Known(Struct, frozen=True):
     """Everything that a batch of decisions needs to know."""
 
@@ -47,6 +54,8 @@ class Known(Struct, frozen=True):
     profiles: Mapping[UUID, Profile]
     types: Mapping[str, Ready]
     choices: Mapping[UUID, Choices | None]
+    silenced: Mapping[tuple[UUID, UUID], str]
+    """Why, by recipient and actor; almost always empty."""
 
 
 class Pipeline:
@@ -61,6 +70,7 @@ class Pipeline:
         people: People,
         types: Types,
         preferences: PreferenceBook,
+        blocks: Blocks,
         *,
         runs: Runs,
         registry: CollectorRegistry,
@@ -70,6 +80,7 @@ class Pipeline:
         self._people = people
         self._types = types
         self._preferences = preferences
+        self._blocks = blocks
         self._runs = runs
         self._lifetime_s = lifetime_s
         self._outcomes = Counter(
@@ -114,11 +125,17 @@ class Pipeline:
         references.update(fact.actor_id for fact in facts if fact.actor_id is not None)
         ids = await self._people.resolve(list(references))
         recipients = {ids[fact.recipient_id] for fact in facts if fact.recipient_id in ids}
+        pairs = {
+            (ids[fact.recipient_id], ids[fact.actor_id])
+            for fact in facts
+            if fact.recipient_id in ids and fact.actor_id is not None and fact.actor_id in ids
+        }
         return Known(
             ids,
             await self._people.profiles(list({*ids.values()})),
             await self._types.known(),
             await self._preferences.of(list(recipients)),
+            await self._blocks.blocked(list(pairs)) if pairs else {},
         )
 
     def _decided(
@@ -142,6 +159,9 @@ class Pipeline:
                 if found is None:
                     found = usual[kind.name] = allowed(kind, None, defaults)
                 decision = found
+            if known.silenced and user is not None and actor is not None:
+                why = known.silenced.get((user, actor))
+                decision = decision if why is None else SILENCED[why]
             if user is not None and decision.reason is None:
                 makes.append((fact, user, decision))
             else:

@@ -22,6 +22,11 @@ class Decision(Struct, frozen=True):
 
 UNKNOWN_RECIPIENT = Decision(frozenset(), "recipient", "unknown_recipient")
 SELF = Decision(frozenset(), "self", "self_notification")
+SILENCED = {
+    "blocked": Decision(frozenset(), "blocks", "blocked"),
+    "muted": Decision(frozenset(), "mutes", "muted"),
+}
+"""By what the recipient has against the actor."""
 UNKNOWN_TYPE = Decision(frozenset(), "type", "unknown_type")
 
 

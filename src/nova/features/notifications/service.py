@@ -11,10 +11,11 @@ from nova.features.notifications import boxes, preferences, types
 from nova.features.notifications.catalogue import DAY_S
 from nova.features.notifications.inbox import Inbox, Removal, everything
 from nova.features.notifications.ingest import Ingest
-from nova.features.notifications.pipeline import People, Pipeline
+from nova.features.notifications.pipeline import Blocks, People, Pipeline
 from nova.features.notifications.preferences import PreferenceBook
 from nova.features.notifications.retention import Ages, Retention
 from nova.features.notifications.runs import Runs
+from nova.features.notifications.social import Social
 from nova.features.notifications.traces import Failures, Traces
 from nova.features.notifications.types import Types
 from nova.kernel.clock import Clock
@@ -51,6 +52,7 @@ class Notifications:
         signals: Signals,
         registry: CollectorRegistry,
         *,
+        blocks: Blocks,
         signing_secret: bytes,
         dead_letters: DeadLetters | None = None,
         failures: Failures | None = None,
@@ -66,12 +68,14 @@ class Notifications:
         self.types = Types(db, clock)
         self.preferences = PreferenceBook(db, clock, self.types, defaults=defaults or {})
         self.ingest = Ingest(db, clock, self.types)
+        self.social = Social(clock)
         self.runs = Runs(db)
         self.pipeline = Pipeline(
             clock,
             people,
             self.types,
             self.preferences,
+            blocks,
             runs=self.runs,
             registry=registry,
             lifetime_s=ages.lifetime_s,

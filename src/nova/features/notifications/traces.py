@@ -27,6 +27,8 @@ REASONS = {
     "unknown_recipient": "There was no user with the recipient's id.",
     "unknown_type": "The type was no longer registered.",
     "preference": "The recipient does not want it.",
+    "blocked": "The recipient has blocked who did it.",
+    "muted": "The recipient has muted who did it.",
     "deleted": "It was stored; then its recipient deleted it.",
     "expired": "It was stored; then its time was over.",
 }

@@ -1,0 +1,1 @@
+"""What needs no engine: kept in the memory of the process."""

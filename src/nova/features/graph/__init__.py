@@ -1,0 +1,44 @@
+"""The social graph: who follows, blocks and mutes whom, and who may know whom."""
+
+from pathlib import Path
+
+from nova.feature import Feature, Job
+from nova.features.graph.api import Handlers
+from nova.features.graph.events import FACTS
+from nova.features.graph.feed import HEARS, Feed
+from nova.features.graph.lists import Lists
+from nova.features.graph.reads import Place
+from nova.features.graph.routes import routes
+from nova.features.graph.service import Graph, People
+from nova.features.graph.silences import SIGNAL, Silences
+from nova.features.graph.suggestions import Suggester
+from nova.web.cursors import Cursors
+
+__all__ = [
+    "HEARS",
+    "SIGNAL",
+    "Feed",
+    "Graph",
+    "Lists",
+    "People",
+    "Silences",
+    "Suggester",
+    "cursors",
+    "plug",
+]
+
+
+def cursors(secret: bytes) -> Cursors[Place]:
+    return Cursors(secret, "graph", Place)
+
+
+def plug(graph: Graph, lists: Lists, people: People, suggester: Suggester) -> Feature:
+    return Feature(
+        name="graph",
+        routes=routes(Handlers(graph, lists, people, suggester)),
+        facts=FACTS,
+        jobs=(Job("graph.forget_expired", 3_600.0, graph.forget_expired),),
+        schema=Path(__file__).with_name("schema"),
+        erase=graph.erase,
+        export=graph.export,
+    )

@@ -1,0 +1,85 @@
+"""Keeps the index in step with the truth: filled once, then brought up to date by the log."""
+
+import asyncio
+import sys
+from array import array
+from collections.abc import Sequence
+from typing import Any
+
+from structlog import get_logger
+
+from nova.features.graph import events
+from nova.features.graph.events import EdgesImported, PersonForgotten
+from nova.kernel.events import Fact, Heard
+from nova.ports.database import Queries
+from nova.ports.graph import Edge, GraphIndex
+
+PEOPLE_AT_ONCE = 5_000
+_HEADER, _ELEMENT = 20, 2  # PostgreSQL's binary arrays: bytes; 32-bit words (length, value)
+
+LAST = "select coalesce(max(number), 0) from graph.people"
+
+EDGES = """
+select follower, array_send(array_agg(followee order by since, followee)) as followees
+  from graph.follows where follower > $1 and follower <= $2 group by follower
+"""
+
+# Facts say which pairs to look at anew: what is read now is never older than the fact.
+NOW = """
+select one.number as follower, other.number as followee,
+       exists (select from graph.follows f
+                where f.follower = one.number and f.followee = other.number) as follows
+  from unnest($1::uuid[], $2::uuid[]) as w (follower, followee)
+  join graph.people one on one.user_id = w.follower
+  join graph.people other on other.user_id = w.followee
+"""
+
+HEARS: Sequence[type[Fact]] = (
+    events.Followed,
+    events.Unfollowed,
+    events.FollowApproved,
+    EdgesImported,
+    PersonForgotten,
+)
+
+
+class Feed:
+    """Fills the index from the truth, and follows the log from before that."""
+
+    def __init__(self, db: Queries, index: GraphIndex) -> None:
+        self._db = db
+        self._index = index
+        self._log = get_logger()
+
+    async def fill(self) -> None:
+        """Read every edge, a stretch of people at a time."""
+        start, last = asyncio.get_running_loop().time(), await self._db.value(LAST)
+        for first in range(0, last, PEOPLE_AT_ONCE):
+            for row in await self._db.fetch(EDGES, first, first + PEOPLE_AT_ONCE):
+                await self._index.fill(row["follower"], _numbers(row["followees"]))
+        took = asyncio.get_running_loop().time() - start
+        self._log.info("graph_index_filled", people=last, seconds=round(took, 2))
+
+    async def hear(self, heard: Sequence[Heard[Any]]) -> None:
+        """Bring the index up to date with what these facts are about."""
+        facts = [each.fact for each in heard]
+        pairs = [fact.pair for fact in facts if hasattr(fact, "pair")]
+        if pairs:
+            rows = await self._db.fetch(NOW, *(list(column) for column in zip(*pairs, strict=True)))
+            await self._index.apply(
+                [Edge(row["follower"], row["followee"], row["follows"]) for row in rows]
+            )
+        for fact in facts:
+            if isinstance(fact, PersonForgotten):
+                await self._index.forget(fact.number)
+        if any(isinstance(fact, EdgesImported) for fact in facts):
+            await self.fill()
+
+
+def _numbers(binary: bytes) -> bytes:
+    """Return the numbers of an int4[] in PostgreSQL's binary format, in the machine's order."""
+    words = array("I")
+    words.frombytes(binary[_HEADER:])
+    if sys.byteorder == "little":
+        words.byteswap()
+    return words[1::_ELEMENT].tobytes()

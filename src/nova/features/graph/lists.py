@@ -1,0 +1,161 @@
+"""Lists of people, and the ways between them, for whoever may see them."""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from uuid import UUID
+
+from nova.backbone.database import Database
+from nova.features.graph import reads, rules, store
+from nova.features.graph.models import Connection, Node, Path, Person, Tie
+from nova.features.graph.paths import shortest
+from nova.features.graph.reads import Listed, Place
+from nova.features.graph.service import People
+from nova.kernel.clock import Clock
+from nova.kernel.errors import NotFound
+from nova.web.cursors import Cursors
+from nova.web.routes import Paged
+
+NEWEST = Place(datetime(9999, 1, 1, tzinfo=UTC), 2**31 - 1)
+NOBODY = 0
+
+
+class NoPath(NotFound):
+    """No way of up to six hops leads from one to the other."""
+
+    code = "no_path"
+
+
+class Lists:
+    """Answers with pages, newest first. `viewer` None is the host app's backend: it sees all."""
+
+    def __init__(self, db: Database, clock: Clock, people: People, cursors: Cursors[Place]) -> None:
+        self._db = db
+        self._clock = clock
+        self._people = people
+        self._cursors = cursors
+
+    async def follows(
+        self, statement: str, user: UUID, viewer: UUID | None, *, limit: int, cursor: str | None
+    ) -> Paged[Connection]:
+        """List by one of reads.FOLLOWING, FOLLOWERS and MUTUALS."""
+        owner = f"{user} {viewer} {statement}"
+        place = self._cursors.open(owner, cursor) if cursor else NEWEST
+        nodes = await self._seen([user], viewer)
+        if user not in nodes:
+            return Paged([])
+        found = await reads.follows(
+            self._db,
+            statement,
+            nodes[user].number,
+            place,
+            viewer=_number(nodes, viewer),
+            most=limit + 1,
+        )
+        return await self._page(owner, found, limit)
+
+    async def common(
+        self, one: UUID, other: UUID, viewer: UUID | None, *, limit: int, cursor: str | None
+    ) -> Paged[Connection]:
+        """List those whom both follow."""
+        owner = f"{one} {other} {viewer}"
+        place = self._cursors.open(owner, cursor) if cursor else NEWEST
+        nodes = await self._seen([one, other], viewer)
+        if one not in nodes or other not in nodes:
+            return Paged([])
+        found = await reads.common(
+            self._db,
+            nodes[one].number,
+            nodes[other].number,
+            place,
+            viewer=_number(nodes, viewer),
+            most=limit + 1,
+        )
+        return await self._page(owner, found, limit)
+
+    async def ties(
+        self, user: UUID, tie: Tie, *, limit: int, cursor: str | None
+    ) -> Paged[Connection]:
+        """List those with whom a person has a tie: for the person alone."""
+        owner = f"{user} {tie}"
+        place = self._cursors.open(owner, cursor) if cursor else NEWEST
+        node = (await store.find(self._db, [user])).get(user)
+        if node is None:
+            return Paged([])
+        at = self._clock.now()
+        found = await reads.ties(self._db, node.number, tie, place, at=at, most=limit + 1)
+        return await self._page(owner, found, limit)
+
+    async def requests(self, user: UUID, *, limit: int, cursor: str | None) -> Paged[Connection]:
+        """List those who wait to be let in."""
+        owner = f"{user} asked"
+        place = self._cursors.open(owner, cursor) if cursor else NEWEST
+        node = (await store.find(self._db, [user])).get(user)
+        if node is None:
+            return Paged([])
+        found = await reads.requests(self._db, node.number, place, most=limit + 1)
+        return await self._page(owner, found, limit)
+
+    async def path(self, one: UUID, other: UUID, viewer: UUID | None) -> Path:
+        """Return the shortest way from one to the other, past nobody whom a block separates."""
+        nodes = await store.find(self._db, [one, other])
+        if one == other:
+            raise rules.Yourself
+        if one not in nodes or other not in nodes:
+            raise NoPath
+        start, end = nodes[one].number, nodes[other].number
+        around = await reads.separated(self._db, start)
+        if end in around and viewer is not None:
+            raise rules.NoSuchUser
+        way = await shortest(self._db, start, end, around)
+        if way is None:
+            raise NoPath
+        users = await reads.users(self._db, way)
+        people = await self.people([users[each] for each in way if each in users])
+        return Path(len(way) - 1, people)
+
+    async def people(self, users: Sequence[UUID]) -> list[Person]:
+        profiles = await self._people.profiles(users)
+        return [
+            Person(id=user, external_id=one.external_id, name=one.name, avatar_url=one.avatar_url)
+            for user in users
+            if (one := profiles.get(user)) is not None
+        ]
+
+    async def _seen(self, users: Sequence[UUID], viewer: UUID | None) -> Mapping[UUID, Node]:
+        """Return the people of a list, unless the viewer may not see theirs."""
+        asked = [*users, viewer] if viewer is not None else [*users]
+        nodes = await store.find(self._db, asked)
+        others = [nodes[user] for user in users if user in nodes and user != viewer]
+        if viewer is None or not others:
+            return nodes
+        if viewer not in nodes:
+            if any(each.private for each in others):
+                raise rules.PrivateAccount
+            return nodes
+        mine = nodes[viewer].number
+        pairs = [p for each in others for p in ((mine, each.number), (each.number, mine))]
+        bonds = await store.bonds(self._db, pairs, self._clock.now())
+        for each in others:
+            if Tie.BLOCK in bonds[each.number, mine].ties:
+                raise rules.NoSuchUser
+            if each.private and not bonds[mine, each.number].follows:
+                raise rules.PrivateAccount
+        return nodes
+
+    async def _page(self, owner: str, found: list[Listed], limit: int) -> Paged[Connection]:
+        shown, more = found[:limit], len(found) > limit
+        known = {each.id: each for each in await self.people([each.user for each in shown])}
+        page = [
+            Connection(person=known[each.user], since=each.since, until=each.until)
+            for each in shown
+            if each.user in known
+        ]
+        last = shown[-1] if more else None
+        return Paged(
+            page, self._cursors.seal(owner, Place(last.since, last.number)) if last else None
+        )
+
+
+def _number(nodes: Mapping[UUID, Node], viewer: UUID | None) -> int:
+    node = nodes.get(viewer) if viewer is not None else None
+    return NOBODY if node is None else node.number

@@ -1,0 +1,148 @@
+"""People and what they have with each other, on the wire and in the store."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated
+from uuid import UUID
+
+from msgspec import Meta, Struct
+
+
+class Tie(StrEnum):
+    """What one person may have with another, besides following."""
+
+    REQUEST = "request"
+    BLOCK = "block"
+    MUTE = "mute"
+    CLOSE_FRIEND = "close_friend"
+    DISMISSED = "dismissed"
+
+
+class Act(StrEnum):
+    """What one person may do about another."""
+
+    FOLLOW = "follow"
+    UNFOLLOW = "unfollow"
+    APPROVE = "approve"
+    DECLINE = "decline"
+    REMOVE = "remove"
+    BLOCK = "block"
+    UNBLOCK = "unblock"
+    MUTE = "mute"
+    UNMUTE = "unmute"
+    BEFRIEND = "befriend"
+    UNFRIEND = "unfriend"
+    DISMISS = "dismiss"
+
+
+class Bond(Struct, frozen=True):
+    """What one person has with another, in this direction."""
+
+    follows: bool = False
+    ties: frozenset[Tie] = frozenset()
+    until: datetime | None = None
+    """When the mute ends."""
+
+
+class Change(Struct, frozen=True, kw_only=True):
+    """Something that `actor` does about `other`."""
+
+    act: Act
+    actor: UUID
+    other: UUID
+    until: datetime | None = None
+
+
+class Node(Struct, frozen=True):
+    """A person, as edges know them."""
+
+    number: int
+    user: UUID
+    private: bool
+    followers: int
+    following: int
+
+
+class Relation(Struct, frozen=True, kw_only=True):
+    """What two people are to each other, seen by the first one."""
+
+    follows: bool
+    followed_by: bool
+    requested: bool
+    """The first one asked to follow the other."""
+    requested_by: bool
+    """The other asked to follow the first one."""
+    blocks: bool
+    mutes: bool
+    muted_until: datetime | None
+    close_friend: bool
+    blocked_by: bool
+    """Only a server key ever sees it true: to who is blocked, the other is not there."""
+
+
+class Person(Struct, frozen=True, kw_only=True):
+    """A person, as others see them."""
+
+    id: UUID
+    external_id: str | None
+    name: str
+    avatar_url: str | None
+
+
+class Connection(Struct, frozen=True, kw_only=True):
+    """A person in a list, and since when."""
+
+    person: Person
+    since: datetime
+    until: datetime | None = None
+    """When a mute ends by itself."""
+
+
+class Connections(Struct, frozen=True, kw_only=True):
+    """How many follow a person, and how many the person follows."""
+
+    followers: int
+    following: int
+    private: bool
+
+
+class Privacy(Struct, frozen=True, forbid_unknown_fields=True):
+    """Whether who wants to follow has to ask first."""
+
+    private: bool
+
+
+class Mute(Struct, frozen=True, forbid_unknown_fields=True):
+    """For how long to mute; for good when it does not say."""
+
+    until: Annotated[datetime, Meta(tz=True)] | None = None
+
+
+class Path(Struct, frozen=True):
+    """How one person knows another: each follows the next."""
+
+    hops: int
+    people: list[Person]
+
+
+class Reason(Struct, frozen=True, kw_only=True):
+    """Why somebody is suggested."""
+
+    says: str
+    followed_by: list[Person]
+    """Some of those whom you follow and who follow this person."""
+    more: int
+
+
+class Suggestion(Struct, frozen=True, kw_only=True):
+    """Somebody whom a person may know."""
+
+    person: Person
+    score: float
+    reason: Reason
+
+
+class Suggestions(Struct, frozen=True):
+    """People whom a person may know, the likeliest first."""
+
+    data: list[Suggestion]

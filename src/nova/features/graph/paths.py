@@ -1,0 +1,50 @@
+"""How one person knows another: a search from both ends, a step a statement."""
+
+from collections.abc import Mapping, Sequence
+
+from nova.features.graph import reads
+from nova.ports.database import Queries
+
+MOST_HOPS = 6
+MOST_FOUND = 100_000
+"""People whom one step may find; a search that is wider looks at this many of them."""
+
+
+async def shortest(db: Queries, start: int, end: int, around: Sequence[int]) -> list[int] | None:
+    """Return the people on a shortest way of up to six hops, both ends included; or None.
+
+    Each step goes on from the side that leads to fewer, so a hub's followers are only walked
+    through when there is no other way.
+    """
+    ahead: dict[int, int] = {start: start}
+    back: dict[int, int] = {end: end}
+    edges = {True: [start], False: [end]}
+    for _ in range(MOST_HOPS):
+        if not edges[True] or not edges[False]:
+            return None
+        is_ahead = await _narrower(db, edges)
+        mine, theirs = (ahead, back) if is_ahead else (back, ahead)
+        found = await reads.step(
+            db, edges[is_ahead], ahead=is_ahead, around=around, most=MOST_FOUND
+        )
+        new = {number: via for number, via in found if number not in mine}
+        mine |= new
+        met = next((number for number in new if number in theirs), None)
+        if met is not None:
+            return [*_back_to(ahead, met)[::-1], *_back_to(back, met)[1:]]
+        edges[is_ahead] = list(new)
+    return None
+
+
+async def _narrower(db: Queries, edges: Mapping[bool, Sequence[int]]) -> bool:
+    """Return whether a step ahead is the smaller one."""
+    ahead = await reads.width(db, edges[True], ahead=True)
+    return ahead <= await reads.width(db, edges[False], ahead=False)
+
+
+def _back_to(via: Mapping[int, int], number: int) -> list[int]:
+    """Return the way from a person to where the search began."""
+    way = [number]
+    while via[way[-1]] != way[-1]:
+        way.append(via[way[-1]])
+    return way

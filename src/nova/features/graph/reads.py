@@ -1,0 +1,190 @@
+"""Every statement that lists people and finds ways between them."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+from msgspec import Struct
+
+from nova.features.graph.models import Tie
+from nova.ports.database import Queries, Row
+
+# In every list: who has blocked the viewer ($4; 0 is nobody) is not there for them.
+FOLLOWING = """
+select p.user_id, f.followee as number, f.since, null::timestamptz as until
+  from graph.follows f join graph.people p on p.number = f.followee
+ where f.follower = $1 and (f.since, f.followee) < ($2::timestamptz, $3::int)
+   and not exists (select from graph.ties b
+        where b.person = f.followee and b.other = $4 and b.kind = 'block')
+ order by f.since desc, f.followee desc limit $5
+"""
+
+FOLLOWERS = """
+select p.user_id, f.follower as number, f.since, null::timestamptz as until
+  from graph.follows f join graph.people p on p.number = f.follower
+ where f.followee = $1 and (f.since, f.follower) < ($2::timestamptz, $3::int)
+   and not exists (select from graph.ties b
+        where b.person = f.follower and b.other = $4 and b.kind = 'block')
+ order by f.since desc, f.follower desc limit $5
+"""
+
+MUTUALS = """
+select p.user_id, f.followee as number, f.since, null::timestamptz as until
+  from graph.follows f
+  join graph.follows r on r.follower = f.followee and r.followee = f.follower
+  join graph.people p on p.number = f.followee
+ where f.follower = $1 and (f.since, f.followee) < ($2::timestamptz, $3::int)
+   and not exists (select from graph.ties b
+        where b.person = f.followee and b.other = $4 and b.kind = 'block')
+ order by f.since desc, f.followee desc limit $5
+"""
+
+# $6 is the second person; the list is walked from whoever follows fewer.
+COMMON = """
+select p.user_id, f.followee as number, f.since, null::timestamptz as until
+  from graph.follows f
+  join graph.follows g on g.follower = $6 and g.followee = f.followee
+  join graph.people p on p.number = f.followee
+ where f.follower = $1 and (f.since, f.followee) < ($2::timestamptz, $3::int)
+   and not exists (select from graph.ties b
+        where b.person = f.followee and b.other = $4 and b.kind = 'block')
+ order by f.since desc, f.followee desc limit $5
+"""
+
+TIES = """
+select p.user_id, t.other as number, t.since, t.until
+  from graph.ties t join graph.people p on p.number = t.other
+ where t.person = $1 and t.kind = $2 and (t.since, t.other) < ($3::timestamptz, $4::int)
+   and (t.until is null or t.until > $5)
+ order by t.since desc, t.other desc limit $6
+"""
+
+REQUESTS = """
+select p.user_id, t.person as number, t.since, t.until
+  from graph.ties t join graph.people p on p.number = t.person
+ where t.other = $1 and t.kind = 'request' and (t.since, t.person) < ($2::timestamptz, $3::int)
+ order by t.since desc, t.person desc limit $4
+"""
+
+# Steps of a search from both ends; $2 are people whom the way must not lead through.
+AHEAD = """
+select distinct on (followee) followee as found, follower as via from graph.follows
+ where follower = any($1::int[]) and followee <> all($2::int[]) limit $3
+"""
+
+BACK = """
+select distinct on (follower) follower as found, followee as via from graph.follows
+ where followee = any($1::int[]) and follower <> all($2::int[]) limit $3
+"""
+
+WIDTH_AHEAD = "select coalesce(sum(following), 0) from graph.people where number = any($1::int[])"
+
+WIDTH_BACK = "select coalesce(sum(followers), 0) from graph.people where number = any($1::int[])"
+
+SEPARATED = """
+select other as number from graph.ties where person = $1 and kind = 'block'
+ union select person from graph.ties where other = $1 and kind = 'block'
+"""
+
+HIDDEN = """
+select other as number from graph.ties where person = $1
+ union select person from graph.ties where other = $1 and kind = 'block'
+"""
+
+USERS = "select number, user_id from graph.people where number = any($1::int[])"
+
+EVERYTHING = """
+select 'following' as kind, p.user_id, f.since from graph.follows f
+  join graph.people p on p.number = f.followee where f.follower = $1
+ union all
+select 'follower', p.user_id, f.since from graph.follows f
+  join graph.people p on p.number = f.follower where f.followee = $1
+ union all
+select t.kind, p.user_id, t.since from graph.ties t
+  join graph.people p on p.number = t.other where t.person = $1
+ order by since
+"""
+
+
+class Listed(Struct, frozen=True):
+    """Somebody in a list."""
+
+    user: UUID
+    number: int
+    since: datetime
+    until: datetime | None
+
+
+class Place(Struct, frozen=True, array_like=True):
+    """Where a list goes on, newest first."""
+
+    since: datetime
+    number: int
+
+
+async def follows(
+    db: Queries, statement: str, number: int, place: Place, *, viewer: int, most: int
+) -> list[Listed]:
+    """Run one of FOLLOWING, FOLLOWERS and MUTUALS."""
+    rows = await db.fetch(statement, number, place.since, place.number, viewer, most)
+    return [_listed(row) for row in rows]
+
+
+async def common(
+    db: Queries, one: int, other: int, place: Place, *, viewer: int, most: int
+) -> list[Listed]:
+    rows = await db.fetch(COMMON, one, place.since, place.number, viewer, most, other)
+    return [_listed(row) for row in rows]
+
+
+async def ties(
+    db: Queries, number: int, tie: Tie, place: Place, *, at: datetime, most: int
+) -> list[Listed]:
+    rows = await db.fetch(TIES, number, tie.value, place.since, place.number, at, most)
+    return [_listed(row) for row in rows]
+
+
+async def requests(db: Queries, number: int, place: Place, *, most: int) -> list[Listed]:
+    return [
+        _listed(row) for row in await db.fetch(REQUESTS, number, place.since, place.number, most)
+    ]
+
+
+async def step(
+    db: Queries, edge: Sequence[int], *, ahead: bool, around: Sequence[int], most: int
+) -> list[tuple[int, int]]:
+    """Return (found, via) of those one step away."""
+    rows = await db.fetch(AHEAD if ahead else BACK, edge, around, most)
+    return [(row["found"], row["via"]) for row in rows]
+
+
+async def width(db: Queries, edge: Sequence[int], *, ahead: bool) -> int:
+    """Return how many edges a step from there would follow."""
+    return int(await db.value(WIDTH_AHEAD if ahead else WIDTH_BACK, edge))
+
+
+async def separated(db: Queries, number: int) -> list[int]:
+    """Return those whom a block stands between, of either side."""
+    return [row["number"] for row in await db.fetch(SEPARATED, number)]
+
+
+async def hidden(db: Queries, number: int) -> set[int]:
+    """Return those who are never suggested: blocked, muted, asked, dismissed; or they block."""
+    return {row["number"] for row in await db.fetch(HIDDEN, number)}
+
+
+async def users(db: Queries, numbers: Sequence[int]) -> dict[int, UUID]:
+    return {row["number"]: row["user_id"] for row in await db.fetch(USERS, numbers)}
+
+
+async def everything(db: Queries, number: int) -> dict[str, list[dict[str, object]]]:
+    """Return all that a person has with others, by kind."""
+    found: dict[str, list[dict[str, object]]] = {}
+    for row in await db.fetch(EVERYTHING, number):
+        one = {"user": row["user_id"], "since": row["since"]}
+        found.setdefault(row["kind"], []).append(one)
+    return found
+
+
+def _listed(row: Row) -> Listed:
+    return Listed(row["user_id"], row["number"], row["since"], row["until"])

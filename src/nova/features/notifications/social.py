@@ -1,0 +1,56 @@
+"""What happens between people, turned into events of Nova's own."""
+
+from collections.abc import Callable, Mapping, Sequence
+from hashlib import blake2b
+from typing import TypeAlias
+from uuid import UUID
+
+from nova.backbone.database import Tx
+from nova.features.graph.events import FollowApproved, Followed, FollowRequested
+from nova.features.notifications import store
+from nova.features.notifications.events import EventAccepted
+from nova.kernel.clock import Clock
+from nova.kernel.events import Fact, Heard
+from nova.kernel.ids import new_id
+
+Following: TypeAlias = Followed | FollowRequested | FollowApproved
+
+# The type, and who did it to whom.
+RINGS: Mapping[type[Fact], tuple[str, Callable[[Following], tuple[UUID, UUID]]]] = {
+    Followed: ("follow", lambda fact: (fact.follower, fact.followee)),
+    FollowRequested: ("follow_request", lambda fact: (fact.follower, fact.followee)),
+    FollowApproved: ("follow_approved", lambda fact: (fact.followee, fact.follower)),
+}
+
+
+class Social:
+    """Accepts an event for each fact, in the transaction that moves the log's cursor.
+
+    Its id names the two people, so who follows, leaves and follows again rings once for as long
+    as ids of events are remembered.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+
+    async def hear(self, tx: Tx, heard: Sequence[Heard[Following]]) -> None:
+        at = self._clock.now()
+        events: dict[str, EventAccepted] = {}
+        for each in heard:
+            kind, who = RINGS[type(each.fact)]
+            actor, recipient = who(each.fact)
+            id_ = f"{kind}:{actor}:{recipient}"
+            events[id_] = EventAccepted(
+                notification=new_id(),
+                id=id_,
+                event_type=kind,
+                recipient_id=str(recipient),
+                actor_id=str(actor),
+                timestamp=each.at,
+                accepted_at=at,
+            )
+        ids = list(events)
+        digests = [blake2b(id_.encode(), digest_size=16).digest() for id_ in ids]
+        names = [event.notification for event in events.values()]
+        new = await store.admit(tx, ids, digests, names, at)
+        await tx.emit(*(event for id_, event in events.items() if id_ in new))

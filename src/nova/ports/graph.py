@@ -1,0 +1,48 @@
+"""The serving index of the graph: a projection of who follows whom, made for walking."""
+
+from collections.abc import Collection, Sequence
+from typing import Protocol
+
+from msgspec import Struct
+
+
+class Edge(Struct, frozen=True, gc=False):
+    """Whether one person follows another now; people are numbers, as in the truth."""
+
+    follower: int
+    followee: int
+    follows: bool
+
+
+class Candidate(Struct, frozen=True):
+    """Somebody whom a person may know."""
+
+    number: int
+    score: float
+    by: Sequence[int]
+    """Some of those whom the person follows and who follow the candidate."""
+    more: int
+    """How many more there are."""
+
+
+class GraphIndex(Protocol):
+    """Answers within microseconds; may be dropped and filled again at any time."""
+
+    async def fill(self, follower: int, followees: bytes) -> None:
+        """Say whom a person follows: 32-bit numbers in the machine's own order."""
+
+    async def apply(self, edges: Sequence[Edge]) -> None:
+        """Bring edges up to date; the same one twice does no harm."""
+
+    async def forget(self, number: int) -> None:
+        """Leave a person out of every answer from now on."""
+
+    async def clear(self) -> None: ...
+
+    async def suggest(
+        self, number: int, *, hidden: Collection[int], most: int
+    ) -> Sequence[Candidate]:
+        """Return people two steps away, best first; popular ones when there are too few.
+
+        Never the person, whom the person follows, or who is `hidden`.
+        """

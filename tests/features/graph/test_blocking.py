@@ -1,0 +1,127 @@
+"""Blocks, mutes and close friends: who reaches whom, and who sees what."""
+
+from datetime import UTC, datetime, timedelta
+
+from nova.kernel.clock import ManualClock
+from support.connected import Connected, connected
+from support.notified import SERVER
+from support.waiting import until
+
+
+async def test_a_block_ends_follows_and_requests_both_ways(here: Connected) -> None:
+    await here.follow("ada", "ben")
+    await here.follow("ben", "ada")
+    await here.ask("cleo", "PUT", "me/privacy", json={"private": True})
+    await here.follow("ben", "cleo")
+    await here.ask("ben", "PUT", "me/blocks/ada")
+    await here.ask("cleo", "PUT", "me/blocks/ben")
+    assert await here.counts("ada") == (0, 0)
+    assert await here.counts("ben") == (0, 0)
+    assert await here.names("cleo", "me/follow-requests") == []
+    assert await here.names("ben", "me/blocks") == ["ada"]
+    relation = await here.ask(SERVER, "GET", "ada/relation/ben")
+    assert (relation["blocked_by"], relation["follows"]) == (True, False)
+
+
+async def test_to_who_is_blocked_the_other_is_not_there(here: Connected) -> None:
+    await here.follow("ben", "cleo")
+    await here.ask("ben", "PUT", "me/blocks/ada")
+    for method, path in (
+        ("PUT", "me/following/ben"),
+        ("PUT", "me/close-friends/ben"),
+        ("GET", "me/relation/ben"),
+        ("GET", "me/path/ben"),
+        ("GET", "me/common/ben"),
+        ("GET", "ben/followers"),
+        ("GET", "ben/following"),
+        ("GET", "ben/mutuals"),
+        ("GET", "ben/connections"),
+    ):
+        answer = await here.ask("ada", method, path, status=404)
+        assert answer["code"] == "no_such_user", path
+    assert await here.names("ada", "cleo/followers") == []
+    assert await here.names("dora", "cleo/followers") == ["ben"]
+
+
+async def test_who_blocks_cannot_follow_before_the_block_is_lifted(here: Connected) -> None:
+    await here.ask("ben", "PUT", "me/blocks/ada")
+    refused = await here.ask("ben", "PUT", "me/following/ada", status=409)
+    assert refused["code"] == "you_block_them"
+    await here.ask("ben", "DELETE", "me/blocks/ada")
+    await here.follow("ben", "ada")
+    await here.follow("ada", "ben")
+    assert await here.counts("ben") == (1, 1)
+
+
+async def test_what_a_blocked_person_does_rings_nowhere_and_says_why(here: Connected) -> None:
+    world = here.world
+    await world.like("before")
+    await world.told("ben", 1)  # from here on it is remembered that Ben blocks nobody
+    await here.ask("ben", "PUT", "me/blocks/ada")
+    await world.like("after")
+    await world.like("other", by="cleo")
+    await world.like("back", of="ada", by="ben")
+    await world.settled()
+    story = await world.all.traces.event("after")
+    assert (story.outcome, story.reason, story.rule) == ("suppressed", "blocked", "blocks")
+    assert [each["event_id"] for each in await world.inbox("ben")] == ["other", "before"]
+    assert [each["event_id"] for each in await world.inbox("ada")] == ["back"]
+    await here.ask("ben", "DELETE", "me/blocks/ada")
+    await world.like("again")
+    await world.settled()
+    assert (await world.all.traces.event("again")).outcome == "stored"
+
+
+async def test_a_mute_silences_until_it_ends(dsn: str) -> None:
+    clock = ManualClock(datetime(2026, 1, 1, tzinfo=UTC))
+    async with connected(dsn, clock) as here:
+        until = clock.now() + timedelta(hours=1)
+        await here.follow("ben", "ada")
+        relation = await here.ask("ben", "PUT", "me/mutes/ada", json={"until": until.isoformat()})
+        assert relation["mutes"]
+        assert relation["follows"]
+        assert await here.names("ben", "me/mutes") == ["ada"]
+        await here.world.like("muted")
+        await here.world.settled()
+        assert (await here.world.all.traces.event("muted")).reason == "muted"
+        clock.advance(3_601)
+        await here.world.like("heard")
+        await here.world.settled()
+        assert (await here.world.all.traces.event("heard")).outcome == "stored"
+        assert await here.names("ben", "me/mutes") == []
+        await here.world.graph.forget_expired()
+        assert await here.world.pool.value("select count(*) from graph.ties") == 0
+
+
+async def test_a_mute_without_an_end_lasts_until_it_is_lifted(here: Connected) -> None:
+    await here.ask("ben", "PUT", "me/mutes/ada", json={})
+    assert (await here.ask("ben", "GET", "me/relation/ada"))["mutes"]
+    assert not (await here.ask("ben", "DELETE", "me/mutes/ada"))["mutes"]
+
+
+async def test_close_friends_are_for_their_owner_alone(here: Connected) -> None:
+    await here.ask("ada", "PUT", "me/close-friends/ben")
+    assert await here.names("ada", "me/close-friends") == ["ben"]
+    assert not (await here.ask("ben", "GET", "me/relation/ada"))["close_friend"]
+    for path in ("close-friends", "blocks", "mutes", "follow-requests", "follow-requests/sent"):
+        await here.ask("ben", "GET", f"ada/{path}", status=404)
+    await here.ask("ada", "DELETE", "me/close-friends/ben")
+    assert await here.names("ada", "me/close-friends") == []
+
+
+async def test_a_follower_can_be_removed(here: Connected) -> None:
+    await here.follow("ada", "ben")
+    await here.ask("ben", "DELETE", "me/followers/ada")
+    assert await here.counts("ben") == (0, 0)
+
+
+async def test_a_block_holds_in_every_process_once_it_is_told(here: Connected, dsn: str) -> None:
+    ada, ben = here.world.ids["ada"], here.world.ids["ben"]
+    async with connected(dsn) as other:
+        assert await other.world.graph.silences.blocked([(ben, ada)]) == {}
+        await here.ask("ben", "PUT", "me/blocks/ada")
+
+        async def told() -> bool:
+            return bool(await other.world.graph.silences.blocked([(ben, ada)]))
+
+        await until(told)

@@ -1,0 +1,84 @@
+"""People you may know: found by the index, kept in step by the log."""
+
+import pytest
+
+from nova.adapters.local.graph import LocalGraph
+from nova.features.graph import Feed
+from support.connected import Connected
+from support.waiting import until
+
+
+async def test_friends_of_friends_are_suggested_with_reasons(here: Connected) -> None:
+    await here.follow("ada", "ben", "cleo", "dora")
+    for name in ("ben", "cleo", "dora"):
+        await here.follow(name, "eve")
+
+    async def reasoned() -> bool:
+        return await here.suggested("ada") == {"eve": "followed by Ben, Cleo and 1 more"}
+
+    await until(reasoned)
+
+
+async def test_who_is_followed_by_choosier_people_comes_first(here: Connected) -> None:
+    await here.world.meet("Fay", "Gil")
+    await here.follow("ada", "ben", "cleo")
+    await here.follow("ben", "dora", "fay", "gil")
+    await here.follow("cleo", "eve")
+
+    async def first() -> bool:
+        return list(await here.suggested("ada", limit=1)) == ["eve"]
+
+    await here.settled("ada", "dora", "eve", "fay", "gil")
+    await until(first)
+
+
+@pytest.mark.parametrize(
+    ("who", "method", "path"),
+    [
+        ("ada", "PUT", "me/following/cleo"),
+        ("ada", "PUT", "me/blocks/cleo"),
+        ("cleo", "PUT", "me/blocks/ada"),
+        ("ada", "PUT", "me/mutes/cleo"),
+        ("ben", "DELETE", "me/following/cleo"),
+        ("ben", "PUT", "me/blocks/cleo"),
+    ],
+)
+async def test_a_suggestion_goes_with_what_happens(
+    here: Connected, who: str, method: str, path: str
+) -> None:
+    await here.follow("ada", "ben")
+    await here.follow("ben", "cleo", "dora")
+    await here.settled("ada", "cleo", "dora")
+    await here.ask(who, method, path, json={} if "mutes" in path else None)
+    await here.settled("ada", "dora")
+
+
+async def test_what_is_dismissed_never_comes_again(here: Connected) -> None:
+    await here.follow("ada", "ben")
+    await here.follow("ben", "cleo", "dora")
+    await here.settled("ada", "cleo", "dora")
+    await here.ask("ada", "DELETE", "me/suggestions/cleo", status=204)
+    assert list(await here.suggested("ada")) == ["dora"]
+
+
+async def test_who_follows_nobody_is_suggested_the_popular(here: Connected) -> None:
+    await here.follow("ada", "ben", "cleo")
+    await here.follow("dora", "ben")
+    await here.settled("eve", "ben", "cleo")
+    assert await here.suggested("eve") == {"ben": "popular", "cleo": "popular"}
+
+
+async def test_an_index_that_starts_later_answers_alike(here: Connected) -> None:
+    await here.follow("ada", "ben", "cleo")
+    await here.follow("ben", "dora", "eve")
+    await here.follow("cleo", "eve")
+    await here.settled("ada", "dora", "eve")
+    fresh = LocalGraph()
+    await Feed(here.world.db, fresh).fill()
+    number = await here.world.pool.value(
+        "select number from graph.people where user_id = $1", here.world.ids["ada"]
+    )
+    assert fresh.edges == here.index.edges == 5
+    assert await fresh.suggest(number, hidden=(), most=9) == await here.index.suggest(
+        number, hidden=(), most=9
+    )

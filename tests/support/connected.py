@@ -1,0 +1,79 @@
+"""A small world whose people follow, block and mute each other, over the API."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import httpx
+
+from nova.adapters.local.graph import LocalGraph
+from nova.adapters.postgres.pool import open_pool
+from nova.features.graph import HEARS, Feed, Lists, Suggester, cursors, plug
+from nova.kernel.clock import Clock, SystemClock
+from support.http import api_client, bearer
+from support.notified import SERVER, World
+from support.waiting import until
+
+
+class Connected:
+    """Ada, Ben, Cleo, Dora and Eve, and the calls that they make."""
+
+    def __init__(self, world: World, client: httpx.AsyncClient, index: LocalGraph) -> None:
+        self.world = world
+        self.client = client
+        self.index = index
+
+    async def ask(self, who: str, method: str, path: str, *, status: int = 200, **more: Any) -> Any:
+        """Call `/v1/users/{path}` as somebody, and return the answer's body."""
+        answer = await self.client.request(method, f"/v1/users/{path}", headers=bearer(who), **more)
+        assert answer.status_code == status, answer.text
+        return answer.json() if answer.content else None
+
+    async def follow(self, who: str, *whom: str) -> None:
+        for other in whom:
+            await self.ask(who, "PUT", f"me/following/{other}")
+
+    async def names(self, who: str, path: str, **query: Any) -> list[str]:
+        """Return the app's ids of those in a list, in its order, from all of its pages."""
+        found: list[str] = []
+        while True:
+            page = await self.ask(who, "GET", path, params=query)
+            found += [each["person"]["external_id"] for each in page["data"]]
+            if page["next_cursor"] is None:
+                return found
+            query["cursor"] = page["next_cursor"]
+
+    async def counts(self, name: str) -> tuple[int, int]:
+        found = await self.ask(SERVER, "GET", f"{name}/connections")
+        return found["followers"], found["following"]
+
+    async def suggested(self, who: str, **query: Any) -> dict[str, str]:
+        """Return who is suggested to somebody, the likeliest first, and why."""
+        page = await self.ask(who, "GET", "me/suggestions", params=query)
+        return {each["person"]["external_id"]: each["reason"]["says"] for each in page["data"]}
+
+    async def settled(self, who: str, *names: str) -> None:
+        """Wait until exactly these are suggested, in any order."""
+
+        async def holds() -> bool:
+            return set(await self.suggested(who)) == set(names)
+
+        await until(holds)
+
+
+@asynccontextmanager
+async def connected(dsn: str, clock: Clock | None = None) -> AsyncIterator[Connected]:
+    """Yield a running world of five people who have nothing to do with each other yet."""
+    async with open_pool(dsn, size=8, wait_s=5.0) as pool:
+        clock = clock or SystemClock()
+        world = World(pool, clock)
+        index = LocalGraph()
+        feed = Feed(world.db, index)
+        world.backbone.project("graph", HEARS, fill=feed.fill, hear=feed.hear)
+        lists = Lists(world.db, clock, world.people, cursors(b"of the tests"))
+        suggester = Suggester(world.db, index, lists)
+        feature = plug(world.graph, lists, world.people, suggester)
+        async with world.backbone.run(), api_client(feature.routes, world) as client:
+            await world.meet("Ada", "Ben", "Cleo", "Dora", "Eve")
+            yield Connected(world, client, index)
+            await world.all.close()
