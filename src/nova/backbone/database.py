@@ -34,6 +34,7 @@ class Tx:
     def __init__(self, queries: Queries) -> None:
         self._queries = queries
         self.facts: list[Fact] = []
+        self.offers: list[tuple[Sequence[Offer], datetime]] = []
         self.publications: list[tuple[str, bytes, bytes | None]] = []
         self.signals: list[tuple[str, str]] = []
         self.committed: list[Callable[[], None]] = []
@@ -47,6 +48,10 @@ class Tx:
     async def emit(self, *facts: Fact) -> None:
         """Append facts to the event log with this transaction, in this order."""
         self.facts.extend(facts)
+
+    def offer(self, offers: Sequence[Offer], at: datetime) -> None:
+        """Append with this transaction those facts whose senders' ids are new."""
+        self.offers.append((offers, at))
 
     def publish(self, channel: str, data: bytes, info: bytes | None = None) -> None:
         """Publish JSON to a durable channel; its offset is allocated just before the commit.
@@ -116,6 +121,8 @@ class Database:
             yield tx
             if tx.facts:
                 await self._outbox.append(queries, tx.facts)
+            for offers, at in tx.offers:
+                await self._outbox.take_in(queries, offers, at)
             if tx.signals:
                 await self._outbox.signal(queries, tx.signals)
             if tx.publications:
@@ -123,7 +130,7 @@ class Database:
                 publications = await self._outbox.publish(queries, tx.publications, tx.step)
             elif tx.step:
                 await tx.step.take(queries)
-        if tx.facts:
+        if tx.facts or tx.offers:
             self._wrote()
         if publications:
             self._published(publications)

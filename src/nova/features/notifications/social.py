@@ -6,8 +6,8 @@ from typing import TypeAlias
 from uuid import UUID
 
 from nova.backbone.database import Tx
+from nova.backbone.intake import Offer
 from nova.features.graph.events import FollowApproved, Followed, FollowRequested
-from nova.features.notifications import store
 from nova.features.notifications.events import EventAccepted
 from nova.kernel.clock import Clock
 from nova.kernel.events import Fact, Heard
@@ -35,12 +35,13 @@ class Social:
 
     async def hear(self, tx: Tx, heard: Sequence[Heard[Following]]) -> None:
         at = self._clock.now()
-        events: dict[str, EventAccepted] = {}
+        offers: dict[str, Offer] = {}
         for each in heard:
             kind, who = RINGS[type(each.fact)]
             actor, recipient = who(each.fact)
             id_ = f"{kind}:{actor}:{recipient}"
-            events[id_] = EventAccepted(
+            digest = blake2b(id_.encode(), digest_size=16).digest()
+            event = EventAccepted(
                 notification=new_id(),
                 id=id_,
                 event_type=kind,
@@ -49,8 +50,5 @@ class Social:
                 timestamp=each.at,
                 accepted_at=at,
             )
-        ids = list(events)
-        digests = [blake2b(id_.encode(), digest_size=16).digest() for id_ in ids]
-        names = [event.notification for event in events.values()]
-        new = await store.admit(tx, ids, digests, names, at)
-        await tx.emit(*(event for id_, event in events.items() if id_ in new))
+            offers[id_] = Offer(id_, digest, event.notification, event)
+        tx.offer(list(offers.values()), at)
