@@ -55,4 +55,4 @@ async def pool(dsn: str) -> AsyncIterator[PostgresPool]:
 @pytest.fixture
 def db(pool: PostgresPool) -> Database:
     """Transactions with facts, publications and signals, that nobody in this process hears."""
-    return Database(pool, PostgresOutbox(), wrote=lambda: None, published=lambda _: None)
+    return Database(pool, PostgresOutbox(), wrote=lambda _: None, published=lambda _: None)

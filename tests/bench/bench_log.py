@@ -142,7 +142,7 @@ async def main(folder: Path) -> None:
     with running_server(folder) as server:
         template = await migrated_template(server, folder)
         async with new_database(server, template) as dsn, open_pool(dsn) as pool:
-            db = Database(pool, PostgresOutbox(), wrote=lambda: None, published=lambda _: None)
+            db = Database(pool, PostgresOutbox(), wrote=lambda _: None, published=lambda _: None)
             await find_postmaster(pool)
             await writing(db)
             await db.run("truncate backbone.event_log")

@@ -28,7 +28,7 @@ class Process:
         self, pool: Pool, *, features: Sequence[Feature] = (), creates: bool = False
     ) -> None:
         self.clock: Clock = SystemClock()
-        self.db = Database(pool, PostgresOutbox(), wrote=lambda: None, published=lambda _: None)
+        self.db = Database(pool, PostgresOutbox(), wrote=lambda _: None, published=lambda _: None)
         self.signals = Signals(pool)
         self.people = People(self.db)
         self.tokens = Tokens(clock=self.clock, secret=SECRET)

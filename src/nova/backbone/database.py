@@ -81,7 +81,7 @@ class Database:
         pool: Pool,
         outbox: Outbox,
         *,
-        wrote: Callable[[], None],
+        wrote: Callable[[Sequence[Fact]], None],
         published: Callable[[Sequence[Publication]], None],
     ) -> None:
         """`wrote` wakes the log's readers; `published` hands publications to open sockets."""
@@ -109,7 +109,7 @@ class Database:
         """
         new = await self._outbox.take_in(self.pool, offers, at)
         if new:
-            self._wrote()
+            self._wrote([offer.fact for offer in offers if offer.id in new])
         return new
 
     @asynccontextmanager
@@ -130,8 +130,8 @@ class Database:
                 publications = await self._outbox.publish(queries, tx.publications, tx.step)
             elif tx.step:
                 await tx.step.take(queries)
-        if tx.facts or tx.offers:
-            self._wrote()
+        if facts := [*tx.facts, *(offer.fact for offers, _ in tx.offers for offer in offers)]:
+            self._wrote(facts)
         if publications:
             self._published(publications)
         for call in tx.committed:

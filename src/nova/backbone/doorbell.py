@@ -1,23 +1,31 @@
 """When to look at the log again: at once after a commit, soon while others hold it back."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
+from nova.kernel.events import Fact
 from nova.ports.database import Pool
 
 CHANNEL = "nova_log"
 THROTTLE_S = (
     0.05  # a NOTIFY per row would be the log's ceiling; a doorbell need not ring that often
 )
+FEW = 64
+"""Of more facts nobody asks whom they concern: every bell is rung."""
+
 _SOONEST_S, _SOON_S = 0.001, 0.05  # between looks while newer rows are known to be held back
 
 
 class Bell:
     """One reader's bell. Rings are coalesced: however many there were, one look answers them."""
 
-    def __init__(self, wait_s: float) -> None:
-        """`wait_s` is the longest time between two looks when nobody rings."""
+    def __init__(self, wait_s: float, concerns: Callable[[Fact], bool]) -> None:
+        """`wait_s` is the longest time between two looks when nobody rings.
+
+        It need not ring for facts of this process that are not its reader's concern.
+        """
         self._wait_s = wait_s
+        self.concerns = concerns
         self._rung = asyncio.Event()
         self._rung.set()
         self._answering = False
@@ -65,10 +73,12 @@ class Doorbell:
     def add(self, bell: Bell) -> None:
         self._bells.append(bell)
 
-    def ring(self) -> None:
-        """Say that something was committed."""
+    def ring(self, facts: Sequence[Fact]) -> None:
+        """Say that these were committed, to those whom they concern."""
+        many = len(facts) > FEW
         for bell in self._bells:
-            bell.ring()
+            if many or any(map(bell.concerns, facts)):
+                bell.ring()
         self.ring_others()
 
     def ring_others(self) -> None:

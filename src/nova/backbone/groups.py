@@ -15,7 +15,7 @@ from nova.backbone.database import Database, Tx
 from nova.backbone.doorbell import Bell
 from nova.backbone.log import END, Cursor, Stretch, read
 from nova.backbone.neighbours import Neighbours
-from nova.backbone.outbox import PARTITIONS
+from nova.backbone.outbox import PARTITIONS, partition_of
 from nova.backbone.ownership import Ownership
 from nova.backbone.statistics import Counts
 from nova.backbone.step import Overtaken
@@ -67,13 +67,14 @@ class Group:
     ) -> None:
         """`reader` is its number among the `readers` of this process."""
         self.name = name
-        self.bell = Bell(pace.wait_s)
+        self.bell = Bell(pace.wait_s, self._concerns)
         self.counts = counts
         self._listeners = {kind.__name__: listener for kind, listener in hears.items()}
         self._decoders = {kind.__name__: msgspec.json.Decoder(kind).decode for kind in hears}
         self._types = list(self._listeners)
         self._db = db
         self._reader = reader
+        self._readers = readers
         self._ownership = Ownership(
             db.pool, neighbours, name, among=range(reader, PARTITIONS, readers)
         )
@@ -94,6 +95,12 @@ class Group:
             self._ownership.doubt()
             self.counts.stuck(self._reader)
             raise
+
+    def _concerns(self, fact: Fact) -> bool:
+        return (
+            type(fact).__name__ in self._listeners
+            and partition_of(fact.key) % self._readers == self._reader
+        )
 
     async def _look(self) -> None:
         self.bell.answer()

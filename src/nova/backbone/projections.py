@@ -34,7 +34,8 @@ class Projection:
         hear: Hear,
         wait_s: float,
     ) -> None:
-        self.bell = Bell(wait_s)
+        self.bell = Bell(wait_s, lambda fact: isinstance(fact, self._kinds))
+        self._kinds = tuple(kinds)
         self._pool = pool
         self._decoders = {kind.__name__: msgspec.json.Decoder(kind).decode for kind in kinds}
         self._fill = fill

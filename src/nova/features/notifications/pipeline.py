@@ -1,5 +1,6 @@
 """From accepted events to notifications: decide, render, number, store and publish a batch."""
 
+import asyncio
 from collections import Counter as Tally
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
@@ -120,7 +121,7 @@ class Pipeline:
         tx.after_commit(published)
 
     async def _learn(self, facts: Sequence[EventAccepted]) -> Known:
-        """Look everything up at once; almost always all of it is remembered."""
+        """Look everything up, side by side; almost always all of it is remembered."""
         references = {fact.recipient_id for fact in facts}
         references.update(fact.actor_id for fact in facts if fact.actor_id is not None)
         ids = await self._people.resolve(list(references))
@@ -130,13 +131,13 @@ class Pipeline:
             for fact in facts
             if fact.recipient_id in ids and fact.actor_id is not None and fact.actor_id in ids
         }
-        return Known(
-            ids,
-            await self._people.profiles(list({*ids.values()})),
-            await self._types.known(),
-            await self._preferences.of(list(recipients)),
-            await self._blocks.blocked(list(pairs)) if pairs else {},
+        profiles, types, choices, silenced = await asyncio.gather(
+            self._people.profiles(list({*ids.values()})),
+            self._types.known(),
+            self._preferences.of(list(recipients)),
+            self._blocks.blocked(list(pairs)),
         )
+        return Known(ids, profiles, types, choices, silenced)
 
     def _decided(
         self, facts: Sequence[EventAccepted], known: Known
