@@ -28,7 +28,7 @@ from nova.features.accounts import Accounts, Credentials, People
 from nova.features.accounts.models import NewToken, Upsert
 from nova.features.demo import Demo, Person
 from nova.features.demo import plug as plug_demo
-from nova.features.graph import Feed, Graph, Lists, Silences, Suggester
+from nova.features.graph import EdgeImport, Feed, Graph, Lists, Silences, Suggester
 from nova.features.notifications import Notifications
 from nova.kernel.clock import Clock, SystemClock
 from nova.ports.channels import Retention
@@ -75,6 +75,7 @@ class House(Struct, kw_only=True):
     credentials: Credentials
     notifications: Notifications
     graph: Graph
+    edges: EdgeImport
     auth: Auth
     hub: Hub
     features: Sequence[Feature]
@@ -203,6 +204,7 @@ async def built(
             credentials=credentials,
             notifications=notifier,
             graph=relations,
+            edges=EdgeImport(db, clock, people),
             auth=auth,
             hub=hub,
             features=features,

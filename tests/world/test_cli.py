@@ -67,6 +67,20 @@ async def test_people_and_keys_are_administered(stopped: Deployment, *, running:
     assert (status, "Traceback" in said) == (1, False)
 
 
+@pytest.mark.parametrize("running", [False, True])
+async def test_edges_are_imported(stopped: Deployment, *, running: bool) -> None:
+    if running:
+        await stopped.start()
+    for name in ("ada", "ben"):
+        assert (await stopped.run("user", "create", "--external-id", name))[0] == 0
+    file = stopped.data.parent / "edges.csv"
+    file.write_text("follower,followee\nada,ben\nada,zoe\n")
+    status, said = await stopped.run("import", "edges", str(file))
+    assert (status, "line 3: there is no user 'zoe'" in said) == (1, True), said
+    assert "1 edges added, 0 known before, 1 lines refused." in said
+    assert (await stopped.run("import", "edges", str(file.with_name("none"))))[0] == 2
+
+
 async def test_a_port_or_a_folder_in_use_is_said_plainly(stopped: Deployment) -> None:
     app = await stopped.start()
     status, said = await stopped.run("serve")

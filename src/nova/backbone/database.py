@@ -1,6 +1,6 @@
 """Transactions in which rows, facts and publications commit together."""
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any, Protocol
@@ -44,6 +44,7 @@ class Tx:
         self.row = queries.row
         self.value = queries.value
         self.run = queries.run
+        self.copy = queries.copy
 
     async def emit(self, *facts: Fact) -> None:
         """Append facts to the event log with this transaction, in this order."""
@@ -111,6 +112,11 @@ class Database:
         if new:
             self._wrote([offer.fact for offer in offers if offer.id in new])
         return new
+
+    async def copy(
+        self, table: str, columns: Sequence[str], rows: Iterable[Sequence[object]]
+    ) -> None:
+        await self.pool.copy(table, columns, rows)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Tx]:

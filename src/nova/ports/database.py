@@ -1,6 +1,6 @@
 """The truth: a relational database that speaks PostgreSQL's SQL."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol
 
@@ -59,6 +59,11 @@ class Queries(Protocol):
 
     async def run(self, sql: str, /, *args: Any) -> int:
         """Run and return the number of rows touched."""
+
+    async def copy(
+        self, table: str, columns: Sequence[str], rows: Iterable[Sequence[object]]
+    ) -> None:
+        """Append many rows to a table by COPY: several times faster than an insert."""
 
 
 class Pool(Queries, Protocol):

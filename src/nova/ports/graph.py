@@ -28,8 +28,11 @@ class Candidate(Struct, frozen=True):
 class GraphIndex(Protocol):
     """Answers within microseconds; may be dropped and filled again at any time."""
 
-    async def fill(self, follower: int, followees: bytes) -> None:
-        """Say whom a person follows: 32-bit numbers in the machine's own order."""
+    async def fill(self, number: int, followees: bytes, followers: int) -> None:
+        """Say whom a person follows, the newest last, and how many follow the person.
+
+        `followees` are 32-bit numbers in the machine's own order.
+        """
 
     async def apply(self, edges: Sequence[Edge]) -> None:
         """Bring edges up to date; the same one twice does no harm."""

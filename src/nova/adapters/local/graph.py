@@ -38,14 +38,16 @@ class LocalGraph:
         own = sum(each.__sizeof__() for each in self._out if each is not None)
         return own + self._out.__sizeof__() + self._in.__sizeof__()
 
-    async def fill(self, follower: int, followees: bytes) -> None:
-        new = array("I", followees)
-        self._reach(max(follower, max(new, default=0)))
-        old = self._out[follower]
+    async def fill(self, number: int, followees: bytes, followers: int) -> None:
+        self._reach(number)
+        old = self._out[number]
         if old is not None:
-            self._count(old, -1)
-        self._out[follower] = new
-        self._count(new, 1)
+            self.edges -= len(old)
+        self._out[number] = new = array("I", followees) if followees else None
+        if new is not None:
+            self.edges += len(new)
+        self._in[number] = followers
+        self._note(number, followers)
 
     async def apply(self, edges: Sequence[Edge]) -> None:
         for edge in edges:
@@ -60,13 +62,13 @@ class LocalGraph:
                 followed.append(edge.followee)
             else:
                 followed.remove(edge.followee)
-            self._count((edge.followee,), 1 if edge.follows else -1)
+            self._count(edge.followee, 1 if edge.follows else -1)
 
     async def forget(self, number: int) -> None:
         self._reach(number)
         followed = self._out[number]
-        if followed is not None:
-            self._count(followed, -1)
+        for followee in followed or ():
+            self._count(followee, -1)
         self._out[number] = None
         self._gone.add(number)
         self._popular.discard(number)
@@ -84,8 +86,12 @@ class LocalGraph:
         # The difference of key views is far quicker than asking for each of thousands.
         for one in scores.keys() & left_out:
             del scores[one]
-        best = nlargest(most, scores.items(), key=lambda item: (item[1], -item[0]))
-        found = [self._candidate(one, score, mine) for one, score in best]
+        best = nlargest(most, scores, key=scores.__getitem__)
+        by = self._named(best, mine)
+        found = [
+            Candidate(one, scores[one], by[one][:MOST_NAMED], max(0, len(by[one]) - MOST_NAMED))
+            for one in best
+        ]
         if len(found) < most:
             left_out.update(each.number for each in found)
             found += self._most_followed(left_out, most - len(found))
@@ -108,14 +114,19 @@ class LocalGraph:
                     scores[one] = score(one, 0.0) + share
         return scores
 
-    def _candidate(self, number: int, score: float, mine: Numbers) -> Candidate:
-        by = [
-            friend
-            for friend in mine[-MOST_FOLLOWED:]
-            if (theirs := self._out[friend]) is not None and number in theirs[-MOST_EACH:]
-        ]
-        by.sort(key=lambda friend: -self._in[friend])
-        return Candidate(number, score, by[:MOST_NAMED], max(0, len(by) - MOST_NAMED))
+    def _named(self, best: Sequence[int], mine: Numbers) -> dict[int, list[int]]:
+        """Return who of those followed follows each, whom most people know first."""
+        by: dict[int, list[int]] = {each: [] for each in best}
+        wanted = set(best)
+        for friend in sorted(mine[-MOST_FOLLOWED:], key=self._followers, reverse=True):
+            theirs = self._out[friend] if friend < len(self._out) else None
+            if theirs:
+                for one in wanted.intersection(theirs[-MOST_EACH:]):
+                    by[one].append(friend)
+        return by
+
+    def _followers(self, number: int) -> int:
+        return self._in[number] if number < len(self._in) else 0
 
     def _most_followed(self, left_out: Collection[int], most: int) -> list[Candidate]:
         known = nlargest(POPULAR, self._popular, key=self._in.__getitem__)
@@ -130,14 +141,19 @@ class LocalGraph:
             self._out += [None] * missing
             self._in.frombytes(bytes(self._in.itemsize * missing))
 
-    def _count(self, followees: Sequence[int], by: int) -> None:
-        counts, floor = self._in, self._floor
-        for each in followees:
-            counts[each] = count = counts[each] + by
-            if count > floor and each not in self._popular:
-                self._popular.add(each)
-        self.edges += by * len(followees)
+    def _count(self, number: int, by: int) -> None:
+        self._reach(number)
+        self.edges += by
+        # A count that was read while edges changed may be off by those.
+        self._in[number] = count = max(0, self._in[number] + by)
+        self._note(number, count)
+
+    def _note(self, number: int, followers: int) -> None:
+        """Remember who is among the most followed, and trim when there are twice too many."""
+        if followers <= self._floor:
+            return
+        self._popular.add(number)
         if len(self._popular) > 2 * POPULAR:
-            best = nlargest(POPULAR, self._popular, key=counts.__getitem__)
+            best = nlargest(POPULAR, self._popular, key=self._in.__getitem__)
             self._popular = set(best)
-            self._floor = counts[best[-1]]
+            self._floor = self._in[best[-1]]

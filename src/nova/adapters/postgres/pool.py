@@ -3,7 +3,7 @@
 import asyncio
 import random
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from types import TracebackType
 from typing import Any, TypeVar
@@ -71,6 +71,11 @@ class PostgresPool:
 
     async def run(self, sql: str, /, *args: Any) -> int:
         return touched(await self._once(Connection.execute, sql, args))
+
+    async def copy(
+        self, table: str, columns: Sequence[str], rows: Iterable[Sequence[object]]
+    ) -> None:
+        await self._once(copied, table, (columns, rows))
 
     def begin(self) -> AbstractAsyncContextManager[Queries]:
         return _Transaction(self)
@@ -281,6 +286,11 @@ class _Held:
     async def run(self, sql: str, /, *args: Any) -> int:
         return touched(await self._once(Connection.execute, sql, args))
 
+    async def copy(
+        self, table: str, columns: Sequence[str], rows: Iterable[Sequence[object]]
+    ) -> None:
+        await self._once(copied, table, (columns, rows))
+
     async def _once(
         self, method: Callable[..., Awaitable[T]], sql: str, args: tuple[object, ...]
     ) -> T:
@@ -357,6 +367,16 @@ class _Transaction:
             self._pool.settle(connection, cancelled, "rollback")
             raise
         self._pool.give(connection)
+
+
+async def copied(
+    connection: Connection, table: str, columns: Sequence[str], rows: Iterable[Sequence[object]]
+) -> None:
+    """Append rows to a table, which a schema's name and a dot may precede."""
+    schema, _, name = table.rpartition(".")
+    await connection.copy_records_to_table(
+        name, schema_name=schema or None, columns=columns, records=rows
+    )
 
 
 def touched(status: str) -> int:

@@ -6,6 +6,7 @@ from nova.feature import Feature, Job
 from nova.features.graph.api import Handlers
 from nova.features.graph.events import FACTS
 from nova.features.graph.feed import HEARS, Feed
+from nova.features.graph.imports import EdgeImport
 from nova.features.graph.lists import Lists
 from nova.features.graph.reads import Place
 from nova.features.graph.routes import routes
@@ -17,6 +18,7 @@ from nova.web.cursors import Cursors
 __all__ = [
     "HEARS",
     "SIGNAL",
+    "EdgeImport",
     "Feed",
     "Graph",
     "Lists",

@@ -20,8 +20,12 @@ _HEADER, _ELEMENT = 20, 2  # PostgreSQL's binary arrays: bytes; 32-bit words (le
 LAST = "select coalesce(max(number), 0) from graph.people"
 
 EDGES = """
-select follower, array_send(array_agg(followee order by since, followee)) as followees
-  from graph.follows where follower > $1 and follower <= $2 group by follower
+select p.number, p.followers, f.followees
+  from graph.people p left join (
+    select follower, array_send(array_agg(followee order by since, followee)) as followees
+      from graph.follows where follower > $1 and follower <= $2 group by follower
+  ) f on f.follower = p.number
+ where p.number > $1 and p.number <= $2
 """
 
 # Facts say which pairs to look at anew: what is read now is never older than the fact.
@@ -56,7 +60,10 @@ class Feed:
         start, last = asyncio.get_running_loop().time(), await self._db.value(LAST)
         for first in range(0, last, PEOPLE_AT_ONCE):
             for row in await self._db.fetch(EDGES, first, first + PEOPLE_AT_ONCE):
-                await self._index.fill(row["follower"], _numbers(row["followees"]))
+                followees = row["followees"]
+                await self._index.fill(
+                    row["number"], _numbers(followees) if followees else b"", row["followers"]
+                )
         took = asyncio.get_running_loop().time() - start
         self._log.info("graph_index_filled", people=last, seconds=round(took, 2))
 

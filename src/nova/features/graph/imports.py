@@ -1,0 +1,137 @@
+"""Brings edges from a file: in large transactions, each of which says how far it got."""
+
+from collections.abc import Callable, Sequence
+from hashlib import sha256
+from pathlib import Path
+from typing import BinaryIO
+from uuid import UUID
+
+from msgspec.structs import replace
+
+from nova.backbone.database import Database
+from nova.features.graph import edge_files, store_imports
+from nova.features.graph.edge_files import LONGEST_LINE, Read
+from nova.features.graph.events import EdgesImported
+from nova.features.graph.service import People
+from nova.features.graph.store_imports import Progress
+from nova.kernel.clock import Clock
+from nova.kernel.errors import Invalid
+from nova.kernel.recent import Recent
+
+STRETCH = 8 << 20
+"""Bytes of a file in one transaction."""
+NAMED = 1 << 20
+"""Bytes of a file's beginning that tell it from others, with its size."""
+REMEMBERED = 4_000_000
+"""People whose numbers are kept, about a hundred bytes each."""
+ASKED = 5_000
+"""People looked up at once."""
+
+Problems = Sequence[tuple[int, str]]
+
+
+class LongLine(Invalid):
+    """The file has a line that is far too long to name two people."""
+
+    code = "line_too_long"
+
+
+class EdgeImport:
+    """Imports a file of edges; cut off at any moment, it goes on where it stopped."""
+
+    def __init__(
+        self, db: Database, clock: Clock, people: People, *, stretch: int = STRETCH
+    ) -> None:
+        self._db = db
+        self._clock = clock
+        self._people = people
+        self._stretch = stretch
+        self._numbers: Recent[str, int] = Recent(REMEMBERED)
+
+    async def run(self, file: Path, tell: Callable[[Progress, Problems], None]) -> Progress:
+        """Import a file; `tell` hears of every stretch: how far, and which lines were refused."""
+        read = (
+            edge_files.comma_separated if file.suffix.lower() == ".csv" else edge_files.json_lines
+        )
+        with file.open("rb") as opened:
+            name = _fingerprint(opened)
+            at = await store_imports.progress(self._db, name)
+            opened.seek(at.position)
+            while not at.finished:
+                stretch = _whole_lines(opened, self._stretch)
+                found = read(stretch, at.line + 1)
+                at, problems = await self._store(name, file.name, at, found, len(stretch))
+                tell(at, problems)
+        return at
+
+    async def _store(
+        self, name: bytes, title: str, at: Progress, found: Read, size: int
+    ) -> tuple[Progress, Problems]:
+        edges, problems = await self._edges(found)
+        now = self._clock.now()
+        async with self._db.transaction() as tx:
+            added, blocked = await store_imports.arrive(tx, edges, now) if edges else (0, [])
+            problems += [(line, "a block stands between the two") for line in blocked]
+            to = replace(
+                at,
+                position=at.position + size,
+                line=at.line + found.lines,
+                added=at.added + added,
+                known=at.known + len(edges) - len(blocked) - added,
+                refused=at.refused + len(problems),
+                finished=size == 0,
+            )
+            await store_imports.move(tx, name, title, to, now)
+            if to.finished:
+                await tx.emit(EdgesImported(name=title, added=to.added))
+        return to, sorted(problems)
+
+    async def _edges(self, found: Read) -> tuple[list[tuple[int, int, int]], list[tuple[int, str]]]:
+        """Return (line, follower, followee) by numbers, and what is wrong with other lines."""
+        await self._learn(found)
+        number = self._numbers.get
+        edges: list[tuple[int, int, int]] = []
+        problems = list(found.problems)
+        for line, one, other in zip(found.numbers, found.followers, found.followees, strict=True):
+            follower, followee = number(one), number(other)
+            if follower is None or followee is None:
+                unknown = one if follower is None else other
+                problems.append((line, f"there is no user {unknown!r}"))
+            elif follower == followee:
+                problems.append((line, "nobody follows themselves"))
+            else:
+                edges.append((line, follower, followee))
+        return edges, problems
+
+    async def _learn(self, found: Read) -> None:
+        """Look up the people of a stretch who are not remembered."""
+        known = self._numbers.get
+        names = {*found.followers, *found.followees}
+        missing = [each for each in names if known(each) is None]
+        for start in range(0, len(missing), ASKED):
+            asked = missing[start : start + ASKED]
+            users = await self._people.resolve(asked)
+            numbers = await self._numbered(list(set(users.values())))
+            for reference, user in users.items():
+                self._numbers.put(reference, numbers[user])
+
+    async def _numbered(self, users: Sequence[UUID]) -> dict[UUID, int]:
+        async with self._db.transaction() as tx:
+            return await store_imports.numbers(tx, users)
+
+
+def _fingerprint(opened: BinaryIO) -> bytes:
+    """Return what names a file's content, about, without reading all of it."""
+    size = opened.seek(0, 2)
+    opened.seek(0)
+    return sha256(opened.read(NAMED) + size.to_bytes(8)).digest()
+
+
+def _whole_lines(opened: BinaryIO, size: int) -> bytes:
+    """Read about `size` bytes, up to the end of a line."""
+    stretch = opened.read(size)
+    if stretch and not stretch.endswith(b"\n"):
+        stretch += opened.readline(LONGEST_LINE)
+        if not stretch.endswith(b"\n") and opened.read(1):
+            raise LongLine
+    return stretch

@@ -1,0 +1,113 @@
+"""Files of edges: quick, exact, and never half done without saying so."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from nova.features.graph import EdgeImport
+from nova.features.graph.imports import LongLine, Problems
+from nova.features.graph.store_imports import Progress
+from nova.kernel.clock import SystemClock
+from support.connected import Connected
+
+
+class CutOff(Exception):
+    """The process was killed here."""
+
+
+class Told:
+    """Keeps what an import tells; raises after the stretch `cut`, if there is one."""
+
+    def __init__(self, cut: int | None = None) -> None:
+        self.problems: dict[int, str] = {}
+        self.stretches = 0
+        self._cut = cut
+
+    def __call__(self, _at: Progress, problems: Problems) -> None:
+        self.problems |= dict(problems)
+        self.stretches += 1
+        if self.stretches == self._cut:
+            raise CutOff
+
+
+def importing(here: Connected, stretch: int = 1 << 20) -> EdgeImport:
+    return EdgeImport(here.world.db, SystemClock(), here.world.people, stretch=stretch)
+
+
+def json_lines(path: Path, *edges: tuple[str, str]) -> Path:
+    lines = (json.dumps({"follower": one, "followee": other}) for one, other in edges)
+    path.write_text("\n".join(lines))
+    return path
+
+
+async def test_edges_are_imported_counted_and_served(here: Connected, tmp_path: Path) -> None:
+    file = json_lines(
+        tmp_path / "edges.jsonl", ("ada", "ben"), ("ben", "cleo"), ("ada", "ben"), ("ben", "dora")
+    )
+    await here.follow("ben", "dora")
+    told = Told()
+    done = await importing(here).run(file, told)
+    assert (done.added, done.known, done.refused, done.line) == (2, 2, 0, 4)
+    assert await here.counts("ben") == (1, 2)
+    assert await here.names("ada", "me/following") == ["ben"]
+    await here.settled("ada", "cleo", "dora")
+
+
+@pytest.mark.parametrize("stretch", [1, 60, 1 << 20])
+async def test_broken_lines_are_named_and_the_others_imported(
+    here: Connected, tmp_path: Path, stretch: int
+) -> None:
+    await here.ask("dora", "PUT", "me/blocks/ada")
+    file = tmp_path / "edges.jsonl"
+    file.write_text(
+        '{"follower": "ada", "followee": "ben"}\n'
+        "not JSON\n"
+        "\n"
+        '{"follower": "ada", "followee": "nobody"}\n'
+        '{"follower": "ada", "followee": "ada"}\n'
+        '{"follower": "ada", "followee": "dora"}\n'
+        '{"follower": "ada"}\n'
+        f'{{"follower": "cleo", "followee": "{here.world.ids["ben"]}"}}'
+    )
+    told = Told()
+    done = await importing(here, stretch).run(file, told)
+    assert (done.added, done.refused, done.line) == (2, 5, 8)
+    assert sorted(told.problems) == [2, 4, 5, 6, 7]
+    assert "nobody" in told.problems[4]
+    assert await here.counts("ben") == (2, 0)
+    assert await here.counts("ada") == (0, 1)
+
+
+async def test_comma_separated_edges_are_imported(here: Connected, tmp_path: Path) -> None:
+    file = tmp_path / "edges.csv"
+    file.write_text('follower,followee\nada,ben\n"cleo", ben\nada\nada,"x\n')
+    told = Told()
+    done = await importing(here).run(file, told)
+    assert (done.added, sorted(told.problems)) == (2, [4, 5])
+
+
+async def test_an_import_that_was_cut_off_goes_on_where_it_stopped(
+    here: Connected, tmp_path: Path
+) -> None:
+    names = [f"fan{number}" for number in range(40)]
+    await here.world.meet(*names)
+    file = json_lines(tmp_path / "edges.jsonl", *((name, "ben") for name in names))
+    with pytest.raises(CutOff):
+        await importing(here, 100).run(file, Told(cut=3))
+    before, _ = await here.counts("ben")
+    assert 0 < before < 40
+    rest = Told()
+    done = await importing(here, 100).run(file, rest)
+    assert (done.added, done.known) == (40, 0)
+    assert await here.counts("ben") == (40, 0)
+    again = Told()
+    assert await importing(here).run(file, again) == done
+    assert again.stretches == 0
+
+
+async def test_a_file_that_is_no_text_is_refused(here: Connected, tmp_path: Path) -> None:
+    file = tmp_path / "edges.jsonl"
+    file.write_bytes(b"x" * 100_000)
+    with pytest.raises(LongLine):
+        await importing(here, 1_000).run(file, Told())
