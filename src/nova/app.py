@@ -326,6 +326,7 @@ def verifier(settings: Settings, clock: Clock) -> tuple[Tokens, RemoteKeys | Non
             leeway_s=given.leeway_s,
             max_lifetime_s=given.max_lifetime_s,
             needs_expiry=given.require_expiry,
+            needs_subject=not settings.socket.anonymous,
         )
     except ValueError as reason:
         raise CannotStart(str(reason)) from reason

@@ -107,7 +107,7 @@ class Socket(Struct, frozen=True, kw_only=True):
     connections: Annotated[Natural, about("Open sockets of this process, at most.")] = 100_000
     subscriptions: Annotated[Natural, about("Subscriptions of a connection, at most.")] = 128
     anonymous: Annotated[
-        bool, about("Whether clients may connect without a token, to use open namespaces only.")
+        bool, about("Let strangers connect: without a token, or with one that names nobody.")
     ] = False
     drain_s: Annotated[Seconds, about("Seconds over which sockets are closed at shutdown.")] = 10.0
 

@@ -17,7 +17,7 @@ from nova.web.realtime.emulation import emulation
 from nova.web.realtime.endpoint import Origins, WebSocketEndpoint
 from nova.web.realtime.families import Families, Family, Method, methods
 from nova.web.realtime.http_stream import http_stream
-from nova.web.realtime.hub import Hub, Limits
+from nova.web.realtime.hub import Hub, Limits, Tickets
 from nova.web.realtime.namespaces import Namespace
 from nova.web.realtime.routes import routes
 from nova.web.realtime.sse import sse
@@ -61,20 +61,21 @@ def make_hub(
     limits: Limits | None = None,
     ping_s: float = 25.0,
     clock: Clock | None = None,
+    tickets: Tickets | None = None,
 ) -> Hub:
     return Hub(
         channels=channels,
         families=Families(families, namespaces),
         methods=methods(rpcs),
         authenticator=authenticator,
-        tickets=Tickets(authenticator),
+        tickets=tickets or SignedTickets(authenticator),
         clock=clock or SystemClock(),
         limits=limits,
         ping_s=ping_s,
     )
 
 
-class Tickets:
+class SignedTickets:
     """Subscription tokens under SECRET, for the people of an authenticator."""
 
     def __init__(self, authenticator: Authenticator) -> None:
