@@ -117,7 +117,8 @@ class Notifications(Struct, frozen=True, kw_only=True):
 
     retention_days: Annotated[Natural, about("Days until a notification expires.")] = 30
     dedupe_days: Annotated[
-        Natural, about("Days for which an event's id is remembered, to accept it only once.")
+        Natural,
+        about("Days for which an event's id is remembered; more than `log.retention_days`."),
     ] = 14
 
 
@@ -211,7 +212,22 @@ def load(
             origins[name] = origin
     if problems:
         raise Misconfigured(problems)
-    return Loaded(msgspec.convert(_nested(values), Settings), origins)
+    settings = msgspec.convert(_nested(values), Settings)
+    problems += _contradictions(settings)
+    if problems:
+        raise Misconfigured(problems)
+    return Loaded(settings, origins)
+
+
+def _contradictions(settings: Settings) -> Iterator[str]:
+    """Yield what is wrong with settings that are right one by one."""
+    remembered, kept = settings.notifications.dedupe_days, settings.log.retention_days
+    if remembered <= kept:  # the log is dropped by the day, so it keeps up to a day more
+        yield (
+            f"notifications.dedupe_days: {remembered} days are not more than the {kept} of "
+            "log.retention_days, so an event that is sent again could be told twice; "
+            f"set notifications.dedupe_days to {kept + 1} or more, or lower log.retention_days"
+        )
 
 
 def _from_file(path: Path, known: Mapping[str, Knob], problems: list[str]) -> dict[str, object]:
