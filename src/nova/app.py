@@ -35,6 +35,7 @@ from nova.settings import Settings
 from nova.web import openapi
 from nova.web.api import Api
 from nova.web.auth import Auth
+from nova.web.connections import Guard
 from nova.web.jwks import RemoteKeys
 from nova.web.probes import Readiness, healthz, metrics
 from nova.web.realtime import metrics as socket_metrics
@@ -255,6 +256,7 @@ async def serve(
                 draining=house.readiness.drain,
                 drain=[lambda: house.hub.drain(settings.socket.drain_s)],
                 stop=stop,
+                guard=Guard(connections=settings.http.connections),
             )
         except OSError as reason:
             where = f"{settings.http.host}:{settings.http.port}"

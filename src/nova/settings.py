@@ -37,6 +37,10 @@ class Http(Struct, frozen=True, kw_only=True):
     max_requests: Annotated[
         Natural, about("Requests in progress at once; above it, callers get 503 at once.")
     ] = 1000
+    connections: Annotated[
+        Natural,
+        about("HTTP connections open at once, without WebSockets; further ones get 503."),
+    ] = 10_000
     access_log: Annotated[bool, about("Log a line per request.")] = False
 
 

@@ -13,6 +13,7 @@ from nova.ports.channels import Channels
 from nova.web.actors import Authenticator
 from nova.web.api import Api
 from nova.web.auth import Subscription
+from nova.web.connections import Guard
 from nova.web.realtime.emulation import emulation
 from nova.web.realtime.endpoint import Origins, WebSocketEndpoint
 from nova.web.realtime.families import Families, Family, Method, methods
@@ -94,7 +95,11 @@ class SignedTickets:
 
 @asynccontextmanager
 async def sockets(
-    hub: Hub, authenticator: Authenticator, origins: Sequence[str] = (), port: int = 0
+    hub: Hub,
+    authenticator: Authenticator,
+    origins: Sequence[str] = (),
+    port: int = 0,
+    guard: Guard | None = None,
 ) -> AsyncIterator[Sockets]:
     """Serve a hub; on a free port, unless one is given."""
     api = Api(
@@ -119,6 +124,7 @@ async def sockets(
             listening=lambda host, port: address.set_result((host, port)),
             drain=[lambda: hub.drain(0.1)],
             stop=stop,
+            guard=guard,
             signals=False,
         )
     )
