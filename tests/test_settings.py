@@ -43,6 +43,20 @@ def test_the_data_folder_is_a_path_wherever_it_comes_from(tmp_path: Path) -> Non
         load([], {}, {"data": 3})
 
 
+@pytest.mark.parametrize(
+    ("remembered", "kept", "fits"), [(14, 7, True), (8, 7, True), (7, 7, False), (14, 30, False)]
+)
+def test_ids_of_events_are_remembered_for_longer_than_the_log_is_kept(
+    remembered: int, kept: int, fits: bool
+) -> None:
+    flags = {"notifications.dedupe_days": remembered, "log.retention_days": kept}
+    if fits:
+        assert load([], {}, flags).settings.log.retention_days == kept
+        return
+    with pytest.raises(Misconfigured, match=f"set notifications.dedupe_days to {kept + 1} or more"):
+        load([], {}, flags)
+
+
 def test_a_secret_may_come_from_a_file(tmp_path: Path) -> None:
     (tmp_path / "secret").write_text("s3cret\n")
     loaded = load([], {"NOVA_TOKENS_SECRET_FILE": str(tmp_path / "secret")}, {})

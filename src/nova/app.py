@@ -37,6 +37,7 @@ from nova.settings import Settings
 from nova.web import openapi
 from nova.web.api import Api
 from nova.web.auth import Auth
+from nova.web.connections import Guard
 from nova.web.jwks import RemoteKeys
 from nova.web.probes import Readiness, healthz, metrics
 from nova.web.realtime import metrics as socket_metrics
@@ -264,6 +265,7 @@ async def serve(
                 draining=house.readiness.drain,
                 drain=[lambda: house.hub.drain(settings.socket.drain_s)],
                 stop=stop,
+                guard=Guard(connections=settings.http.connections),
             )
         except OSError as reason:
             where = f"{settings.http.host}:{settings.http.port}"
@@ -347,6 +349,7 @@ def verifier(settings: Settings, clock: Clock) -> tuple[Tokens, RemoteKeys | Non
             leeway_s=given.leeway_s,
             max_lifetime_s=given.max_lifetime_s,
             needs_expiry=given.require_expiry,
+            needs_subject=not settings.socket.anonymous,
         )
     except ValueError as reason:
         raise CannotStart(str(reason)) from reason

@@ -37,6 +37,10 @@ class Http(Struct, frozen=True, kw_only=True):
     max_requests: Annotated[
         Natural, about("Requests in progress at once; above it, callers get 503 at once.")
     ] = 1000
+    connections: Annotated[
+        Natural,
+        about("HTTP connections open at once, without WebSockets; further ones get 503."),
+    ] = 10_000
     access_log: Annotated[bool, about("Log a line per request.")] = False
 
 
@@ -107,7 +111,7 @@ class Socket(Struct, frozen=True, kw_only=True):
     connections: Annotated[Natural, about("Open sockets of this process, at most.")] = 100_000
     subscriptions: Annotated[Natural, about("Subscriptions of a connection, at most.")] = 128
     anonymous: Annotated[
-        bool, about("Whether clients may connect without a token, to use open namespaces only.")
+        bool, about("Let strangers connect: without a token, or with one that names nobody.")
     ] = False
     drain_s: Annotated[Seconds, about("Seconds over which sockets are closed at shutdown.")] = 10.0
 
@@ -117,7 +121,8 @@ class Notifications(Struct, frozen=True, kw_only=True):
 
     retention_days: Annotated[Natural, about("Days until a notification expires.")] = 30
     dedupe_days: Annotated[
-        Natural, about("Days for which an event's id is remembered, to accept it only once.")
+        Natural,
+        about("Days for which an event's id is remembered; more than `log.retention_days`."),
     ] = 14
 
 
@@ -211,7 +216,22 @@ def load(
             origins[name] = origin
     if problems:
         raise Misconfigured(problems)
-    return Loaded(msgspec.convert(_nested(values), Settings), origins)
+    settings = msgspec.convert(_nested(values), Settings)
+    problems += _contradictions(settings)
+    if problems:
+        raise Misconfigured(problems)
+    return Loaded(settings, origins)
+
+
+def _contradictions(settings: Settings) -> Iterator[str]:
+    """Yield what is wrong with settings that are right one by one."""
+    remembered, kept = settings.notifications.dedupe_days, settings.log.retention_days
+    if remembered <= kept:  # the log is dropped by the day, so it keeps up to a day more
+        yield (
+            f"notifications.dedupe_days: {remembered} days are not more than the {kept} of "
+            "log.retention_days, so an event that is sent again could be told twice; "
+            f"set notifications.dedupe_days to {kept + 1} or more, or lower log.retention_days"
+        )
 
 
 def _from_file(path: Path, known: Mapping[str, Knob], problems: list[str]) -> dict[str, object]:

@@ -2,13 +2,17 @@
 
 import asyncio
 import json
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from nova.web.connections import Guard
 from nova.web.realtime.hub import Limits
-from support.sockets import Sockets
+from support.http import People
+from support.memory import MemoryChannels
+from support.sockets import Sockets, make_hub, sockets
 from support.waiting import until
 from support.wire_client import (
     BINARY,
@@ -241,3 +245,13 @@ async def test_an_empty_offer_of_subprotocols_is_no_offer(server: Sockets) -> No
     assert "101" in line
     assert "client" in await client.connect("ada")
     client.writer.transport.abort()
+
+
+async def test_websockets_do_not_count_as_connections_of_http() -> None:
+    people = People("ada")
+    hub = make_hub(MemoryChannels(), people)
+    async with AsyncExitStack() as stack:
+        server = await stack.enter_async_context(sockets(hub, people, guard=Guard(connections=1)))
+        for _ in range(3):
+            await stack.enter_async_context(rude(server.host, server.port, "ada"))
+        assert hub.sessions == 3

@@ -25,13 +25,18 @@ class Process:
     """One of the processes of a deployment; `features` are the others besides accounts."""
 
     def __init__(
-        self, pool: Pool, *, features: Sequence[Feature] = (), creates: bool = False
+        self,
+        pool: Pool,
+        *,
+        features: Sequence[Feature] = (),
+        creates: bool = False,
+        strangers: bool = False,
     ) -> None:
         self.clock: Clock = SystemClock()
         self.db = Database(pool, PostgresOutbox(), wrote=lambda _: None, published=lambda _: None)
         self.signals = Signals(pool)
         self.people = People(self.db)
-        self.tokens = Tokens(clock=self.clock, secret=SECRET)
+        self.tokens = Tokens(clock=self.clock, secret=SECRET, needs_subject=not strangers)
         self.credentials = Credentials(
             self.db, self.people, tokens=self.tokens, secret=SECRET, clock=self.clock
         )

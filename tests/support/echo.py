@@ -111,12 +111,19 @@ BROKEN = Route(
 )
 
 
+HASTY = Guard(head_within_s=0.5, body_within_s=1.0, linger_s=0.5)
+FEW = Guard(connections=2, head_within_s=600.0, linger_s=0.5)
+
+
 async def up() -> str:
     return "up"
 
 
 async def main() -> None:
-    """Serve on a free port, print it, and be quick to lose patience; `broken` adds a bug."""
+    """Serve on a free port, print it, and be quick to lose patience.
+
+    `broken` adds a bug; `few` takes two connections, and is patient with them.
+    """
     routes = [*ROUTES, BROKEN] if "broken" in sys.argv else ROUTES
     logging.configure()
     registry = CollectorRegistry()
@@ -140,7 +147,7 @@ async def main() -> None:
         listening=listening,
         draining=ready.drain,
         drain=[drained],
-        guard=Guard(head_within_s=0.5, body_within_s=1.0, linger_s=0.5),
+        guard=FEW if "few" in sys.argv else HASTY,
         keep_alive_s=2,
     )
 

@@ -20,7 +20,7 @@ import uvloop
 from msgspec import Struct
 
 from nova.kernel.clock import SystemClock
-from nova.web.actors import Actor, User
+from nova.web.actors import NOBODY, Actor, User
 from nova.web.auth import Subscription
 from nova.web.realtime.families import Families
 from nova.web.realtime.hub import Hub, Limits
@@ -68,7 +68,7 @@ class Signed:
 
 
 def _named(reference: str) -> UUID:
-    return uuid5(NAMESPACE_URL, reference)
+    return uuid5(NAMESPACE_URL, reference) if reference else NOBODY
 
 
 def resident() -> int:
@@ -97,7 +97,12 @@ async def _obey(hub: Hub, channels: MemoryChannels) -> None:
 
 async def main() -> None:
     wanted = msgspec.json.decode(sys.argv[1] if len(sys.argv) > 1 else "{}", type=Wanted)
-    tokens = Tokens(clock=SystemClock(), secret=wanted.secret, needs_expiry=False)
+    tokens = Tokens(
+        clock=SystemClock(),
+        secret=wanted.secret,
+        needs_expiry=False,
+        needs_subject=not wanted.anonymous,
+    )
     signed, channels = Signed(tokens), MemoryChannels()
     hub = Hub(
         channels=channels,

@@ -13,11 +13,12 @@ from nova.ports.channels import Channels
 from nova.web.actors import Authenticator
 from nova.web.api import Api
 from nova.web.auth import Subscription
+from nova.web.connections import Guard
 from nova.web.realtime.emulation import emulation
 from nova.web.realtime.endpoint import Origins, WebSocketEndpoint
 from nova.web.realtime.families import Families, Family, Method, methods
 from nova.web.realtime.http_stream import http_stream
-from nova.web.realtime.hub import Hub, Limits
+from nova.web.realtime.hub import Hub, Limits, Tickets
 from nova.web.realtime.namespaces import Namespace
 from nova.web.realtime.routes import routes
 from nova.web.realtime.sse import sse
@@ -61,20 +62,21 @@ def make_hub(
     limits: Limits | None = None,
     ping_s: float = 25.0,
     clock: Clock | None = None,
+    tickets: Tickets | None = None,
 ) -> Hub:
     return Hub(
         channels=channels,
         families=Families(families, namespaces),
         methods=methods(rpcs),
         authenticator=authenticator,
-        tickets=Tickets(authenticator),
+        tickets=tickets or SignedTickets(authenticator),
         clock=clock or SystemClock(),
         limits=limits,
         ping_s=ping_s,
     )
 
 
-class Tickets:
+class SignedTickets:
     """Subscription tokens under SECRET, for the people of an authenticator."""
 
     def __init__(self, authenticator: Authenticator) -> None:
@@ -93,7 +95,11 @@ class Tickets:
 
 @asynccontextmanager
 async def sockets(
-    hub: Hub, authenticator: Authenticator, origins: Sequence[str] = (), port: int = 0
+    hub: Hub,
+    authenticator: Authenticator,
+    origins: Sequence[str] = (),
+    port: int = 0,
+    guard: Guard | None = None,
 ) -> AsyncIterator[Sockets]:
     """Serve a hub; on a free port, unless one is given."""
     api = Api(
@@ -118,6 +124,7 @@ async def sockets(
             listening=lambda host, port: address.set_result((host, port)),
             drain=[lambda: hub.drain(0.1)],
             stop=stop,
+            guard=guard,
             signals=False,
         )
     )

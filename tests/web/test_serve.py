@@ -14,6 +14,7 @@ import msgspec
 import pytest
 
 from support.fuzz import fuzz
+from support.waiting import until
 
 TESTS = Path(__file__).parents[1]
 SOON = 8.0  # seconds in which whatever must happen has happened
@@ -82,6 +83,13 @@ async def mortal() -> AsyncIterator[Server]:
         yield one
 
 
+@pytest.fixture
+async def few() -> AsyncIterator[Server]:
+    """It takes two connections."""
+    async for one in running("few"):
+        yield one
+
+
 async def test_fuzzing_finds_nothing_but_a_bug_that_is_there(server: Server) -> None:
     verdict = await fuzz(server.url, "ada", examples=15, skip="^/slow")
     assert verdict.clean, verdict.said
@@ -98,6 +106,25 @@ async def test_an_ordinary_request_is_answered(server: Server) -> None:
         ready = (await client.get("/readyz")).json()
         assert ready == {"status": "ready", "checks": {"echo": "up"}}
         assert "nova_http_requests_total" in (await client.get("/metrics")).text
+
+
+async def test_connections_are_bounded(few: Server) -> None:
+    held = [await few.open() for _ in range(2)]
+    for _, writer in held:
+        writer.write(b"GET /notes HT")
+    for _ in range(3):  # and those refused leave no trace
+        refused = await few.says(b"GET /notes HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert refused.startswith(b"HTTP/1.1 503 ")
+        assert b'"code":"overloaded"' in refused
+        assert b"retry-after: 1" in refused
+    held[0][1].close()
+
+    async def room() -> bool:
+        head = b"GET /notes HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+        return (await few.says(head)).startswith(b"HTTP/1.1 200 ")
+
+    await until(room)
+    held[1][1].close()
 
 
 @pytest.mark.parametrize(

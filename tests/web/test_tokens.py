@@ -219,6 +219,17 @@ async def test_every_check_of_a_good_token_passes(tokens: Tokens) -> None:
     ]
 
 
+@pytest.mark.parametrize("sub", ["", None])
+async def test_a_token_may_name_nobody_where_that_is_wanted(
+    clock: ManualClock, sub: str | None
+) -> None:
+    tokens = Tokens(clock=clock, secret=SECRET, needs_subject=False)
+    assert not (await tokens.user(minted(sub=sub))).claims.sub
+    shown = {check.name: check for check in await tokens.explain(minted(sub=sub))}
+    assert shown["sub"].passed
+    assert "stranger" in shown["sub"].detail
+
+
 class Endpoint:
     """A real JWKS server whose answer can change."""
 

@@ -12,6 +12,9 @@ _NO_NUL = r"\A[^\x00]*\Z"
 Name = Annotated[str, Meta(min_length=1, max_length=128, pattern=_NO_NUL)]
 """An id, a key or a short label: 1 to 128 characters."""
 
+NameOrNone = Annotated[str, Meta(max_length=128, pattern=_NO_NUL)]
+"""A name, or empty for none."""
+
 Line = Annotated[str, Meta(max_length=512, pattern=_NO_NUL)]
 """One line that people read: up to 512 characters."""
 

@@ -18,8 +18,12 @@ class ServerKey(Struct, frozen=True):
     name: str
 
 
+NOBODY = UUID(int=0)
+"""The id that all strangers share; no user has it."""
+
+
 class User(Struct, frozen=True):
-    """A person, by a token that the host app signed."""
+    """A person, by a token that the host app signed; on sockets also a stranger."""
 
     id: UUID
     token: str = ""
@@ -27,6 +31,11 @@ class User(Struct, frozen=True):
     expires: float | None = None
     """Seconds since 1970, from the token's `exp`."""
     device: str | None = None
+
+    @property
+    def is_stranger(self) -> bool:
+        """Whether this is whoever connected without a name, where that is allowed."""
+        return self.id == NOBODY
 
 
 Actor: TypeAlias = Anonymous | ServerKey | User
@@ -52,7 +61,10 @@ class Authenticator(Protocol):
         """Return the actor of an Authorization header."""
 
     async def user(self, token: str) -> User:
-        """Return the user of a bare token, as a socket sends it with connect and refresh."""
+        """Return the user of a bare token, as a socket sends it with connect and refresh.
+
+        It is a stranger when the token names nobody and such tokens are accepted.
+        """
 
     async def resolve(self, reference: str) -> UUID | None:
         """Return the id of the user that a Nova id or the host app's own id names."""

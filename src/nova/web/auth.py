@@ -12,7 +12,7 @@ from nova.kernel.clock import Clock
 from nova.kernel.errors import Unauthenticated
 from nova.kernel.ids import parse_id
 from nova.kernel.recent import Changes, Recent
-from nova.web.actors import Actor, ServerKey, User
+from nova.web.actors import NOBODY, Actor, ServerKey, User
 from nova.web.tokens import Claims, Token, TokenInvalid, Tokens
 
 KEY_PREFIX = "nova_sk_"
@@ -150,7 +150,10 @@ class Auth:
             raise Unauthenticated("The Authorization header must be 'Bearer <key or token>'.")
         if credential.startswith(KEY_PREFIX):
             return await self._server(credential)
-        return await self.user(credential)
+        user = await self.user(credential)
+        if user.is_stranger:
+            raise TokenInvalid("sub", "The token names nobody, which only sockets may accept.")
+        return user
 
     async def user(self, token: str) -> User:
         remembered = self._remembered(token)
@@ -158,20 +161,18 @@ class Auth:
             return remembered
         mark = self._changes.mark()
         verified = await self._tokens.user(token)
-        person = await self._admitted(verified)
         claims = verified.claims
-        user = User(person.id, verified.id, claims.exp, claims.device)
-        self._seen.put(token, _Seen(user, self._until(claims), mark))
+        user = User(await self._admitted(verified), verified.id, claims.exp, claims.device)
+        if not user.is_stranger:  # what is remembered also counts over HTTP
+            self._seen.put(token, _Seen(user, self._until(claims), mark))
         return user
 
     async def subscription(self, token: str) -> Subscription:
         """Verify a token that lets its user subscribe to one channel."""
         verified = await self._tokens.subscription(token)
-        person = await self._admitted(verified)
+        user = await self._admitted(verified)
         claims = verified.claims
-        return Subscription(
-            person.id, claims.channel or "", verified.id, claims.exp, bytes(claims.info)
-        )
+        return Subscription(user, claims.channel or "", verified.id, claims.exp, bytes(claims.info))
 
     async def resolve(self, reference: str) -> UUID | None:
         found = await self._people.find(reference)
@@ -213,8 +214,15 @@ class Auth:
             left = min(left, claims.exp - self._clock.now().timestamp())
         return self._clock.monotonic() + left
 
-    async def _admitted(self, token: Token) -> Standing:
+    async def _admitted(self, token: Token) -> UUID:
         """Return the token's user, unless the user or the token counts no longer."""
+        user = (await self._standing(token)).id if token.claims.sub else NOBODY
+        if await self._revocations.revoked(token.id):
+            raise TokenRevoked("jti", "The token was revoked; sign a new one.")
+        return user
+
+    async def _standing(self, token: Token) -> Standing:
+        """Return the user whom a token names, unless the user counts no longer."""
         sub = token.claims.sub
         person = await self._people.find(sub)
         if person is None and self._creates:
@@ -238,8 +246,6 @@ class Auth:
                 + ("is earlier" if token.claims.iat else "has no `iat`")
                 + "; sign a new one.",
             )
-        if await self._revocations.revoked(token.id):
-            raise TokenRevoked("jti", "The token was revoked; sign a new one.")
         return person
 
     async def _server(self, key: str) -> ServerKey:

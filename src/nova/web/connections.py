@@ -9,14 +9,19 @@ from uvicorn import Config
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from nova.kernel.errors import Malformed, Refused
-from nova.web.problems import TooSlow, problem
+from nova.web.problems import Overloaded, TooSlow, problem
 from nova.web.router import PathTooLong
 from nova.web.traces import joined
 
+MOST_REFUSED = 100
+"""Connections beyond the bound that are told so at once; further ones are cut."""
+
 
 class Guard(Struct, frozen=True, kw_only=True):
-    """What a connection may take."""
+    """What connections may take."""
 
+    connections: int = 10_000
+    """Open at once, event streams too; those that became WebSockets count as sockets."""
     head_within_s: float = 10.0
     """From opening, or from a request's first byte, to the end of its headers."""
     body_within_s: float = 30.0
@@ -32,6 +37,7 @@ class Guarded(Config):
     """Uvicorn's configuration, with a guard."""
 
     guard: Guard = Guard()
+    open = 0
 
 
 class HeadTooLarge(Refused):
@@ -45,7 +51,9 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def __init__(self, config: Config, *args: Any, **more: Any) -> None:
         super().__init__(config, *args, **more)
-        self._guard = cast("Guarded", config).guard
+        self._guarded = cast("Guarded", config)
+        self._guard = self._guarded.guard
+        self._counted = False
         self._deadline: TimerHandle | None = None
         self._part = "idle"
         self._head = 0
@@ -54,10 +62,25 @@ class GuardedProtocol(HttpToolsProtocol):
     def connection_made(self, transport: BaseTransport) -> None:
         super().connection_made(cast("Any", transport))
         self._extensions = {"nova.abort": self.transport.abort}
-        self._within(self._guard.head_within_s)
+        self._counted = True
+        self._guarded.open += 1
+        beyond = self._guarded.open - self._guard.connections
+        if beyond > MOST_REFUSED:
+            self.transport.abort()
+        elif beyond > 0:
+            self._refusal = Overloaded("Too many connections are open.", retry_after=1.0)
+            self.send_400_response("")
+        else:
+            self._within(self._guard.head_within_s)
+
+    def _uncount(self) -> None:
+        if self._counted:
+            self._counted = False
+            self._guarded.open -= 1
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._in_time()
+        self._uncount()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -114,6 +137,7 @@ class GuardedProtocol(HttpToolsProtocol):
     def handle_websocket_upgrade(self) -> None:
         self._part = "upgraded"
         self._in_time()
+        self._uncount()
         super().handle_websocket_upgrade()
 
     def send_400_response(self, msg: str) -> None:

@@ -15,7 +15,7 @@ from msgspec import Meta, Struct
 
 from nova.kernel.clock import Clock
 from nova.kernel.errors import Refused, Unauthenticated
-from nova.kernel.text import Name
+from nova.kernel.text import Name, NameOrNone
 from nova.web.jwks import KeySource, PublicKey
 
 MOST_CHARACTERS = 8192
@@ -47,7 +47,8 @@ class TokenExpired(TokenInvalid):
 class Claims(Struct, frozen=True, kw_only=True):
     """The claims that Nova reads; others are the host app's own affair."""
 
-    sub: Name
+    sub: NameOrNone = ""
+    """The user; empty or absent for a stranger."""
     exp: Seconds | None = None
     nbf: Seconds | None = None
     iat: Seconds | None = None
@@ -98,6 +99,7 @@ class Tokens:
         leeway_s: float = 5.0,
         max_lifetime_s: float = 0.0,
         needs_expiry: bool = True,
+        needs_subject: bool = True,
     ) -> None:
         """Empty `audience` and `issuer` accept any; `max_lifetime_s` 0 bounds nothing.
 
@@ -108,7 +110,7 @@ class Tokens:
         self._keys = keys
         self._audience, self._issuer = audience, issuer
         self._leeway_s, self._max_lifetime_s = leeway_s, max_lifetime_s
-        self._needs_expiry = needs_expiry
+        self._needs_expiry, self._needs_subject = needs_expiry, needs_subject
 
     async def user(self, token: str) -> Token:
         """Verify a user token."""
@@ -197,6 +199,8 @@ class Tokens:
         )
 
     def _wrongs(self, claims: Claims) -> Iterator[TokenInvalid]:
+        if self._needs_subject and not claims.sub:
+            yield TokenInvalid("sub", "The token names nobody; add `sub`, the user's id.")
         yield from self._untimely(claims, self._clock.now().timestamp())
         if self._audience and self._audience not in _several(claims.aud):
             yield TokenInvalid("aud", f"`aud` must be or contain {self._audience!r}.")
@@ -309,6 +313,8 @@ def _several(audience: str | Sequence[str] | None) -> Sequence[str]:
 def _shown(name: str, value: Any) -> str:
     if value is None:
         return "absent"
+    if name == "sub" and not value:
+        return "absent: a stranger, on sockets only"
     if name in {"exp", "nbf", "iat"} and value < datetime.max.replace(tzinfo=UTC).timestamp():
         return datetime.fromtimestamp(value, UTC).isoformat(timespec="seconds")
     return str(value)

@@ -9,7 +9,7 @@ from msgspec import UNSET, Raw
 from nova import __version__
 from nova.kernel.errors import Refused, Unauthenticated, Unavailable
 from nova.ports.channels import Position, Unrecoverable
-from nova.web.actors import User
+from nova.web.actors import NOBODY, User
 from nova.web.realtime import codes
 from nova.web.realtime.codecs import is_json, pub
 from nova.web.realtime.codes import Ended, Failed
@@ -48,6 +48,8 @@ TEMPORARY = {429, 503}
 """Statuses of refusals after which the same call may work later."""
 REJECT_UNRECOVERED = 2
 """Flag of a subscription that is to fail when it cannot recover."""
+STRANGER = User(NOBODY)
+"""Whoever connected without a token, where that is allowed."""
 _DONE = Empty()
 
 
@@ -83,7 +85,7 @@ async def connect(session: "Session", request: ConnectRequest) -> ConnectResult:
 
 async def identify(session: "Session", token: str) -> User:
     if not token and session.hub.limits.anonymous:
-        return session.hub.stranger
+        return STRANGER
     try:
         return await session.hub.authenticator.user(token)
     except TokenExpired as expired:
@@ -106,6 +108,8 @@ async def refresh(session: "Session", user: User, request: RefreshRequest) -> Re
 
 
 async def rpc(session: "Session", number: int, user: User, request: RPCRequest) -> Reply:
+    if user.is_stranger:
+        raise Failed(codes.NOT_AVAILABLE)
     data = request.data
     method = session.hub.methods.get(request.method)
     if method is None:

@@ -90,13 +90,17 @@ class Families:
             return None
 
     def at_connect(self, user: User) -> list[str]:
-        """Return the channels that the server subscribes a user to."""
+        """Return the channels that the server subscribes a user to; strangers have none."""
+        if user.is_stranger:
+            return []
         return [channel for greet in self._greeting for channel in greet(user)]
 
     async def admit(self, user: User, channel: str) -> Rules:
         """Return the rules of a channel that the user may see. Raises Failed for others."""
         rules = self.rules(channel)
-        if rules.may_subscribe and not await rules.may_subscribe(user, channel):
+        if rules.may_subscribe is None:
+            return rules
+        if user.is_stranger or not await rules.may_subscribe(user, channel):
             raise Failed(PERMISSION_DENIED)
         return rules
 

@@ -34,8 +34,6 @@ STEP_S = 0.05
 """Between two shares of sockets, when all are closed."""
 STALE_S = 10.0
 """A client that has not connected by then is closed."""
-STRANGER = User(id=UUID(int=0))
-"""Whoever connected without a token, where that is allowed."""
 
 
 class Tickets(Protocol):
@@ -57,7 +55,7 @@ class Limits(Struct, frozen=True, kw_only=True):
     """For how long a client may stay after its token expired, to bring a new one (and
     up to one ping longer, since that is when it is looked at)."""
     anonymous: bool = False
-    """Whether clients may connect without a token, to use the host app's open namespaces."""
+    """Whether strangers may connect, to use the host app's namespaces."""
 
 
 class Hub:
@@ -84,7 +82,6 @@ class Hub:
         self.limits = limits or Limits()
         self.node = str(new_id())
         self.ping_s = max(1, ceil(ping_s))
-        self.stranger = STRANGER
         self.draining = False
         self.disconnects: Counter[int] = Counter()
         self.failures = 0
@@ -270,7 +267,7 @@ class Hub:
     @staticmethod
     def name(user: User | None) -> str:
         """Return a user's id as others see it; strangers have none."""
-        return "" if user is None or user is STRANGER else str(user.id)
+        return "" if user is None or user.is_stranger else str(user.id)
 
     async def ticket(
         self, user: User, channel: str, token: str
