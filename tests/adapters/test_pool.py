@@ -184,6 +184,22 @@ async def test_a_cancelled_call_leaves_neither_its_locks_nor_a_spoiled_connectio
     assert one.state().open == 1
 
 
+@pytest.mark.parametrize("call", ["fetch", "row", "value", "run"])
+async def test_a_cancelled_statement_leaves_its_connection_to_others(
+    one: PostgresPool, empty_dsn: str, call: str
+) -> None:
+    async with open_pool(empty_dsn, size=1) as other:
+        mine = await one.value("select pg_backend_pid()")
+        cancelled = asyncio.ensure_future(getattr(one, call)("select pg_sleep(60)"))
+        asleep = "select count(*) from pg_stat_activity where pid = $1 and wait_event = 'PgSleep'"
+        await until(lambda: other.value(asleep, mine))
+        cancelled.cancel()
+        await asyncio.gather(cancelled, return_exceptions=True)
+    await until(lambda: works(one))
+    assert await one.value("select pg_backend_pid()") == mine
+    assert (one.state().open, one.state().idle) == (1, 1)
+
+
 async def test_an_exhausted_pool_sheds_callers_while_others_still_wait_for_a_lock(
     empty_dsn: str,
 ) -> None:
