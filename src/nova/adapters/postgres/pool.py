@@ -26,8 +26,10 @@ FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.05, 1.0  # between attempts to connect while 
 
 
 class PoolState(Struct, frozen=True):
-    """Numbers for gauges: connections open, of these idle, callers waiting, callers shed so far."""
+    """Numbers for gauges: of connections, of callers waiting, and of callers shed so far."""
 
+    size: int
+    """As many may be open."""
     open: int
     idle: int
     waiting: int
@@ -91,7 +93,9 @@ class PostgresPool:
     # -- life ---------------------------------------------------------------------------------
 
     def state(self) -> PoolState:
-        return PoolState(len(self._all), len(self._idle), len(self._waiters), self._shed)
+        return PoolState(
+            self._size, len(self._all), len(self._idle), len(self._waiters), self._shed
+        )
 
     async def open(self) -> None:
         """Connect once. Raises DatabaseUnavailable, with the reason, if that fails."""
