@@ -4,6 +4,7 @@ import asyncio
 import os
 import re
 import sys
+from itertools import count
 from pathlib import Path
 
 from nova.bench.processes import Server, serving
@@ -43,14 +44,14 @@ async def test_the_commands_make_a_notification_that_the_listener_prints() -> No
         )
         assert listening.stdout is not None
         try:
-            while True:  # until Ben's socket is open, and hears the like
+            for likes in count(1):  # until Ben's socket is open, and hears a like
                 told = await run(server, "sh", "-c", setting + "".join(rest))
                 answers = (await told.communicate())[0].decode()
                 assert '"stored"' in answers or '"pending"' in answers
                 try:
                     line = await asyncio.wait_for(listening.stdout.readline(), 1)
                 except TimeoutError:
-                    rest = [each.replace("like-1", "like-2") for each in rest]
+                    rest = [each.replace(f"like-{likes}", f"like-{likes + 1}") for each in rest]
                     continue
                 assert line.decode().strip() == "Ada liked your post"
                 return
