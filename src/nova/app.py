@@ -15,6 +15,7 @@ from prometheus_client import CollectorRegistry
 
 from nova import __version__, secrets
 from nova.adapters.local.graph import LocalGraph
+from nova.adapters.postgres import metrics as postgres_metrics
 from nova.adapters.postgres.embedded import attach, embedded
 from nova.adapters.postgres.idempotency import PostgresIdempotency
 from nova.adapters.postgres.pool import PostgresPool, open_pool
@@ -248,6 +249,7 @@ async def serve(
         except (DatabaseUnavailable, Unmigratable) as reason:
             raise CannotStart(str(reason)) from reason
         house = await stack.enter_async_context(built(settings, pool, demo=demo))
+        postgres_metrics.register(pool, house.registry)
         await house.credentials.first_key(secret=secrets.server_key(settings.data))
         idempotency = PostgresIdempotency(pool)
         house.backbone.jobs.append(Job("web.idempotency", 600.0, idempotency.expire))

@@ -5,8 +5,10 @@ from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
 import pytest
+from prometheus_client import CollectorRegistry
 
 from nova.adapters.postgres.connection import Line
+from nova.adapters.postgres.metrics import register
 from nova.adapters.postgres.pool import PostgresPool, open_pool
 from nova.ports.database import (
     Dangling,
@@ -184,6 +186,22 @@ async def test_a_cancelled_call_leaves_neither_its_locks_nor_a_spoiled_connectio
     assert one.state().open == 1
 
 
+@pytest.mark.parametrize("call", ["fetch", "row", "value", "run"])
+async def test_a_cancelled_statement_leaves_its_connection_to_others(
+    one: PostgresPool, empty_dsn: str, call: str
+) -> None:
+    async with open_pool(empty_dsn, size=1) as other:
+        mine = await one.value("select pg_backend_pid()")
+        cancelled = asyncio.ensure_future(getattr(one, call)("select pg_sleep(60)"))
+        asleep = "select count(*) from pg_stat_activity where pid = $1 and wait_event = 'PgSleep'"
+        await until(lambda: other.value(asleep, mine))
+        cancelled.cancel()
+        await asyncio.gather(cancelled, return_exceptions=True)
+    await until(lambda: works(one))
+    assert await one.value("select pg_backend_pid()") == mine
+    assert (one.state().open, one.state().idle) == (1, 1)
+
+
 async def test_an_exhausted_pool_sheds_callers_while_others_still_wait_for_a_lock(
     empty_dsn: str,
 ) -> None:
@@ -211,6 +229,23 @@ async def test_who_waits_for_a_lock_too_long_is_told_so(empty_dsn: str) -> None:
         with pytest.raises(DatabaseUnavailable, match="waiting for a lock"):
             await pool.fetch("select * from t")
         assert await works(pool)
+
+
+async def test_metrics_tell_who_has_a_connection_and_who_waits(empty_dsn: str) -> None:
+    registry = CollectorRegistry()
+    async with open_pool(empty_dsn, size=1, wait_s=600) as pool:
+        register(pool, registry)
+
+        def shown(name: str) -> float | None:
+            return registry.get_sample_value(f"nova_postgres_{name}")
+
+        assert [shown(f"connections{of}") for of in ("", "_idle", "_most")] == [1, 1, 1]
+        async with pool.begin():
+            waiting = asyncio.ensure_future(pool.value("select 1"))
+            await until(lambda: shown("waiting"))
+            assert (shown("connections"), shown("connections_idle")) == (1, 0)
+        assert await waiting == 1
+        assert (shown("waiting"), shown("shed_total")) == (0, 0)
 
 
 async def test_the_line_of_waiting_callers_is_bounded(empty_dsn: str) -> None:

@@ -20,13 +20,16 @@ T = TypeVar("T")
 
 MOST_WAITERS = 2_000  # callers waiting for a connection; further ones are shed at once
 MEND_S = 2.0  # for a cancelled statement to end; then its connection is dropped
+NOTHING = "select"  # not "", on which asyncpg fails
 CLOSE_S = 2.0
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.05, 1.0  # between attempts to connect while someone waits
 
 
 class PoolState(Struct, frozen=True):
-    """Numbers for gauges: connections open, of these idle, callers waiting, callers shed so far."""
+    """Numbers for gauges: of connections, of callers waiting, and of callers shed so far."""
 
+    size: int
+    """As many may be open."""
     open: int
     idle: int
     waiting: int
@@ -95,7 +98,9 @@ class PostgresPool:
     # -- life ---------------------------------------------------------------------------------
 
     def state(self) -> PoolState:
-        return PoolState(len(self._all), len(self._idle), len(self._waiters), self._shed)
+        return PoolState(
+            self._size, len(self._all), len(self._idle), len(self._waiters), self._shed
+        )
 
     async def open(self) -> None:
         """Connect once. Raises DatabaseUnavailable, with the reason, if that fails."""
@@ -180,7 +185,7 @@ class PostgresPool:
         try:
             result = await method(connection, sql, *args)
         except BaseException as wrong:
-            fault = self.settle(connection, wrong, "")
+            fault = self.settle(connection, wrong, NOTHING)
             if fault is wrong:
                 raise
             raise fault from wrong
@@ -211,15 +216,17 @@ class PostgresPool:
 
     async def _mend(self, connection: Connection, sql: str) -> None:
         """Wait until a cancelled statement has ended, roll back, and give the connection back."""
+        mended = False
         try:
             async with asyncio.timeout(MEND_S):
                 await connection.execute(sql)
+            mended = True
         except CONNECTING:
-            connection.terminate()
-        except asyncio.CancelledError:
-            connection.terminate()
-            raise
-        self._give(connection)
+            pass
+        finally:
+            if not mended:
+                connection.terminate()
+            self._give(connection)
 
     # -- connecting ---------------------------------------------------------------------------
 
