@@ -67,12 +67,17 @@ class Database:
         *,
         wrote: Callable[[], None],
         published: Callable[[Sequence[Publication]], None],
+        doubted: Callable[[Sequence[Publication]], None] = lambda _publications: None,
     ) -> None:
-        """`wrote` wakes the log's readers; `published` hands publications to open sockets."""
+        """`wrote` wakes the log's readers; `published` hands publications to open sockets.
+
+        `doubted` gets those whose commit was not answered.
+        """
         self.pool = pool
         self._outbox = outbox
         self._wrote = wrote
         self._published = published
+        self._doubted = doubted
 
     async def fetch(self, sql: str, /, *args: Any) -> Sequence[Row]:
         return await self.pool.fetch(sql, *args)
@@ -90,16 +95,21 @@ class Database:
     async def transaction(self) -> AsyncIterator[Tx]:
         """Run a block in one transaction; what it emitted and published is durable at its end."""
         publications: Sequence[Publication] = ()
-        async with self.pool.begin() as queries:
-            tx = Tx(queries)
-            yield tx
-            if tx.facts:
-                await self._outbox.append(queries, tx.facts)
-            if tx.signals:
-                await self._outbox.signal(queries, tx.signals)
-            if tx.publications:
-                # Last, because offsets lock their channel until the commit.
-                publications = await self._outbox.publish(queries, tx.publications)
+        try:
+            async with self.pool.begin() as queries:
+                tx = Tx(queries)
+                yield tx
+                if tx.facts:
+                    await self._outbox.append(queries, tx.facts)
+                if tx.signals:
+                    await self._outbox.signal(queries, tx.signals)
+                if tx.publications:
+                    # Last, because offsets lock their channel until the commit.
+                    publications = await self._outbox.publish(queries, tx.publications)
+        except BaseException:  # a cancelled commit may have happened, too
+            if publications:
+                self._doubted(publications)
+            raise
         if tx.facts:
             self._wrote()
         if publications:
