@@ -25,10 +25,12 @@ async def opened(app: App, user: str, since: dict[str, Any] | None = None) -> tu
     while True:
         client, _ = await handshake(app.server.host, app.server.port, receive_buffer=4096)
         client.say({"id": 1, "connect": {"token": app.token(user), "subs": since or {}}})
-        answer = await client.frame()
-        if answer.opcode == TEXT:
-            return client, json.loads(answer.payload)["connect"]["subs"]
-        assert answer.code < FIRST_TERMINAL, answer
+        while (answer := await client.frame()).payload == b"{}":
+            pass  # a ping may come before the answer
+        said = json.loads(answer.payload) if answer.opcode == TEXT else {}
+        if "connect" in said:
+            return client, said["connect"]["subs"]
+        assert said["error"]["temporary"] if said else answer.code < FIRST_TERMINAL, answer
         client.writer.transport.abort()
         await asyncio.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311  # jitter
         pause = min(pause * 2, 2.0)
@@ -41,7 +43,7 @@ async def closed_as_slow(app: App) -> int:
     return int(float(found[0][1])) if found else 0
 
 
-async def test_a_socket_that_is_not_read_is_cut_off_and_later_recovers_everything(
+async def test_a_socket_that_is_not_read_is_cut_off_and_later_finds_everything(
     app: App,
 ) -> None:
     ada, ben = await app.people(2)
@@ -66,9 +68,12 @@ async def test_a_socket_that_is_not_read_is_cut_off_and_later_recovers_everythin
         slow.writer.transport.abort()
         [(channel, since)] = subs.items()
         back, subs = await opened(app, ben, {channel: since | {"recover": True}})
-        recovered = subs[channel]["publications"]
-        assert subs[channel]["recovered"]
-        assert [each["data"]["notification"]["event_id"] for each in recovered] == sent
+        # Too much for its queue: an answer with all of it would only cut it off again.
+        assert not subs[channel].get("recovered")
+        assert [each["event_id"] for each in await app.inbox(ben)] == sent[::-1]
+        last = like(to=ben, by=ada)
+        await app.send(last)
+        assert (await back.heard())["push"]["pub"]["offset"] == len(sent) + 1
         back.writer.transport.abort()
 
 
