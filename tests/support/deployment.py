@@ -16,6 +16,7 @@ from nova.bench.processes import Server
 from support.app import App
 
 START_S = 60.0
+SENT_S = 60.0
 
 
 class Deployment:
@@ -88,23 +89,24 @@ class Deployment:
 
     async def send(self, *events: dict[str, Any]) -> None:
         """Post events as often as it takes to hear that they were accepted."""
-        while True:
-            app = await self.app()
-            try:
-                async with app.client() as client:
-                    answer = await client.post("/v1/events", json=list(events))
-            except httpx.TransportError:
-                await asyncio.sleep(0.02)
-                continue
-            if answer.status_code == 503:
-                assert "retry-after" in answer.headers
-                self.refusals += 1
-                await asyncio.sleep(0.1)
-                continue
-            answer.raise_for_status()
-            said = {result["status"] for result in answer.json()["results"]}
-            assert said <= {"accepted", "duplicate"}
-            return
+        async with asyncio.timeout(SENT_S):
+            while True:
+                app = await self.app()
+                try:
+                    async with app.client() as client:
+                        answer = await client.post("/v1/events", json=list(events))
+                except httpx.TransportError:
+                    await asyncio.sleep(0.02)
+                    continue
+                if answer.status_code == 503:
+                    assert "retry-after" in answer.headers
+                    self.refusals += 1
+                    await asyncio.sleep(0.1)
+                    continue
+                answer.raise_for_status()
+                said = {result["status"] for result in answer.json()["results"]}
+                assert said <= {"accepted", "duplicate"}
+                return
 
     @property
     def _running(self) -> Process:

@@ -51,15 +51,20 @@ async def test_requests_in_progress_are_answered_and_kept_and_sockets_are_sent_e
                         await post(event)
 
             async def end() -> None:
-                """Hold a commit back until the server is ending."""
+                """Hold a commit back until the server has closed all that waits for nothing."""
                 held.update(open_)
                 await deployment.ask_to_end()
                 await phone.closed()
+                assert await idle.read() == b""
 
             await asyncio.gather(*(post(event) for event in warm))
+            idle, writer = await asyncio.open_connection(app.server.host, app.server.port)
+            writer.write(b"GET /healthz HTTP/1.1\r\nHost: nova\r\n\r\n")
+            await idle.readuntil(b'"alive"}')
             proxy.at = CommitPoint(ACCEPTING, end, kept=False, goes_on=True)
             await asyncio.gather(*(post_many() for _ in range(8)))
             assert await deployment.gone() == 0
+            writer.close()
             assert held
             assert held <= accepted
             assert phone.codes == [SHUTDOWN]
