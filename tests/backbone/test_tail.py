@@ -12,7 +12,7 @@ from support.waiting import until
 
 
 async def test_a_transaction_larger_than_a_page_is_handed_over_whole_and_once(pool: Pool) -> None:
-    other = Database(pool, PostgresOutbox(), wrote=lambda: None, published=lambda _: None)
+    other = Database(pool, PostgresOutbox(), wrote=lambda _: None, published=lambda _: None)
     heard: list[Publication] = []
     tail = Tail(pool, writer=PostgresOutbox().writer, wait_s=0.01, published=heard.extend)
     await tail.start()

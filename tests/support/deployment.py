@@ -16,15 +16,20 @@ from nova.bench.processes import Server
 from support.app import App
 
 START_S = 60.0
+SENT_S = 60.0
 
 
 class Deployment:
-    """Start, kill or end its server; `output` is everything it ever said."""
+    """Start, kill or end its server.
+
+    `output` is everything it ever said; `refusals` is how often it asked for patience.
+    """
 
     def __init__(self, folder: Path, settings: Mapping[str, str]) -> None:
         self.data = folder / "data"
         self.secret = secrets.token_hex(32)
         self.output = b""
+        self.refusals = 0
         self._folder = folder
         self._settings = settings
         self._process: Process | None = None
@@ -53,14 +58,17 @@ class Deployment:
         self._up.set()
         return self._app
 
-    async def kill(self) -> None:
+    async def strike(self) -> None:
+        """Kill the server where it stands, without waiting for its end."""
         self._running.kill()
-        await self._ended()
+
+    async def ask_to_end(self) -> None:
+        self._running.terminate()
 
     async def end(self) -> int:
         """Ask the server to end, and return its exit status."""
-        self._running.terminate()
-        return await self._ended()
+        await self.ask_to_end()
+        return await self.gone()
 
     async def close(self) -> None:
         if self._process is not None and self._process.returncode is None:
@@ -81,22 +89,24 @@ class Deployment:
 
     async def send(self, *events: dict[str, Any]) -> None:
         """Post events as often as it takes to hear that they were accepted."""
-        while True:
-            app = await self.app()
-            try:
-                async with app.client() as client:
-                    answer = await client.post("/v1/events", json=list(events))
-            except httpx.TransportError:
-                await asyncio.sleep(0.02)
-                continue
-            if answer.status_code == 503:
-                assert "retry-after" in answer.headers
-                await asyncio.sleep(0.1)
-                continue
-            answer.raise_for_status()
-            said = {result["status"] for result in answer.json()["results"]}
-            assert said <= {"accepted", "duplicate"}
-            return
+        async with asyncio.timeout(SENT_S):
+            while True:
+                app = await self.app()
+                try:
+                    async with app.client() as client:
+                        answer = await client.post("/v1/events", json=list(events))
+                except httpx.TransportError:
+                    await asyncio.sleep(0.02)
+                    continue
+                if answer.status_code == 503:
+                    assert "retry-after" in answer.headers
+                    self.refusals += 1
+                    await asyncio.sleep(0.1)
+                    continue
+                answer.raise_for_status()
+                said = {result["status"] for result in answer.json()["results"]}
+                assert said <= {"accepted", "duplicate"}
+                return
 
     @property
     def _running(self) -> Process:
@@ -127,7 +137,8 @@ class Deployment:
         while said := await process.stdout.read(65_536):
             self.output += said
 
-    async def _ended(self) -> int:
+    async def gone(self) -> int:
+        """Wait for the server's end, and return its exit status."""
         self._up.clear()
         status = await self._running.wait()
         await self._reading

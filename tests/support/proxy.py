@@ -1,10 +1,15 @@
 """A proxy before PostgreSQL that does what networks do: lose, delay, cut."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from urllib.parse import parse_qs, quote, urlencode, urlsplit
+
+from support.commits import CommitPoint, Statements
+
+# PostgreSQL waits for the next command, in no transaction: what it was told last is durable.
+READY = b"Z\0\0\0\5I"
 
 
 class Proxy:
@@ -30,6 +35,8 @@ class Proxy:
         """A connection is cut when the server answers bytes from the client that contain this."""
         self.swallow_reply_to: bytes | None = None
         """Likewise, but the connection stays open in silence."""
+        self.at: CommitPoint | None = None
+        """Where something is to happen, once."""
 
     async def serve(self) -> None:
         self._server = await asyncio.start_unix_server(self._relay, self._folder / ".s.PGSQL.5432")
@@ -74,14 +81,14 @@ class Proxy:
         self,
         source: asyncio.StreamReader,
         target: asyncio.StreamWriter,
-        direction: Callable[[bytes], bytes | None],
+        direction: Callable[[bytes], Awaitable[bytes | None]],
         *ends: asyncio.StreamWriter,
     ) -> None:
         with suppress(OSError):
             while data := await source.read(65_536):
                 if self.latency_s:
                     await asyncio.sleep(self.latency_s)
-                passing = direction(data)
+                passing = await direction(data)
                 if passing is None:
                     break
                 target.write(passing)
@@ -97,17 +104,28 @@ class _Link:
     def __init__(self, proxy: Proxy) -> None:
         self._proxy = proxy
         self._cut = self._silent = False
+        self._statements = Statements()
+        self._kept: CommitPoint | None = None
 
-    def to_server(self, data: bytes) -> bytes | None:
+    async def to_server(self, data: bytes) -> bytes | None:
         if self._proxy.blackhole:
             return b""
         self._cut |= _contains(data, self._proxy.cut_reply_to)
         self._silent |= _contains(data, self._proxy.swallow_reply_to)
+        statements, point = self._statements.commits(data), self._proxy.at
+        if point and statements and point.of in statements:
+            self._proxy.at = None
+            if not point.kept:
+                return await point.meet(data)
+            self._kept = point
         return data
 
-    def to_client(self, data: bytes) -> bytes | None:
+    async def to_client(self, data: bytes) -> bytes | None:
         if self._cut:
             return None
+        if self._kept and READY in data:
+            point, self._kept = self._kept, None
+            return await point.meet(data)
         return b"" if self._silent or self._proxy.blackhole else data
 
 

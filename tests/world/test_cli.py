@@ -8,7 +8,11 @@ from pathlib import Path
 import pytest
 
 from nova.cli import parser
+from nova.ports.database import Pool
+from nova.settings import knobs
+from support.app import like
 from support.deployment import Deployment, deployed
+from support.waiting import until
 
 
 @pytest.fixture
@@ -30,6 +34,9 @@ async def test_a_configuration_explains_itself(stopped: Deployment) -> None:
     assert re.search(r"http\.port = 0 .*#.*environment", said)
     assert stopped.secret not in said
     assert (await stopped.run("config", "check"))[0] == 0
+    status, said = await stopped.run("config", "doc")
+    assert status == 0
+    assert all(f"| `{knob.name}` | `{knob.variable}` |" in said for knob in knobs())
     (stopped.data.parent / "nova.toml").write_text("[http]\nprot = 1\n")
     status, said = await stopped.run("config", "check")
     assert (status, "port" in said) == (78, True)
@@ -79,6 +86,42 @@ async def test_edges_are_imported(stopped: Deployment, *, running: bool) -> None
     assert (status, "line 3: there is no user 'zoe'" in said) == (1, True), said
     assert "1 edges added, 0 known before, 1 lines refused." in said
     assert (await stopped.run("import", "edges", str(file.with_name("none"))))[0] == 2
+
+
+async def test_an_event_that_failed_is_traced_diagnosed_and_replayed(
+    tmp_path: Path, dsn: str, pool: Pool
+) -> None:
+    await pool.run(
+        "alter table notifications.inbox add constraint whole check (event_id <> 'broken')"
+    )
+    async with deployed(tmp_path, NOVA_DATABASE=dsn, NOVA_LOG_ATTEMPTS="1") as deployment:
+        app = await deployment.start()
+        ada, ben = await app.people(2)
+        broken, own = like(to=ben, by=ada, id="broken"), like(to=ben, by=ben)
+
+        async def outcome(event: str) -> object:
+            status, said = await deployment.run("trace", event, "--json")
+            assert status == 0, said
+            return json.loads(said)["outcome"]
+
+        async def dies() -> bool:
+            return await outcome("broken") == "dead_lettered"
+
+        await app.send(broken, own)
+        await until(dies)
+        assert await outcome(own["id"]) == "suppressed"
+        status, said = await deployment.run("doctor")
+        assert (status, "FAIL event log: 1 dead letters." in said) == (1, True), said
+        await pool.run("alter table notifications.inbox drop constraint whole")
+        async with app.phone(ben) as phone:
+            status, said = await deployment.run("replay", "--all")
+            assert (status, said.strip()) == (0, "1 dead letters will be tried again.")
+            await phone.until(lambda phone: phone.rings == ["broken"])
+        status, said = await deployment.run("trace", "broken")
+        assert status == 0
+        assert said.startswith("stored: It is number 1 in its recipient's inbox.\n")
+        assert [word for word in ("accepted", "read", "decided") if word not in said] == []
+        assert (await deployment.run("doctor"))[0] == 0
 
 
 async def test_a_port_or_a_folder_in_use_is_said_plainly(stopped: Deployment) -> None:

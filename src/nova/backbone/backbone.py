@@ -11,6 +11,7 @@ from structlog import get_logger
 from nova.backbone.channels import DurableChannels
 from nova.backbone.database import Database
 from nova.backbone.doorbell import Doorbell
+from nova.backbone.doubts import Doubts
 from nova.backbone.groups import Group, Listener, Pace
 from nova.backbone.jobs import Job, Worker
 from nova.backbone.letters import DeadLetters
@@ -64,8 +65,17 @@ class Backbone:
         self._neighbours = Neighbours(pool, self._consumers, lease_s=lease_s)
         self._doorbell = Doorbell(pool, others=lambda: self._neighbours.others)
         outbox = PostgresOutbox(trace=trace)
-        self.db = Database(pool, outbox, wrote=self._doorbell.ring, published=self._publish)
-        self.channels = DurableChannels(pool, outbox, published=self._publish)
+        self._doubts = Doubts(pool, published=self._publish)
+        self.db = Database(
+            pool,
+            outbox,
+            wrote=self._doorbell.ring,
+            published=self._publish,
+            doubted=self._doubts.add,
+        )
+        self.channels = DurableChannels(
+            pool, outbox, published=self._publish, doubted=self._doubts.add
+        )
         self.signals = Signals(pool)
         self.dead_letters = DeadLetters(pool)
         self._tail = Tail(
@@ -137,6 +147,7 @@ class Backbone:
         tasks.forever("heartbeat", self._beat)
         tasks.forever("doorbell", self._doorbell.turn)
         tasks.forever("tail", self._tail.turn)
+        tasks.forever("doubts", self._doubts.turn)
         for group in self._groups:
             tasks.forever(f"group {group.name}", group.turn)
             tasks.forever(f"retries {group.name}", group.retry)

@@ -68,11 +68,16 @@ class DurableChannels:
         outbox: PostgresOutbox,
         *,
         published: Callable[[Sequence[Publication]], None],
+        doubted: Callable[[Sequence[Publication]], None] = lambda _publications: None,
     ) -> None:
-        """`published` hands publications to open sockets, after the commit."""
+        """`published` hands publications to open sockets, after the commit.
+
+        `doubted` gets those whose commit was not answered.
+        """
         self._pool = pool
         self._outbox = outbox
         self._published = published
+        self._doubted = doubted
 
     async def position(self, channel: str) -> Position:
         return (await self.positions([channel]))[channel]
@@ -130,13 +135,20 @@ class DurableChannels:
     async def publish(
         self, channel: str, data: bytes, *, info: bytes | None = None, key: str | None = None
     ) -> Position:
-        async with self._pool.begin() as queries:
-            if key and (kept := await _kept(queries, channel, key)):
-                return kept
-            publication, position = await self._outbox.placed(queries, (channel, data, info))
-            if key:
-                await queries.run(KEEP_KEY, channel, key, position.epoch, position.offset)
-        self._published([publication])
+        placed: list[Publication] = []
+        try:
+            async with self._pool.begin() as queries:
+                if key and (kept := await _kept(queries, channel, key)):
+                    return kept
+                publication, position = await self._outbox.placed(queries, (channel, data, info))
+                placed = [publication]
+                if key:
+                    await queries.run(KEEP_KEY, channel, key, position.epoch, position.offset)
+        except BaseException:  # a cancelled commit may have happened, too
+            if placed:
+                self._doubted(placed)
+            raise
+        self._published(placed)
         return position
 
     async def _positions(self, channels: Sequence[str]) -> dict[str, Position]:

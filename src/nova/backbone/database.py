@@ -84,12 +84,17 @@ class Database:
         *,
         wrote: Callable[[Sequence[Fact]], None],
         published: Callable[[Sequence[Publication]], None],
+        doubted: Callable[[Sequence[Publication]], None] = lambda _publications: None,
     ) -> None:
-        """`wrote` wakes the log's readers; `published` hands publications to open sockets."""
+        """`wrote` wakes the log's readers; `published` hands publications to open sockets.
+
+        `doubted` gets those whose commit was not answered.
+        """
         self.pool = pool
         self._outbox = outbox
         self._wrote = wrote
         self._published = published
+        self._doubted = doubted
 
     async def fetch(self, sql: str, /, *args: Any) -> Sequence[Row]:
         return await self.pool.fetch(sql, *args)
@@ -122,23 +127,33 @@ class Database:
     async def transaction(self) -> AsyncIterator[Tx]:
         """Run a block in one transaction; what it emitted and published is durable at its end."""
         publications: Sequence[Publication] = ()
-        async with self.pool.begin() as queries:
-            tx = Tx(queries)
-            yield tx
-            if tx.facts:
-                await self._outbox.append(queries, tx.facts)
-            for offers, at in tx.offers:
-                await self._outbox.take_in(queries, offers, at)
-            if tx.signals:
-                await self._outbox.signal(queries, tx.signals)
-            if tx.publications:
-                # Last, because offsets lock their channel until the commit.
-                publications = await self._outbox.publish(queries, tx.publications, tx.step)
-            elif tx.step:
-                await tx.step.take(queries)
+        try:
+            async with self.pool.begin() as queries:
+                tx = Tx(queries)
+                yield tx
+                publications = await self._write(tx, queries)
+        except BaseException:  # a cancelled commit may have happened, too
+            if publications:
+                self._doubted(publications)
+            raise
         if facts := [*tx.facts, *(offer.fact for offers, _ in tx.offers for offer in offers)]:
             self._wrote(facts)
         if publications:
             self._published(publications)
         for call in tx.committed:
             call()
+
+    async def _write(self, tx: Tx, queries: Queries) -> Sequence[Publication]:
+        """Write what the transaction collected; return its publications with their offsets."""
+        if tx.facts:
+            await self._outbox.append(queries, tx.facts)
+        for offers, at in tx.offers:
+            await self._outbox.take_in(queries, offers, at)
+        if tx.signals:
+            await self._outbox.signal(queries, tx.signals)
+        if tx.publications:
+            # Last, because offsets lock their channel until the commit.
+            return await self._outbox.publish(queries, tx.publications, tx.step)
+        if tx.step:
+            await tx.step.take(queries)
+        return ()

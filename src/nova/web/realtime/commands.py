@@ -182,6 +182,8 @@ async def start(
         epoch = asked.epoch or (await channels.position(lane.channel)).epoch
         since = Position(epoch, asked.offset)
         found, missed = await channels.recover(lane.channel, since, rules.retention, MOST_RECOVERED)
+        if sum(len(each.data) for each in missed or ()) > session.hub.limits.queue_bytes // 2:
+            missed = None  # the answer alone would cut the client off, again and again
         # The lane may be behind what was just read; it leaves out what the answer holds.
         position = lane.begin_at(found) if missed is None else found
         lane.begin_at(found)

@@ -1,0 +1,117 @@
+"""Sockets that misbehave, alone or in thousands, cost the others nothing and lose nothing."""
+
+import asyncio
+import json
+import random
+from typing import Any
+
+from nova.web.realtime.codes import FIRST_TERMINAL
+from support.app import App, like
+from support.follower import following
+from support.waiting import until
+from support.wire_client import TEXT, Rude, handshake
+
+MANY = 2_000
+AT_ONCE = 60
+BULK = {"one": "x" * 3_900, "two": "y" * 3_900}
+
+
+async def opened(app: App, user: str, since: dict[str, Any] | None = None) -> tuple[Rude, Any]:
+    """Connect as a person; return the socket, and what it was told of the person's channel.
+
+    Who is sent away to come again does so after a random while, as the SDKs do.
+    """
+    pause = 0.1
+    while True:
+        client, _ = await handshake(app.server.host, app.server.port, receive_buffer=4096)
+        client.say({"id": 1, "connect": {"token": app.token(user), "subs": since or {}}})
+        while (answer := await client.frame()).payload == b"{}":
+            pass  # a ping may come before the answer
+        said = json.loads(answer.payload) if answer.opcode == TEXT else {}
+        if "connect" in said:
+            return client, said["connect"]["subs"]
+        assert said["error"]["temporary"] if said else answer.code < FIRST_TERMINAL, answer
+        client.writer.transport.abort()
+        await asyncio.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311  # jitter
+        pause = min(pause * 2, 2.0)
+
+
+async def closed_as_slow(app: App) -> int:
+    async with app.client() as client:
+        numbers = (await client.get("/metrics")).text
+    found = [line.split() for line in numbers.splitlines() if 'closed_total{code="3008"}' in line]
+    return int(float(found[0][1])) if found else 0
+
+
+async def test_a_socket_that_is_not_read_is_cut_off_and_later_finds_everything(
+    app: App,
+) -> None:
+    ada, ben = await app.people(2)
+    cut_before = await closed_as_slow(app)
+    sent: list[str] = []
+
+    async def running() -> App:
+        return app
+
+    async with following(running, ben) as quick:
+        slow, subs = await opened(app, ben)
+        slow.reader._transport.pause_reading()  # type: ignore[attr-defined]
+        while await closed_as_slow(app) == cut_before:
+            assert len(sent) < 900  # of the 1,000 that the history keeps
+            events = [like(to=ben, by=ada, metadata=BULK) for _ in range(AT_ONCE)]
+            results = await app.send(*events)
+            assert {each["status"] for each in results} == {"accepted"}
+            sent += [event["id"] for event in events]
+            await quick.rung(*events)  # before the next ones are sent
+        assert quick.rings == sent
+        assert (quick.connections, quick.codes) == (1, [])
+        slow.writer.transport.abort()
+        [(channel, since)] = subs.items()
+        back, subs = await opened(app, ben, {channel: since | {"recover": True}})
+        # Too much for its queue: an answer with all of it would only cut it off again.
+        assert not subs[channel].get("recovered")
+        assert [each["event_id"] for each in await app.inbox(ben)] == sent[::-1]
+        last = like(to=ben, by=ada)
+        await app.send(last)
+        assert (await back.heard())["push"]["pub"]["offset"] == len(sent) + 1
+        back.writer.transport.abort()
+
+
+async def test_two_thousand_clients_that_come_back_at_once_all_hear_what_they_missed(
+    app: App,
+) -> None:
+    ada, ben, *_ = people = await app.people(20)
+    first = await asyncio.gather(*(opened(app, people[n % 20]) for n in range(MANY)))
+    for client, _ in first:
+        client.writer.transport.abort()
+    missed = {
+        person: [like(to=person, by=ada if person != ada else ben) for _ in range(3)]
+        for person in people
+    }
+    await app.send(*(event for events in missed.values() for event in events))
+    await until(lambda: _all_have(app, people, 3))
+    late = like(to=ben, by=ada)
+
+    async def come_back(n: int) -> tuple[Rude, list[str]]:
+        [(channel, since)] = first[n][1].items()
+        client, subs = await opened(app, people[n % 20], {channel: since | {"recover": True}})
+        assert subs[channel]["recovered"]
+        return client, [
+            each["data"]["notification"]["event_id"] for each in subs[channel]["publications"]
+        ]
+
+    back = await asyncio.gather(*(come_back(n) for n in range(MANY)))
+    for n, (_, heard) in enumerate(back):
+        assert heard == [event["id"] for event in missed[people[n % 20]]]
+    await app.send(late)
+    for client, _ in back[1::20]:  # Ben's hundred
+        assert (await client.heard())["push"]["pub"]["data"]["notification"]["event_id"] == late[
+            "id"
+        ]
+    for client, _ in back:
+        client.writer.transport.abort()
+
+
+async def _all_have(app: App, people: list[str], count: int) -> bool:
+    counts = [await app.counts(person) for person in people]
+    return all(each["unread"] == count for each in counts)
