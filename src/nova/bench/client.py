@@ -73,6 +73,8 @@ class Subscriber(asyncio.Protocol):
         self.on_message: Callable[[bytes], None] = lambda _message: None
         self.ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._expected = 1 + len(channels)
+        self.ended = ""
+        """Why the server closed the socket, if it did."""
 
     @classmethod
     async def open(
@@ -117,6 +119,8 @@ class Subscriber(asyncio.Protocol):
             if opcode == OPCODE_TEXT:
                 self.heard(bytes(view[at:start]))
             elif opcode == OPCODE_CLOSE:
+                code = int.from_bytes(view[at : at + 2])
+                self.ended = f"{code} {bytes(view[at + 2 : start]).decode()}"
                 self._transport.close()
         del view[:start]
 
@@ -148,10 +152,10 @@ class Subscriber(asyncio.Protocol):
             self.ready.set_result(None)
 
     def _message(self, message: bytes) -> None:
-        if message == b"{}":
+        # A ping may share its frame with publications; no other line begins so.
+        if message.startswith(b"{}") or b"\n{}" in message:
             self._write(b"{}")
-        else:
-            self.on_message(message)
+        self.on_message(message)
 
     def _write(self, payload: bytes) -> None:
         """Send one masked text frame; a mask of zeros is a mask, and costs nothing."""
@@ -166,7 +170,8 @@ class Subscriber(asyncio.Protocol):
             self.ready.set_exception(ConnectionError(why))
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._fail(str(exc or "the server closed the socket"))
+        self.ended = self.ended or str(exc or "without a word")
+        self._fail(f"the server closed the socket: {self.ended}")
 
     def close(self) -> None:
         self._transport.abort()
