@@ -2,7 +2,8 @@
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager
 from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -58,26 +59,33 @@ async def run(plan: Plan, progress: Callable[[str], None]) -> dict[str, float]:
 async def served(server: Server, plan: Plan, progress: Callable[[str], None]) -> dict[str, float]:
     """Bring a graph to a server, and ask it over HTTP."""
     graph = follows(plan.served)
-    callers = [
-        await Caller.open(server.host, server.port, server.server_key) for _ in range(plan.callers)
-    ]
-    try:
-        progress(f"importing {len(graph.followees):,} follows of {plan.served:,} people")
-        result = await imported(server, callers[0], graph)
+    progress(f"importing {len(graph.followees):,} follows of {plan.served:,} people")
+    async with calling(server, 1) as (caller,):
+        await create_users(caller, [_name(number) for number in range(1, plan.served + 1)])
+    result = await imported(server, graph)
+    async with calling(server, plan.callers) as callers:
+        await indexed(callers[0], len(graph.followees))
         progress(f"{plan.requests:,} requests for suggestions")
         result |= await suggestions(server, callers, plan)
         progress(f"{plan.newcomers} times from a follow to suggestions")
         result |= await visible(callers[0], plan)
         progress(f"{plan.follows:,} follows and as many ends of them, {plan.callers} at once")
         return result | await following(server, callers, graph, plan)
+
+
+@asynccontextmanager
+async def calling(server: Server, count: int) -> AsyncIterator[Sequence[Caller]]:
+    """Open connections; the server closes those that are idle for long."""
+    callers = [await Caller.open(server.host, server.port, server.server_key) for _ in range(count)]
+    try:
+        yield callers
     finally:
         for caller in callers:
             caller.close()
 
 
-async def imported(server: Server, caller: Caller, graph: Follows) -> dict[str, float]:
-    """Import the graph as `nova import edges` does, and wait until the server's index has it."""
-    await create_users(caller, [_name(number) for number in range(1, graph.people + 1)])
+async def imported(server: Server, graph: Follows) -> dict[str, float]:
+    """Import the graph as `nova import edges` does, beside the running server."""
     tokens = Tokens(secret="b" * 32, signing_secret="b" * 32)
     with TemporaryDirectory(prefix="nova-bench-") as folder:
         file = Path(folder) / "edges.jsonl"
@@ -88,10 +96,14 @@ async def imported(server: Server, caller: Caller, graph: Follows) -> dict[str, 
             took = perf_counter() - start
     if done.added != len(graph.followees):
         raise RuntimeError(f"{done.added} of {len(graph.followees)} follows were imported")
-    async with asyncio.timeout(INDEXED_S):
-        while await _indexed(caller) != done.added:  # noqa: ASYNC110  # another process's
-            await asyncio.sleep(0.1)
     return {"import_edges_per_s": done.added / took}
+
+
+async def indexed(caller: Caller, edges: int) -> None:
+    """Wait until the server's index has so many follows."""
+    async with asyncio.timeout(INDEXED_S):
+        while await _indexed(caller) != edges:  # noqa: ASYNC110  # another process's
+            await asyncio.sleep(0.1)
 
 
 async def suggestions(server: Server, callers: Sequence[Caller], plan: Plan) -> dict[str, float]:
