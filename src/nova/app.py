@@ -30,7 +30,7 @@ from nova.features.accounts import Accounts, Credentials, People
 from nova.features.accounts.models import NewToken, Upsert
 from nova.features.demo import Demo, Person
 from nova.features.demo import plug as plug_demo
-from nova.features.graph import EdgeImport, Feed, Graph, Lists, Silences, Suggester
+from nova.features.graph import EdgeImport, Feed, Graph, Lists, Numbers, Silences, Suggester
 from nova.features.notifications import Notifications
 from nova.kernel.clock import Clock, SystemClock
 from nova.ports.channels import Retention
@@ -331,7 +331,7 @@ def _graph(
     backbone.project("graph", graph.HEARS, fill=feed.fill, hear=feed.hear)
     backbone.signals.on(graph.SIGNAL, relations.silences.forget)
     lists = Lists(backbone.db, clock, people, graph.cursors(signing))
-    return graph.plug(relations, lists, people, Suggester(backbone.db, index, lists))
+    return graph.plug(relations, lists, people, Suggester(Numbers(backbone.db), index, lists))
 
 
 def _listen(backbone: Backbone, people: People, auth: Auth, watch: Watch) -> None:

@@ -8,6 +8,7 @@ from nova.features.graph.events import FACTS
 from nova.features.graph.feed import HEARS, Feed
 from nova.features.graph.imports import EdgeImport
 from nova.features.graph.lists import Lists
+from nova.features.graph.numbers import Numbers
 from nova.features.graph.reads import Place
 from nova.features.graph.routes import routes
 from nova.features.graph.service import Graph, People
@@ -22,6 +23,7 @@ __all__ = [
     "Feed",
     "Graph",
     "Lists",
+    "Numbers",
     "People",
     "Silences",
     "Suggester",
