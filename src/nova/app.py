@@ -16,6 +16,7 @@ from prometheus_client import CollectorRegistry
 from nova import __version__, secrets
 from nova.adapters.local import graph_metrics
 from nova.adapters.local.graph import LocalGraph
+from nova.adapters.local.graph_file import GraphFile
 from nova.adapters.postgres import metrics as postgres_metrics
 from nova.adapters.postgres.embedded import attach, embedded
 from nova.adapters.postgres.idempotency import PostgresIdempotency
@@ -30,7 +31,7 @@ from nova.features.accounts import Accounts, Credentials, People
 from nova.features.accounts.models import NewToken, Upsert
 from nova.features.demo import Demo, Person
 from nova.features.demo import plug as plug_demo
-from nova.features.graph import EdgeImport, Feed, Graph, Lists, Numbers, Silences, Suggester
+from nova.features.graph import EdgeImport, Feed, Graph, Keeper, Lists, Numbers, Silences, Suggester
 from nova.features.notifications import Notifications
 from nova.kernel.clock import Clock, SystemClock
 from nova.ports.channels import Retention
@@ -172,7 +173,7 @@ async def built(
     )
     features += [
         accounts.plug(owners, credentials, cursor_secret=signing),
-        _graph(backbone, people, relations, clock=clock, signing=signing, registry=registry),
+        _graph(settings, backbone, people, relations, clock=clock, registry=registry),
         notifications.plug(notifier),
     ]
     if demo:
@@ -316,22 +317,25 @@ def browser_folder() -> Path:
 
 
 def _graph(
+    settings: Settings,
     backbone: Backbone,
     people: People,
     relations: Graph,
     *,
     clock: Clock,
-    signing: bytes,
     registry: CollectorRegistry,
 ) -> Feature:
-    """Put the graph together, with its index in this process."""
-    index = LocalGraph()
+    """Put the graph together, with its index in this process and in a file between restarts."""
+    db, index = backbone.db, LocalGraph()
     graph_metrics.register(index, registry)
-    feed = Feed(backbone.db, index)
-    backbone.project("graph", graph.HEARS, fill=feed.fill, hear=feed.hear)
+    feed = Feed(db, index)
+    shelf = GraphFile(index, settings.data / "graph.index")
+    keeper = Keeper(db, clock, feed, shelf, log_days=settings.log.retention_days)
+    backbone.project("graph", graph.HEARS, fill=keeper.begin, hear=feed.hear, keep=keeper.keep)
     backbone.signals.on(graph.SIGNAL, relations.silences.forget)
-    lists = Lists(backbone.db, clock, people, graph.cursors(signing))
-    return graph.plug(relations, lists, people, Suggester(Numbers(backbone.db), index, lists))
+    cursors = graph.cursors(settings.tokens.signing_secret.encode())
+    lists = Lists(db, clock, people, cursors)
+    return graph.plug(relations, lists, people, Suggester(Numbers(db), index, lists))
 
 
 def _listen(backbone: Backbone, people: People, auth: Auth, watch: Watch) -> None:

@@ -7,6 +7,7 @@ from nova.features.graph.api import Handlers
 from nova.features.graph.events import FACTS
 from nova.features.graph.feed import HEARS, Feed
 from nova.features.graph.imports import EdgeImport
+from nova.features.graph.keeping import Keeper
 from nova.features.graph.lists import Lists
 from nova.features.graph.numbers import Numbers
 from nova.features.graph.reads import Place
@@ -22,6 +23,7 @@ __all__ = [
     "EdgeImport",
     "Feed",
     "Graph",
+    "Keeper",
     "Lists",
     "Numbers",
     "People",
