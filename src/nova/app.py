@@ -222,11 +222,11 @@ async def built(
 
 
 @asynccontextmanager
-async def visited(settings: Settings) -> AsyncIterator[House]:
+async def visited(settings: Settings, *, statement_s: float | None = None) -> AsyncIterator[House]:
     """Build the house for one errand: over the database of a running server, or a new one."""
     async with AsyncExitStack() as stack:
         try:
-            pool = await stack.enter_async_context(truth(settings))
+            pool = await stack.enter_async_context(truth(settings, statement_s=statement_s))
             await migrate(pool, all_rooms())
         except (DatabaseUnavailable, Unmigratable) as reason:
             raise CannotStart(str(reason)) from reason

@@ -12,6 +12,8 @@ from nova.cli.options import add as add_options
 from nova.features.graph.imports import Problems
 from nova.features.graph.store_imports import Progress
 
+STRETCH_S = 300.0
+"""For how long storing one stretch of a file may take."""
 MOST_TOLD = 100
 """Broken lines that are named; the others are counted."""
 
@@ -50,7 +52,7 @@ def _edges(args: argparse.Namespace) -> int:
         return 2
 
     async def run() -> Progress:
-        async with app.visited(chosen) as house:
+        async with app.visited(chosen, statement_s=STRETCH_S) as house:
             return await house.edges.run(args.file, _Teller())
 
     done = asyncio.run(run())
