@@ -19,6 +19,7 @@ from nova.bench.notifications import create_users
 from nova.bench.people import Follows, follows
 from nova.bench.processes import Server, serving
 from nova.bench.receipts import percentile
+from nova.features.graph.imports import STRETCH_S
 from nova.settings import Settings, Tokens
 
 OK = 200
@@ -90,7 +91,8 @@ async def imported(server: Server, graph: Follows) -> dict[str, float]:
     with TemporaryDirectory(prefix="nova-bench-") as folder:
         file = Path(folder) / "edges.jsonl"
         _write(file, graph)
-        async with visited(Settings(data=server.data, tokens=tokens)) as house:
+        settings = Settings(data=server.data, tokens=tokens)
+        async with visited(settings, statement_s=STRETCH_S) as house:
             start = perf_counter()
             done = await house.edges.run(file, lambda _at, _problems: None)
             took = perf_counter() - start

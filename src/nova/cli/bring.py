@@ -9,11 +9,9 @@ from time import perf_counter
 from nova import app
 from nova.cli.options import Verbs, say, settings
 from nova.cli.options import add as add_options
-from nova.features.graph.imports import Problems
+from nova.features.graph.imports import STRETCH_S, Problems
 from nova.features.graph.store_imports import Progress
 
-STRETCH_S = 300.0
-"""For how long storing one stretch of a file may take."""
 MOST_TOLD = 100
 """Broken lines that are named; the others are counted."""
 

@@ -21,8 +21,10 @@ from nova.kernel.clock import Clock
 from nova.kernel.errors import Invalid, Refused
 from nova.kernel.recent import Recent
 
-STRETCH = 16 << 20
+STRETCH = 8 << 20
 """Bytes of a file in one transaction."""
+STRETCH_S = 300.0
+"""For how long a statement that stores one may run, on a slow disk; the pool has to allow it."""
 NAMED = 1 << 20
 """Bytes of a file's beginning that tell it from others, with its size."""
 REMEMBERED = 4_000_000
