@@ -31,7 +31,17 @@ from nova.features.accounts import Accounts, Credentials, People
 from nova.features.accounts.models import NewToken, Upsert
 from nova.features.demo import Demo, Person
 from nova.features.demo import plug as plug_demo
-from nova.features.graph import EdgeImport, Feed, Graph, Keeper, Lists, Numbers, Silences, Suggester
+from nova.features.graph import (
+    EdgeImport,
+    Feed,
+    Graph,
+    Keeper,
+    Lists,
+    Numbers,
+    Silences,
+    Suggester,
+    Ways,
+)
 from nova.features.notifications import Notifications
 from nova.kernel.clock import Clock, SystemClock
 from nova.ports.channels import Retention
@@ -334,7 +344,7 @@ def _graph(
     backbone.project("graph", graph.HEARS, fill=keeper.begin, hear=feed.hear, keep=keeper.keep)
     backbone.signals.on(graph.SIGNAL, relations.silences.forget)
     cursors = graph.cursors(settings.tokens.signing_secret.encode())
-    lists = Lists(db, clock, people, cursors)
+    lists = Lists(db, clock, people, cursors, Ways(db, index))
     return graph.plug(relations, lists, people, Suggester(Numbers(db), index, lists))
 
 

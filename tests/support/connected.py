@@ -8,7 +8,7 @@ import httpx
 
 from nova.adapters.local.graph import LocalGraph
 from nova.adapters.postgres.pool import open_pool
-from nova.features.graph import HEARS, Feed, Lists, Numbers, Suggester, cursors, plug
+from nova.features.graph import HEARS, Feed, Lists, Numbers, Suggester, Ways, cursors, plug
 from nova.kernel.clock import Clock, SystemClock
 from support.http import api_client, bearer
 from support.notified import SERVER, World
@@ -70,7 +70,9 @@ async def connected(dsn: str, clock: Clock | None = None) -> AsyncIterator[Conne
         index = LocalGraph()
         feed = Feed(world.db, index)
         world.backbone.project("graph", HEARS, fill=feed.fill, hear=feed.hear)
-        lists = Lists(world.db, clock, world.people, cursors(b"of the tests"))
+        lists = Lists(
+            world.db, clock, world.people, cursors(b"of the tests"), Ways(world.db, index)
+        )
         suggester = Suggester(Numbers(world.db), index, lists)
         feature = plug(world.graph, lists, world.people, suggester)
         async with world.backbone.run(), api_client(feature.routes, world) as client:

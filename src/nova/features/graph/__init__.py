@@ -10,6 +10,7 @@ from nova.features.graph.imports import EdgeImport
 from nova.features.graph.keeping import Keeper
 from nova.features.graph.lists import Lists
 from nova.features.graph.numbers import Numbers
+from nova.features.graph.paths import Ways
 from nova.features.graph.reads import Place
 from nova.features.graph.routes import routes
 from nova.features.graph.service import Graph, People
@@ -29,6 +30,7 @@ __all__ = [
     "People",
     "Silences",
     "Suggester",
+    "Ways",
     "cursors",
     "plug",
 ]

@@ -81,6 +81,11 @@ WIDTH_AHEAD = "select coalesce(sum(following), 0) from graph.people where number
 
 WIDTH_BACK = "select coalesce(sum(followers), 0) from graph.people where number = any($1::int[])"
 
+LEADS = """
+select count(*) from unnest($1::int[], $2::int[]) as hop (follower, followee)
+  join graph.follows f on f.follower = hop.follower and f.followee = hop.followee
+"""
+
 SEPARATED = """
 select other as number from graph.ties where person = $1 and kind = 'block'
  union select person from graph.ties where other = $1 and kind = 'block'
@@ -171,6 +176,12 @@ async def step(
 async def width(db: Queries, edge: Sequence[int], *, ahead: bool) -> int:
     """Return how many edges a step from there would follow."""
     return int(await db.value(WIDTH_AHEAD if ahead else WIDTH_BACK, edge))
+
+
+async def leads(db: Queries, way: Sequence[int]) -> bool:
+    """Return whether each one on a way follows the next."""
+    hops = len(way) - 1
+    return bool(hops == await db.value(LEADS, way[:-1], way[1:]))
 
 
 async def separated(db: Queries, number: int) -> list[int]:
