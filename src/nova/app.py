@@ -24,12 +24,12 @@ from nova.backbone.backbone import Backbone
 from nova.backbone.groups import Pace
 from nova.backbone.migrations import Room, Unmigratable, migrate, rooms
 from nova.feature import Feature, Job
-from nova.features import accounts, graph, notifications
+from nova.features import accounts, graph, notifications, posts
 from nova.features.accounts import Accounts, Credentials, People
 from nova.features.accounts.models import NewToken, Upsert
 from nova.features.demo import Demo, Person
 from nova.features.demo import plug as plug_demo
-from nova.features.graph import EdgeImport, Feed, Graph, Lists, Silences, Suggester
+from nova.features.graph import EdgeImport, Feed, Graph, Lists, Sights, Silences, Suggester
 from nova.features.notifications import Notifications
 from nova.kernel.clock import Clock, SystemClock
 from nova.ports.channels import Retention
@@ -156,6 +156,15 @@ async def built(
         db, people, clock=clock, zones=available_timezones(), features=lambda: features
     )
     relations = Graph(db, clock, Silences(db, clock))
+    sights = Sights(db, clock, relations.followees)
+    written = posts.House(
+        db,
+        clock,
+        people,
+        sights,
+        cursor_secret=signing,
+        most_authors=settings.feeds.authors,
+    )
     notifier = Notifications(
         db,
         clock,
@@ -163,6 +172,8 @@ async def built(
         backbone.signals,
         registry,
         blocks=relations.silences,
+        standing=posts.Standing(db, sights),
+        burst_s=settings.notifications.burst_s,
         signing_secret=signing,
         dead_letters=backbone.dead_letters,
         failures=backbone.dead_letters,
@@ -173,7 +184,9 @@ async def built(
         accounts.plug(owners, credentials, cursor_secret=signing),
         _graph(backbone, clock, people, relations, signing),
         notifications.plug(notifier),
+        posts.plug(written),
     ]
+    backbone.project("feed", posts.HEARS, fill=written.feed.fill, hear=written.feed.hear)
     if demo:
         features.append(plug_demo(Demo(_DemoApp(owners, credentials, notifier), clock)))
     families = Families(
@@ -191,6 +204,7 @@ async def built(
         ping_s=settings.socket.ping_s,
     )
     backbone.on_publication(hub.deliver)
+    written.live.sockets = hub
     _listen(backbone, people, auth, Watch(hub, _Standings(people)))
     for feature in features:
         if feature.hears:
@@ -214,6 +228,7 @@ async def built(
             registry=registry,
         )
     finally:
+        await written.close()
         await notifier.close()
         if keys is not None:
             await keys.close()
@@ -322,6 +337,7 @@ def _graph(
     feed = Feed(backbone.db, index)
     backbone.project("graph", graph.HEARS, fill=feed.fill, hear=feed.hear)
     backbone.signals.on(graph.SIGNAL, relations.silences.forget)
+    backbone.signals.on(graph.FOLLOWEES, relations.followees.forget)
     lists = Lists(backbone.db, clock, people, graph.cursors(signing))
     return graph.plug(relations, lists, people, Suggester(backbone.db, index, lists))
 
