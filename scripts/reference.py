@@ -12,9 +12,10 @@ from nova.cli.configure import reference as settings
 from nova.features.accounts import events as accounts
 from nova.features.graph import events as graph
 from nova.features.notifications import events as notifications
+from nova.features.posts import events as posts
 from nova.kernel.events import Fact
 
-ROOMS = {"accounts": accounts, "graph": graph, "notifications": notifications}
+ROOMS = {"accounts": accounts, "graph": graph, "notifications": notifications, "posts": posts}
 FOLDER = Path(__file__).parents[1] / "docs" / "reference"
 
 

@@ -26,7 +26,7 @@ from nova.backbone.backbone import Backbone
 from nova.backbone.groups import Pace
 from nova.backbone.migrations import Room, Unmigratable, migrate, rooms
 from nova.feature import Feature, Job
-from nova.features import accounts, graph, notifications
+from nova.features import accounts, graph, notifications, posts
 from nova.features.accounts import Accounts, Credentials, People
 from nova.features.accounts.models import NewToken, Upsert
 from nova.features.demo import Demo, Person
@@ -38,6 +38,7 @@ from nova.features.graph import (
     Keeper,
     Lists,
     Numbers,
+    Sights,
     Silences,
     Suggester,
     Ways,
@@ -168,6 +169,15 @@ async def built(
         db, people, clock=clock, zones=available_timezones(), features=lambda: features
     )
     relations = Graph(db, clock, Silences(db, clock))
+    sights = Sights(db, clock, relations.followees)
+    written = posts.House(
+        db,
+        clock,
+        people,
+        sights,
+        cursor_secret=signing,
+        most_authors=settings.feeds.authors,
+    )
     notifier = Notifications(
         db,
         clock,
@@ -175,6 +185,8 @@ async def built(
         backbone.signals,
         registry,
         blocks=relations.silences,
+        standing=posts.Standing(db, sights),
+        burst_s=settings.notifications.burst_s,
         signing_secret=signing,
         dead_letters=backbone.dead_letters,
         failures=backbone.dead_letters,
@@ -185,7 +197,9 @@ async def built(
         accounts.plug(owners, credentials, cursor_secret=signing),
         _graph(settings, backbone, people, relations, clock=clock, registry=registry),
         notifications.plug(notifier),
+        posts.plug(written),
     ]
+    backbone.project("feed", posts.HEARS, fill=written.feed.fill, hear=written.feed.hear)
     if demo:
         features.append(plug_demo(Demo(_DemoApp(owners, credentials, notifier), clock)))
     families = Families(
@@ -203,6 +217,7 @@ async def built(
         ping_s=settings.socket.ping_s,
     )
     backbone.on_publication(hub.deliver)
+    written.live.sockets = hub
     _listen(backbone, people, auth, Watch(hub, _Standings(people)))
     for feature in features:
         if feature.hears:
@@ -226,6 +241,7 @@ async def built(
             registry=registry,
         )
     finally:
+        await written.close()
         await notifier.close()
         if keys is not None:
             await keys.close()
@@ -343,6 +359,7 @@ def _graph(
     keeper = Keeper(db, clock, feed, shelf, log_days=settings.log.retention_days)
     backbone.project("graph", graph.HEARS, fill=keeper.begin, hear=feed.hear, keep=keeper.keep)
     backbone.signals.on(graph.SIGNAL, relations.silences.forget)
+    backbone.signals.on(graph.FOLLOWEES, relations.followees.forget)
     cursors = graph.cursors(settings.tokens.signing_secret.encode())
     lists = Lists(db, clock, people, cursors, Ways(db, index))
     return graph.plug(relations, lists, people, Suggester(Numbers(db), index, lists))

@@ -34,7 +34,8 @@ class Channel(Struct, frozen=True, kw_only=True):
     name: str
     may_subscribe: Callable[[User, str], Awaitable[bool]]
     """Whether this user may see the channel (given whole, with its name)."""
-    retention: Retention
+    retention: Retention | None
+    """How much is kept for clients that were away; None: nothing, there are no offsets."""
     at_connect: Callable[[User], Sequence[str]] | None = None
     """Channels that a user is subscribed to by the server when connecting."""
     presence: bool = False

@@ -124,6 +124,19 @@ class Notifications(Struct, frozen=True, kw_only=True):
         Natural,
         about("Days for which an event's id is remembered; more than `log.retention_days`."),
     ] = 14
+    burst_s: Annotated[
+        Seconds,
+        about("Seconds for which further likes of a post join an unread notification of one."),
+    ] = 3600.0
+
+
+class Feeds(Struct, frozen=True, kw_only=True):
+    """Home feeds."""
+
+    authors: Annotated[
+        Natural,
+        about("Authors whose newest posts are kept in memory, 500 bytes each; 0.05 GB by default."),
+    ] = 100_000
 
 
 class Settings(Struct, frozen=True, kw_only=True):
@@ -146,6 +159,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     log: Log = field(default_factory=Log)
     socket: Socket = field(default_factory=Socket)
     notifications: Notifications = field(default_factory=Notifications)
+    feeds: Feeds = field(default_factory=Feeds)
 
 
 class Knob(NamedTuple):

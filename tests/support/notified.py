@@ -10,10 +10,11 @@ from prometheus_client import CollectorRegistry
 
 from nova.adapters.postgres.pool import PostgresPool, open_pool
 from nova.backbone.backbone import Backbone
+from nova.features import posts
 from nova.features.accounts import store as accounts
 from nova.features.accounts.models import Written
 from nova.features.accounts.people import People
-from nova.features.graph import SIGNAL, Graph, Silences
+from nova.features.graph import FOLLOWEES, SIGNAL, Graph, Sights, Silences
 from nova.features.notifications import Notifications, plug
 from nova.features.notifications.models import Event, Results
 from nova.kernel.clock import Clock, SystemClock
@@ -42,6 +43,11 @@ class World:
         self.backbone.signals.on("user", self.people.forget)
         self.graph = Graph(self.db, clock, Silences(self.db, clock))
         self.backbone.signals.on(SIGNAL, self.graph.silences.forget)
+        self.backbone.signals.on(FOLLOWEES, self.graph.followees.forget)
+        sights = Sights(self.db, clock, self.graph.followees)
+        self.posts = posts.House(self.db, clock, self.people, sights, cursor_secret=b"of the tests")
+        feed = self.posts.feed
+        self.backbone.project("feed", posts.HEARS, fill=feed.fill, hear=feed.hear)
         self.all = Notifications(
             self.db,
             clock,
@@ -49,6 +55,7 @@ class World:
             self.backbone.signals,
             registry,
             blocks=self.graph.silences,
+            standing=posts.Standing(self.db, sights),
             signing_secret=b"of the tests",
             dead_letters=self.backbone.dead_letters,
             failures=self.backbone.dead_letters,

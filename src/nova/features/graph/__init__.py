@@ -14,20 +14,25 @@ from nova.features.graph.paths import Ways
 from nova.features.graph.reads import Place
 from nova.features.graph.routes import routes
 from nova.features.graph.service import Graph, People
+from nova.features.graph.sights import SIGNAL as FOLLOWEES
+from nova.features.graph.sights import Followees, Sights
 from nova.features.graph.silences import SIGNAL, Silences
 from nova.features.graph.suggestions import Suggester
 from nova.web.cursors import Cursors
 
 __all__ = [
+    "FOLLOWEES",
     "HEARS",
     "SIGNAL",
     "EdgeImport",
     "Feed",
+    "Followees",
     "Graph",
     "Keeper",
     "Lists",
     "Numbers",
     "People",
+    "Sights",
     "Silences",
     "Suggester",
     "Ways",

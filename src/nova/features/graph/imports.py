@@ -16,6 +16,7 @@ from nova.features.graph import edge_files, store_imports
 from nova.features.graph.edge_files import LONGEST_LINE
 from nova.features.graph.events import EdgesImported
 from nova.features.graph.service import People
+from nova.features.graph.sights import EVERYBODY, SIGNAL
 from nova.features.graph.store_imports import Progress
 from nova.kernel.clock import Clock
 from nova.kernel.errors import Invalid, Refused
@@ -118,6 +119,7 @@ class EdgeImport:
             await store_imports.move(tx, name, title, to, now)
             if to.finished:
                 await tx.emit(EdgesImported(name=title, added=to.added))
+                tx.signal(SIGNAL, EVERYBODY)
         return to, sorted(problems)
 
     async def _edges(

@@ -9,7 +9,13 @@ from msgspec.structs import replace
 
 from nova.backbone.database import Database, Tx
 from nova.features.graph import reads, rules, store
-from nova.features.graph.events import PersonForgotten, PrivacyChanged
+from nova.features.graph.events import (
+    FollowApproved,
+    Followed,
+    PersonForgotten,
+    PrivacyChanged,
+    Unfollowed,
+)
 from nova.features.graph.models import (
     Act,
     Bond,
@@ -18,6 +24,8 @@ from nova.features.graph.models import (
     Node,
     Relation,
 )
+from nova.features.graph.sights import SIGNAL as FOLLOWEES
+from nova.features.graph.sights import Followees
 from nova.features.graph.silences import SIGNAL, Silences
 from nova.kernel.batching import Batcher
 from nova.kernel.clock import Clock
@@ -56,6 +64,7 @@ class Graph:
         self._db = db
         self._clock = clock
         self.silences = silences
+        self.followees = Followees(db)
         # Full: callers get 503. Two lanes: one transaction is prepared while one commits.
         self._changes: Batcher[Change, Relation] = Batcher(
             self._change, most=200, queue=5_000, lanes=2
@@ -155,7 +164,14 @@ class Graph:
             owner = str(change.actor)
             tx.signal(SIGNAL, owner)
             tx.after_commit(lambda: self.silences.forget(owner))
+        for fact in made.facts:
+            if isinstance(fact, Followed | FollowApproved | Unfollowed):
+                self._tell_of_followees(tx, str(fact.follower))
         return rules.relation(made.mine, made.theirs)
+
+    def _tell_of_followees(self, tx: Tx, follower: str) -> None:
+        tx.signal(FOLLOWEES, follower)
+        tx.after_commit(lambda: self.followees.forget(follower))
 
 
 def seen(relation: Relation) -> Relation:

@@ -9,6 +9,7 @@ from nova.features.notifications.events import EventAccepted
 from nova.features.notifications.pipeline import CHANNEL
 from nova.features.notifications.routes import routes
 from nova.features.notifications.service import Notifications
+from nova.features.posts.events import Commented, Liked, Mentioned
 from nova.ports.channels import Retention
 from nova.web.actors import User
 
@@ -27,6 +28,9 @@ def plug(notifications: Notifications) -> Feature:
             Followed: notifications.social.hear,
             FollowRequested: notifications.social.hear,
             FollowApproved: notifications.social.hear,
+            Liked: notifications.post_rings.hear,
+            Commented: notifications.post_rings.hear,
+            Mentioned: notifications.post_rings.hear,
         },
         facts=(EventAccepted,),
         channels=(

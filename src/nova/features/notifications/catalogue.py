@@ -37,6 +37,8 @@ class Wording(Struct, frozen=True, forbid_unknown_fields=True):
 
     title: Text
     body: Text = ""
+    many: Text = ""
+    """The title when several did the same in a burst; `{others}` says how many more."""
 
 
 class Kind(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -59,6 +61,12 @@ class Ready(Struct, frozen=True):
     wording: Mapping[str, tuple[Template, Template]]
     """Title and body by lower-case locale."""
     lifetime_s: float | None
+    many: Mapping[str, Template] = {}
+    """Title of bursts, by lower-case locale."""
+
+    def titled_for_many(self, locale: str) -> Template:
+        """Return the title of a burst; a type without one says what its first event said."""
+        return self.many.get(locale) or self.worded(locale)[1]
 
     def worded(self, locale: str | None) -> tuple[str, Template, Template]:
         """Return the locale that serves a reader best, and its title and body."""
@@ -74,10 +82,12 @@ class Ready(Struct, frozen=True):
 
 def prepare(name: str, kind: Kind) -> Ready:
     """Take a type's templates apart; raise BadTemplate or NoTemplate."""
-    wording = {}
+    wording, many = {}, {}
     for locale, words in kind.templates.items():
         try:
             wording[locale.lower()] = (templates.read(words.title), templates.read(words.body))
+            if words.many:
+                many[locale.lower()] = templates.read(words.many)
         except templates.BadTemplate as bad:
             raise templates.BadTemplate(f"{locale}: {bad.detail}", at=bad.extra.get("at")) from None
     if kind.fallback.lower() not in wording:
@@ -86,10 +96,10 @@ def prepare(name: str, kind: Kind) -> Ready:
             locales=sorted(kind.templates),
         )
     days = kind.lifetime_days
-    return Ready(name, kind, wording, None if days is None else days * DAY_S)
+    return Ready(name, kind, wording, None if days is None else days * DAY_S, many)
 
 
-def _kind(**wordings: tuple[str, str]) -> Kind:
+def _kind(**wordings: tuple[str, ...]) -> Kind:
     return Kind(templates={locale: Wording(*words) for locale, words in wordings.items()})
 
 
@@ -97,12 +107,25 @@ def built_in() -> dict[str, Kind]:
     """Return the types that every deployment has."""
     return {
         "like": _kind(
-            en=("{actor.name} liked {metadata.title|your post}", "{metadata.excerpt}"),
-            de=("{actor.name} gefällt {metadata.title|dein Beitrag}", "{metadata.excerpt}"),
-            fr=("{actor.name} a aimé {metadata.title|votre publication}", "{metadata.excerpt}"),
+            en=(
+                "{actor.name} liked {metadata.title|your post}",
+                "{metadata.excerpt}",
+                "{actor.name} and {others} liked {metadata.title|your post}",
+            ),
+            de=(
+                "{actor.name} gefällt {metadata.title|dein Beitrag}",
+                "{metadata.excerpt}",
+                "{actor.name} und {others} gefällt {metadata.title|dein Beitrag}",
+            ),
+            fr=(
+                "{actor.name} a aimé {metadata.title|votre publication}",
+                "{metadata.excerpt}",
+                "{actor.name} et {others} ont aimé {metadata.title|votre publication}",
+            ),
             es=(
                 "A {actor.name} le gusta {metadata.title|tu publicación}",
                 "{metadata.excerpt}",
+                "A {actor.name} y {others} les gusta {metadata.title|tu publicación}",
             ),
         ),
         "comment": _kind(
@@ -110,6 +133,18 @@ def built_in() -> dict[str, Kind]:
             de=("{actor.name} hat {metadata.title|deinen Beitrag} kommentiert", "{metadata.text}"),
             fr=("{actor.name} a commenté {metadata.title|votre publication}", "{metadata.text}"),
             es=("{actor.name} comentó {metadata.title|tu publicación}", "{metadata.text}"),
+        ),
+        "reply": _kind(
+            en=("{actor.name} replied to your comment", "{metadata.text}"),
+            de=("{actor.name} hat auf deinen Kommentar geantwortet", "{metadata.text}"),
+            fr=("{actor.name} a répondu à votre commentaire", "{metadata.text}"),
+            es=("{actor.name} respondió a tu comentario", "{metadata.text}"),
+        ),
+        "mention": _kind(
+            en=("{actor.name} mentioned you", "{metadata.text}"),
+            de=("{actor.name} hat dich erwähnt", "{metadata.text}"),
+            fr=("{actor.name} vous a mentionné", "{metadata.text}"),
+            es=("{actor.name} te mencionó", "{metadata.text}"),
         ),
         "follow": _kind(
             en=("{actor.name} follows you", ""),
@@ -148,6 +183,12 @@ def built_in() -> dict[str, Kind]:
             es=("Novedades del directo de {actor.name}", "{metadata.text}"),
         ),
     }
+
+
+def others_in(locale: str, count: int) -> str:
+    """Return how many more did the same, in words."""
+    one, several = templates.OTHERS.get(locale.partition("-")[0], templates.OTHERS["en"])
+    return one if count == 1 else several.format(count=count)
 
 
 def someone(locale: str) -> str:

@@ -4,9 +4,22 @@ from datetime import datetime
 from typing import ClassVar
 from uuid import UUID
 
-from msgspec import Raw
+from msgspec import Raw, Struct
 
 from nova.kernel.events import Fact
+
+
+class Origin(Struct, frozen=True):
+    """What made an event of Nova's own, to be asked for again before it is told."""
+
+    kind: str
+    """`like`, `comment` or `mention`."""
+    item: UUID
+    """The post or comment."""
+    actor: UUID
+
+    def deed(self, recipient: UUID) -> tuple[str, UUID, UUID, UUID]:
+        return self.kind, self.item, self.actor, recipient
 
 
 class EventAccepted(Fact, frozen=True, kw_only=True):
@@ -27,6 +40,9 @@ class EventAccepted(Fact, frozen=True, kw_only=True):
     """When it happened, by the sender's clock."""
     accepted_at: datetime
     metadata: Raw = Raw(b"{}")
+    burst: str | None = None
+    """What it rings together with: it joins an unread notification of the same burst."""
+    origin: Origin | None = None
 
     @property
     def key(self) -> str:

@@ -129,6 +129,8 @@ class Notification(Struct, frozen=True, kw_only=True, omit_defaults=True):
     seen_at: datetime | None = None
     read_at: datetime | None = None
     archived_at: datetime | None = None
+    others: int = 0
+    """How many more of the same burst have joined it."""
 
 
 class Counts(Struct, frozen=True):
@@ -179,6 +181,14 @@ class Marked(Struct, frozen=True, kw_only=True):
 
 class Arrived(Struct, frozen=True, kw_only=True, tag_field="type", tag="notification"):
     """Published on `user:<id>`: a new notification, and the counts with it."""
+
+    notification: Notification
+    unseen: int
+    unread: int
+
+
+class Updated(Struct, frozen=True, kw_only=True, tag_field="type", tag="updated"):
+    """Published on `user:<id>`: a notification that is there already, in its new words."""
 
     notification: Notification
     unseen: int

@@ -13,11 +13,13 @@ from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from nova.backbone.database import Tx
 from nova.features.notifications import store
+from nova.features.notifications.bursts import JOINED, Bursts
 from nova.features.notifications.catalogue import Ready, someone
 from nova.features.notifications.events import EventAccepted
 from nova.features.notifications.models import Arrived, Choices, Notification, Profile
+from nova.features.notifications.posted import Standing
 from nova.features.notifications.preferences import PreferenceBook
-from nova.features.notifications.rules import SILENCED, Decision, allowed, decide
+from nova.features.notifications.rules import GONE, SILENCED, Decision, allowed, decide
 from nova.features.notifications.runs import Runs
 from nova.features.notifications.store import Made, Placed, Run, Unmade
 from nova.features.notifications.templates import MOST_BODY, MOST_TITLE
@@ -76,8 +78,12 @@ class Pipeline:
         runs: Runs,
         registry: CollectorRegistry,
         lifetime_s: float,
+        bursts: Bursts,
+        standing: Standing | None = None,
     ) -> None:
         self._clock = clock
+        self._bursts = bursts
+        self._standing = standing
         self._people = people
         self._types = types
         self._preferences = preferences
@@ -104,9 +110,16 @@ class Pipeline:
         facts = [each.fact for each in heard]
         known = await self._learn(facts)
         run = Run(new_id(), heard_at, self._clock.now())
-        made, unmade = self._decided(facts, known)
+        decided, unmade = self._decided(facts, known)
+        made, gone = await self._standing_ones(decided)
+        unmade += gone
+        made, joining = await self._bursts.split(tx, made)
         stored = await self._make(tx, run, made, known) if made else 0
+        joined, updates = await self._bursts.join(tx, run, joining, known.types)
+        for user, update in updates:
+            tx.publish(CHANNEL + str(user), update)
         reasons = await store.suppress(tx, run, unmade) if unmade else []
+        reasons += [JOINED] * joined
         stored_at = self._clock.now()
         oldest = min(fact.accepted_at for fact in facts)
 
@@ -168,6 +181,23 @@ class Pipeline:
             else:
                 unmade.append(Unmade(fact, user, decision))
         return makes, unmade
+
+    async def _standing_ones(
+        self, decided: Sequence[tuple[EventAccepted, UUID, Decision]]
+    ) -> tuple[list[tuple[EventAccepted, UUID, Decision]], list[Unmade]]:
+        """Leave out what was taken back since it was accepted, such as a like."""
+        deeds = [fact.origin.deed(user) for fact, user, _ in decided if fact.origin is not None]
+        if not deeds or self._standing is None:
+            return list(decided), []
+        gone = await self._standing.gone(deeds)
+        made: list[tuple[EventAccepted, UUID, Decision]] = []
+        unmade: list[Unmade] = []
+        for fact, user, decision in decided:
+            if fact.origin is not None and fact.origin.deed(user) in gone:
+                unmade.append(Unmade(fact, user, GONE))
+            else:
+                made.append((fact, user, decision))
+        return made, unmade
 
     async def _make(
         self,

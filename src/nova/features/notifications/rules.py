@@ -27,6 +27,8 @@ SILENCED = {
     "muted": Decision(frozenset(), "mutes", "muted"),
 }
 """By what the recipient has against the actor."""
+GONE = Decision(frozenset(), "origin", "gone")
+"""What was done is undone, or hidden from the recipient by now."""
 UNKNOWN_TYPE = Decision(frozenset(), "type", "unknown_type")
 
 

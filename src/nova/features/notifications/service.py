@@ -8,10 +8,12 @@ from prometheus_client import CollectorRegistry
 
 from nova.backbone.database import Database, Tx
 from nova.features.notifications import boxes, preferences, types
+from nova.features.notifications.bursts import Bursts
 from nova.features.notifications.catalogue import DAY_S
 from nova.features.notifications.inbox import Inbox, Removal, everything
 from nova.features.notifications.ingest import Ingest
 from nova.features.notifications.pipeline import Blocks, People, Pipeline
+from nova.features.notifications.posted import PostRings, Standing
 from nova.features.notifications.preferences import PreferenceBook
 from nova.features.notifications.retention import Ages, Retention
 from nova.features.notifications.runs import Runs
@@ -54,13 +56,19 @@ class Notifications:
         *,
         blocks: Blocks,
         signing_secret: bytes,
+        standing: Standing | None = None,
+        burst_s: float = 3_600.0,
         dead_letters: DeadLetters | None = None,
         failures: Failures | None = None,
         retention_days: float = 30,
         dedupe_days: float = 14,
         defaults: Mapping[str, bool] | None = None,
     ) -> None:
-        """`defaults` says which channels are off where neither person nor type says so."""
+        """`defaults` says which channels are off where neither person nor type says so.
+
+        `standing` is asked whether a like and so on is still there, and `burst_s` is for how
+        many seconds others join the notification of the first.
+        """
         ages = Ages(dedupe_s=dedupe_days * DAY_S, lifetime_s=retention_days * DAY_S)
         self._db = db
         self.people = people
@@ -69,6 +77,7 @@ class Notifications:
         self.preferences = PreferenceBook(db, clock, self.types, defaults=defaults or {})
         self.ingest = Ingest(db, clock, self.types)
         self.social = Social(clock)
+        self.post_rings = PostRings(clock, standing)
         self.runs = Runs(db)
         self.pipeline = Pipeline(
             clock,
@@ -79,6 +88,8 @@ class Notifications:
             runs=self.runs,
             registry=registry,
             lifetime_s=ages.lifetime_s,
+            bursts=Bursts(clock, people, burst_s),
+            standing=standing,
         )
         self.inbox = Inbox(db, clock, Cursors(signing_secret, "inbox", int))
         self.removal = Removal(db, clock, remembered_s=ages.dedupe_s)

@@ -25,9 +25,9 @@ with decided as (
     select w.*, row_number() over (partition by w.user_id order by w.place desc) - 1 as behind
       from unnest($4::uuid[], $5::uuid[], $6::uuid[], $7::timestamptz[], $8::timestamptz[],
                   $9::timestamptz[], $10::text[], $11::text[], $12::text[], $13::text[],
-                  $14::text[], $15::text[], $16::text[], $17::text[]) with ordinality
+                  $14::text[], $15::text[], $16::text[], $17::text[], $18::text[]) with ordinality
         as w (id, user_id, actor_id, occurred_at, accepted_at, expires_at, type, event_id,
-              related_entity_id, title, body, locale, rule, metadata, place)
+              related_entity_id, title, body, locale, rule, metadata, burst, place)
      where w.id not in (select id from decided)
 ), dealt as (
     insert into notifications.boxes as box (user_id, top, unseen, unread)
@@ -43,9 +43,9 @@ with decided as (
 ), added as (
     insert into notifications.inbox (
         heard_at, created_at, run, id, user_id, number, actor_id, occurred_at, accepted_at,
-        expires_at, type, event_id, related_entity_id, title, body, locale, rule, metadata)
+        expires_at, type, event_id, related_entity_id, title, body, locale, rule, metadata, burst)
     select $1, $2, $3, id, user_id, number, actor_id, occurred_at, accepted_at,
-           expires_at, type, event_id, related_entity_id, title, body, locale, rule, metadata
+           expires_at, type, event_id, related_entity_id, title, body, locale, rule, metadata, burst
       from placed
 )
 select place, number, unseen, unread from placed order by place
@@ -60,7 +60,7 @@ select $1, $2, $3, new.*
     as new (id, user_id, accepted_at, type, event_id, recipient, reason, rule)
  where not exists (select from notifications.inbox i where i.id = new.id)
     on conflict (id) do nothing
-returning reason
+returning id, reason
 """
 
 RAN = """
@@ -129,6 +129,7 @@ async def add(db: Queries, run: Run, made: Sequence[Made]) -> list[tuple[Made, P
         [each.locale for each in made],
         [each.rule for each in made],
         [bytes(fact.metadata).decode() for fact in facts],
+        [fact.burst for fact in facts],
     )
     return [
         (made[row["place"] - 1], Placed(row["number"], row["unseen"], row["unread"]))
@@ -138,8 +139,17 @@ async def add(db: Queries, run: Run, made: Sequence[Made]) -> list[tuple[Made, P
 
 async def suppress(db: Queries, run: Run, unmade: Sequence[Unmade]) -> list[str]:
     """Write down why, for those not decided before; return the reasons."""
+    return [row["reason"] for row in await _suppressed(db, run, unmade)]
+
+
+async def joined(db: Queries, run: Run, unmade: Sequence[Unmade]) -> set[UUID]:
+    """Write down which burst they joined; return the ids of those not decided before."""
+    return {row["id"] for row in await _suppressed(db, run, unmade)}
+
+
+async def _suppressed(db: Queries, run: Run, unmade: Sequence[Unmade]) -> Sequence[Row]:
     facts = [each.fact for each in unmade]
-    rows = await db.fetch(
+    return await db.fetch(
         SUPPRESS,
         run.heard_at,
         run.decided_at,
@@ -153,7 +163,6 @@ async def suppress(db: Queries, run: Run, unmade: Sequence[Unmade]) -> list[str]
         [each.decision.reason or "" for each in unmade],
         [each.decision.rule for each in unmade],
     )
-    return [row["reason"] for row in rows]
 
 
 async def ran(db: Queries, runs: Sequence[tuple[UUID, datetime, datetime]]) -> None:
@@ -178,6 +187,7 @@ def notification(row: Row) -> Notification:
         seen_at=row["seen_at"],
         read_at=row["read_at"],
         archived_at=row["archived_at"],
+        others=row["others"],
     )
 
 

@@ -13,8 +13,23 @@ MOST_BODY = 10_000
 MOST_INSERTED = 1_000
 """Characters that one placeholder may put in."""
 
-FIELDS = ("actor.name", "actor.id", "recipient.name", "event.type", "event.id", "related_entity_id")
+FIELDS = (
+    "actor.name",
+    "actor.id",
+    "recipient.name",
+    "event.type",
+    "event.id",
+    "related_entity_id",
+    "others",
+)
 METADATA = "metadata."
+OTHERS = {
+    "en": ("1 other", "{count} others"),
+    "de": ("1 weiteren", "{count} weiteren"),
+    "fr": ("1 autre", "{count} autres"),
+    "es": ("1 más", "{count} más"),
+}
+"""How many more did the same: one, and several."""
 SOMEONE = {"en": "Someone", "de": "Jemand", "fr": "Quelqu\u2019un", "es": "Alguien"}
 
 

@@ -29,6 +29,8 @@ REASONS = {
     "preference": "The recipient does not want it.",
     "blocked": "The recipient has blocked who did it.",
     "muted": "The recipient has muted who did it.",
+    "gone": "What it told of was taken back, or is not for the recipient's eyes.",
+    "joined": "It joined a notification that had rung already: a burst rings once.",
     "deleted": "It was stored; then its recipient deleted it.",
     "expired": "It was stored; then its time was over.",
 }

@@ -22,7 +22,7 @@ class Family(Protocol):
     @property
     def may_subscribe(self) -> Callable[[User, str], Awaitable[bool]]: ...
     @property
-    def retention(self) -> Retention: ...
+    def retention(self) -> Retention | None: ...
     @property
     def at_connect(self) -> Callable[[User], Sequence[str]] | None: ...
     @property
@@ -129,5 +129,5 @@ def _of_family(family: Family) -> Rules:
         presence=family.presence,
         join_leave=False,
         retention=family.retention,
-        recovery=True,
+        recovery=family.retention is not None,
     )

@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections import Counter, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from math import ceil
@@ -90,6 +90,8 @@ class Hub:
         self._tickets = tickets
         self._clock = clock
         self._lanes: dict[str, Lane] = {}
+        self._followed: defaultdict[str, set[str]] = defaultdict(set)
+        """Channels by family; those with a subscriber here."""
         self._sessions: dict[str, Session] = {}
         self._users: dict[UUID, set[Session]] = {}
         self._wheel: list[set[Session]] = [set() for _ in range(self.ping_s)]
@@ -229,6 +231,7 @@ class Hub:
         lane = self._lanes.get(channel)
         if lane is None:
             lane = self._lanes[channel] = Lane(channel, partial(self._missed, channel))
+            self._followed[channel.partition(":")[0]].add(channel)
         return lane
 
     def left(self, subscription: Subscription, about: About) -> None:
@@ -242,8 +245,13 @@ class Hub:
             lane.end()
             if self._lanes.get(lane.channel) is lane:
                 del self._lanes[lane.channel]
+                self._followed[lane.channel.partition(":")[0]].discard(lane.channel)
         elif subscription.held is None and self.families.rules(lane.channel).join_leave:
             lane.announce(Push(channel=lane.channel, leave=about))
+
+    def subscribed(self, family: str) -> list[str]:
+        """Return the channels of a family that somebody follows in this process."""
+        return list(self._followed.get(family, ()))
 
     def present(self, channel: str) -> dict[str, ClientInfo]:
         """Return who follows a channel in this process, by client."""

@@ -1,0 +1,144 @@
+"""Comments and replies, one level deep."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from nova.backbone.database import Database
+from nova.features.posts import rules
+from nova.features.posts import store_responses as store
+from nova.features.posts.events import CommentDeleted, Commented, Mentioned
+from nova.features.posts.models import Comment, NewComment, Said, Written
+from nova.features.posts.rules import NoSuchComment, NoSuchPost, NoSuchUser
+from nova.features.posts.views import Views, page
+from nova.kernel.clock import Clock
+from nova.kernel.ids import new_id
+from nova.ports.database import Dangling
+from nova.web.cursors import Cursors
+from nova.web.routes import Paged
+
+OLDEST = UUID(int=0)
+
+
+class Comments:
+    """What people say about posts. A viewer of None is the host app's backend."""
+
+    def __init__(self, db: Database, clock: Clock, views: Views, cursors: Cursors[UUID]) -> None:
+        self._db = db
+        self._clock = clock
+        self._views = views
+        self._cursors = cursors
+
+    async def add(self, person: UUID, post: UUID, new: NewComment) -> Comment:
+        """Comment on a post, or reply to a comment on it; durable on return."""
+        about = await self._views.post(person, post)
+        answered = None
+        if new.reply_to is not None:
+            answered = await self._comment(person, new.reply_to)
+            if answered.post != post:
+                raise NoSuchComment
+        said = Said(
+            id=new_id(),
+            post=post,
+            parent=None if answered is None else answered.parent or answered.id,
+            author=person,
+            body=new.text,
+            mentions=await self._views.named(new.text),
+            replies=0,
+            created_at=self._clock.now(),
+        )
+        await self._add(about, said, None if answered is None else answered.author)
+        return await self._shown(said)
+
+    async def _add(self, about: Written, said: Said, replies_to: UUID | None) -> None:
+        text = rules.excerpt(said.body)
+        fact = Commented(
+            post=about.id,
+            author=about.author,
+            comment=said.id,
+            person=said.author,
+            replies_to=replies_to,
+            excerpt=text,
+        )
+        told = {said.author, about.author, replies_to or said.author}
+        named = [
+            Mentioned(person=each, by=said.author, post=about.id, comment=said.id, excerpt=text)
+            for each in rules.newly_named(said.mentions, before=(), told=told)
+        ]
+        try:
+            async with self._db.transaction() as tx:
+                if not await store.lock_one(tx, about.id):
+                    raise NoSuchPost
+                await store.add_comment(tx, said)
+                await tx.emit(fact, *named)
+        except Dangling as wrong:
+            # What it answers, or who says it, went a moment ago.
+            raise (NoSuchComment if "parent" in wrong.constraint else NoSuchUser) from None
+
+    async def delete(self, viewer: UUID | None, id_: UUID) -> None:
+        """Take a comment away with its replies: one's own, or one on a post of one's own."""
+        said = await self._comment(viewer, id_)
+        post = await self._views.post(viewer, said.post)
+        if viewer not in (None, said.author, post.author):
+            raise NoSuchComment("You have no such comment.")
+        async with self._db.transaction() as tx:
+            if not (await store.lock_one(tx, post.id) and await store.remove_comment(tx, said)):
+                raise NoSuchComment
+            await tx.emit(CommentDeleted(post=post.id, author=post.author, comment=id_))
+
+    async def one(self, viewer: UUID | None, id_: UUID) -> Comment:
+        return await self._shown(await self._comment(viewer, id_))
+
+    async def of_post(
+        self, viewer: UUID | None, post: UUID, *, limit: int, cursor: str | None
+    ) -> Paged[Comment]:
+        """Return a page of the comments on a post, the oldest first."""
+        await self._views.post(viewer, post)
+        return await self._list(viewer, post, None, limit, cursor)
+
+    async def replies(
+        self, viewer: UUID | None, comment: UUID, *, limit: int, cursor: str | None
+    ) -> Paged[Comment]:
+        """Return a page of the replies to a comment, the oldest first."""
+        said = await self._comment(viewer, comment)
+        return await self._list(viewer, said.post, comment, limit, cursor)
+
+    async def _list(
+        self, viewer: UUID | None, post: UUID, parent: UUID | None, limit: int, cursor: str | None
+    ) -> Paged[Comment]:
+        owner = f"{viewer} {post} {parent}"
+        start = self._cursors.open(owner, cursor) if cursor else OLDEST
+
+        async def read(place: UUID, most: int) -> list[Said]:
+            if parent is None:
+                return await store.comments(self._db, post, place, most)
+            return await store.replies(self._db, parent, place, most)
+
+        async def keep(some: Sequence[Said]) -> list[Said]:
+            return await self._views.in_lists(viewer, some)
+
+        found, more = await page(read, keep, start, limit)
+        return Paged(
+            await self._views.comments(found),
+            None if more is None else self._cursors.seal(owner, more),
+        )
+
+    async def _comment(self, viewer: UUID | None, id_: UUID) -> Said:
+        """Return a comment that the viewer may see: neither its post nor its author is hidden."""
+        said = await store.comment(self._db, id_)
+        if said is None:
+            raise NoSuchComment
+        try:
+            await self._views.post(viewer, said.post)
+        except NoSuchPost:
+            raise NoSuchComment from None
+        if viewer not in (None, said.author):
+            sight = await self._views.sight(viewer, said.author)
+            if sight.separated:
+                raise NoSuchComment
+        return said
+
+    async def _shown(self, said: Said) -> Comment:
+        shown = await self._views.comments([said])
+        if not shown:
+            raise NoSuchComment
+        return shown[0]

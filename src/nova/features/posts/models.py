@@ -1,0 +1,188 @@
+"""Posts, comments and likes, on the wire and in the store."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated, Literal
+from uuid import UUID
+
+from msgspec import UNSET, Meta, Raw, Struct, UnsetType
+
+from nova.kernel.text import Line
+
+MOST_MEDIA = 10
+
+PostText = Annotated[str, Meta(max_length=5_000, pattern=r"\A[^\x00]*\Z")]
+CommentText = Annotated[str, Meta(min_length=1, max_length=2_000, pattern=r"\A[^\x00]*\Z")]
+Reference = Annotated[str, Meta(min_length=1, max_length=1_024, pattern=r"\A[^\x00-\x20\x7f]+\Z")]
+
+
+class Visibility(StrEnum):
+    """Who may see a post, besides its author."""
+
+    PUBLIC = "public"
+    """Everybody; of a private account, whom it lets follow."""
+    FOLLOWERS = "followers"
+    CLOSE_FRIENDS = "close_friends"
+
+
+class Media(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A picture or the like, which the app keeps; Nova keeps where it is."""
+
+    type: Literal["image", "video", "audio", "file"]
+    ref: Reference
+    """An address or the app's own id, without blanks."""
+    alt: Line = ""
+    """What it shows, in words."""
+
+
+MediaList = Annotated[list[Media], Meta(max_length=MOST_MEDIA)]
+
+
+class NewPost(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A post to publish; it has text, media, or both."""
+
+    text: PostText = ""
+    media: MediaList = []
+    visibility: Visibility = Visibility.PUBLIC
+
+
+class Edit(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What to change about a post; what is absent stays."""
+
+    text: PostText | UnsetType = UNSET
+    media: MediaList | UnsetType = UNSET
+    visibility: Visibility | UnsetType = UNSET
+
+
+class NewComment(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A comment to write."""
+
+    text: CommentText
+    reply_to: UUID | None = None
+    """The comment that this answers. A reply to a reply stands beside it, under their comment."""
+
+
+class Person(Struct, frozen=True, kw_only=True):
+    """A person, as others see them."""
+
+    id: UUID
+    external_id: str | None
+    name: str
+    avatar_url: str | None
+
+
+class Post(Struct, frozen=True, kw_only=True):
+    """A post, as somebody sees it."""
+
+    id: UUID
+    author: Person
+    text: str
+    media: Raw
+    """What the author attached: a list of `{type, ref, alt}`."""
+    visibility: Visibility
+    tags: list[str]
+    """Hashtags, in lower case, without the sign."""
+    mentions: list[Person]
+    likes: int
+    comments: int
+    """With replies."""
+    liked: bool
+    """Whether whoever looks likes it."""
+    created_at: datetime
+    edited_at: datetime | None
+
+
+class Comment(Struct, frozen=True, kw_only=True):
+    """A comment, or a reply to one."""
+
+    id: UUID
+    post: UUID
+    parent: UUID | None
+    """Of a reply, the comment under which it stands."""
+    author: Person
+    text: str
+    mentions: list[Person]
+    replies: int
+    created_at: datetime
+
+
+class Liker(Struct, frozen=True, kw_only=True):
+    """Somebody who likes a post, and since when."""
+
+    person: Person
+    at: datetime
+
+
+class Liking(Struct, frozen=True):
+    """Whether a person likes a post, and how many do."""
+
+    liked: bool
+    likes: int
+
+
+class Written(Struct, frozen=True, kw_only=True):
+    """A post as the store has it."""
+
+    id: UUID
+    author: UUID
+    visibility: Visibility
+    body: str
+    media: str
+    tags: list[str]
+    mentions: list[UUID]
+    likes: int
+    comments: int
+    created_at: datetime
+    edited_at: datetime | None
+    liked: bool = False
+
+    @property
+    def place(self) -> UUID:
+        return self.id
+
+
+class Said(Struct, frozen=True, kw_only=True):
+    """A comment as the store has it."""
+
+    id: UUID
+    post: UUID
+    parent: UUID | None
+    author: UUID
+    body: str
+    mentions: list[UUID]
+    replies: int
+    created_at: datetime
+
+    @property
+    def place(self) -> UUID:
+        return self.id
+
+
+class Fan(Struct, frozen=True):
+    """A like as the store has it."""
+
+    author: UUID
+    """Who likes."""
+    at: datetime
+
+    @property
+    def place(self) -> tuple[datetime, UUID]:
+        return self.at, self.author
+
+
+class Candidate(Struct, frozen=True):
+    """A post that may belong on a page of a feed."""
+
+    id: UUID
+    author: UUID
+
+    @property
+    def place(self) -> UUID:
+        return self.id
+
+
+class NewPosts(Struct, frozen=True, kw_only=True, tag_field="type", tag="posts"):
+    """Published on `feed:<id>`: so many new posts since a moment ago."""
+
+    count: int
+    newest: UUID

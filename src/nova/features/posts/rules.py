@@ -1,0 +1,142 @@
+"""What may be seen, and what is in a text: pure decisions."""
+
+import re
+from collections.abc import Collection, Sequence
+from typing import Protocol
+from uuid import UUID
+
+from nova.features.posts.models import Media, Visibility
+from nova.kernel.errors import Forbidden, Invalid, NotFound
+
+MOST_MENTIONS = 20
+MOST_TAGS = 30
+EXCERPT = 140
+"""Characters of a text that a notification shows."""
+
+# Not within a word, so that an address of mail names nobody; an id does not end in a dot or dash.
+_MENTION = re.compile(r"(?<![\w@#/.])@(\w(?:[\w.\-]{0,126}\w)?)")
+_TAG = re.compile(r"(?<![\w#&/])#(\w{1,64})(?!\w)")
+_DANGEROUS = re.compile(r"(?i)(javascript|vbscript|data):")
+
+EVERYBODY = frozenset(Visibility)
+NOBODY: frozenset[Visibility] = frozenset()
+
+
+class NoSuchPost(NotFound):
+    """There is no such post, or it is not for you."""
+
+    code = "no_such_post"
+
+
+class NoSuchComment(NotFound):
+    """There is no such comment, or it is not for you."""
+
+    code = "no_such_comment"
+
+
+class NoSuchUser(NotFound):
+    """There is no such user."""
+
+    code = "no_such_user"
+
+
+class EmptyPost(Invalid):
+    """A post has text, media, or both."""
+
+    code = "empty_post"
+
+
+class BadMedia(Invalid):
+    """Media are named by http(s) addresses or by ids of the app's own."""
+
+    code = "bad_media"
+
+
+class NotYours(Forbidden):
+    """A user token acts and looks for its own user only."""
+
+    code = "not_yours"
+    hint = "Leave ?user= out."
+
+
+class WhoActs(Invalid):
+    """A server key says for whom it acts or looks."""
+
+    code = "who_acts"
+    hint = "Add ?user=<either id of the user>."
+
+
+class Sight(Protocol):
+    """What lies between somebody who looks and somebody who is looked at."""
+
+    @property
+    def follows(self) -> bool: ...
+    @property
+    def close_friend(self) -> bool:
+        """Whether the one who is looked at counts the other among the close friends."""
+
+    @property
+    def separated(self) -> bool:
+        """Whether a block stands between them, of either side."""
+
+    @property
+    def muted(self) -> bool: ...
+    @property
+    def private(self) -> bool: ...
+
+
+def open_to(sight: Sight) -> frozenset[Visibility]:
+    """Return which of an author's posts somebody else may see."""
+    if sight.separated:
+        return NOBODY
+    seen = set()
+    if sight.follows:
+        seen = {Visibility.PUBLIC, Visibility.FOLLOWERS}
+    elif not sight.private:
+        seen = {Visibility.PUBLIC}
+    if sight.close_friend:
+        seen.add(Visibility.CLOSE_FRIENDS)
+    return frozenset(seen)
+
+
+def in_feed(visibility: Visibility, sight: Sight) -> bool:
+    """Whether a post of somebody else belongs in a home feed."""
+    return sight.follows and not sight.muted and visibility in open_to(sight)
+
+
+def in_lists(sight: Sight) -> bool:
+    """Whether a person shows up where many do: among comments and likes."""
+    return not (sight.separated or sight.muted)
+
+
+def mentions(text: str) -> list[str]:
+    """Return the ids that a text names with `@`, each once, the first twenty."""
+    return list(dict.fromkeys(_MENTION.findall(text)))[:MOST_MENTIONS]
+
+
+def tags(text: str) -> list[str]:
+    """Return the hashtags of a text in lower case, each once; a number alone is none."""
+    found = (tag.casefold() for tag in _TAG.findall(text) if not tag.isdigit())
+    return list(dict.fromkeys(found))[:MOST_TAGS]
+
+
+def excerpt(text: str) -> str:
+    """Return the beginning of a text, on one line."""
+    line = " ".join(text[: 4 * EXCERPT].split())
+    return line if len(line) <= EXCERPT else line[: EXCERPT - 1].rstrip() + "…"
+
+
+def check(text: str, media: Sequence[Media]) -> None:
+    """Refuse a post of nothing, and media that a browser would run."""
+    if not text.strip() and not media:
+        raise EmptyPost
+    for place, each in enumerate(media):
+        if _DANGEROUS.match(each.ref):
+            raise BadMedia(at=f"$.media[{place}].ref")
+
+
+def newly_named(
+    named: Sequence[UUID], *, before: Collection[UUID], told: Collection[UUID]
+) -> list[UUID]:
+    """Return whom to tell that they were named: not again, and not who is told anyway."""
+    return [each for each in named if each not in before and each not in told]

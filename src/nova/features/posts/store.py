@@ -1,0 +1,206 @@
+"""Every statement about posts themselves."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from nova.features.posts.models import Visibility, Written
+from nova.ports.database import Queries, Row
+
+ADD = """
+with counted as (
+    insert into posts.authors as a (author, posts, newest) values ($2, 1, $1)
+        on conflict (author) do update
+       set posts = a.posts + 1, newest = greatest(a.newest, excluded.newest)
+)
+insert into posts.posts (id, author, visibility, body, media, tags, mentions, created_at)
+values ($1, $2, $3, $4, $5, $6, $7, $8)
+"""
+
+# $2 is who looks; the id that nobody has stands for the backend.
+MANY = """
+select p.*, l.person is not null as liked from posts.posts p
+  left join posts.likes l on l.post = p.id and l.person = $2
+ where p.id = any($1::uuid[])
+"""
+
+OF_AUTHOR = """
+select p.*, l.person is not null as liked from posts.posts p
+  left join posts.likes l on l.post = p.id and l.person = $2
+ where p.author = $1 and p.id < $3 and p.visibility = any($4::text[])
+ order by p.id desc limit $5
+"""
+
+LOCK = "select p.*, false as liked from posts.posts p where id = $1 for update"
+
+CHANGE = """
+update posts.posts
+   set visibility = $2, body = $3, media = $4, tags = $5, mentions = $6, edited_at = $7
+ where id = $1
+"""
+
+DELETE = """
+with gone as (
+    delete from posts.posts where id = $1 and author = $2 returning author
+)
+update posts.authors a set posts = a.posts - 1 from gone where a.author = gone.author
+"""
+
+COUNT = "select posts from posts.authors where author = $1"
+
+# Of (kind, item, actor, recipient): those that still hold, and whose post it is about.
+STANDING = """
+select w.place, p.author, p.visibility
+  from unnest($1::text[], $2::uuid[], $3::uuid[], $4::uuid[]) with ordinality
+    as w (kind, item, actor, recipient, place)
+  left join posts.comments c on c.id = w.item
+  join posts.posts p on p.id = coalesce(c.post, w.item)
+ where case w.kind
+       when 'like' then exists (
+            select from posts.likes l where l.post = w.item and l.person = w.actor)
+       when 'comment' then c.id is not null
+       else w.recipient = any(case when c.id is null then p.mentions else c.mentions end)
+       end
+"""
+
+# Everything that an erasure changes the counts of, locked before it does.
+LOCK_AROUND = """
+select id from posts.posts
+ where author = $1
+    or id in (select post from posts.likes where person = $1)
+    or id in (select post from posts.comments where author = $1)
+ order by id for update
+"""
+
+ERASE = (
+    """
+update posts.posts p set likes = p.likes - 1
+  from posts.likes l where l.person = $1 and l.post = p.id
+""",
+    "delete from posts.likes where person = $1",
+    """
+update posts.comments c set replies = c.replies - r.count
+  from (select parent, count(*) from posts.comments
+         where author = $1 and parent is not null group by parent) r
+ where c.id = r.parent
+""",
+    """
+update posts.posts p set comments = p.comments - g.count
+  from (select post, count(*) from posts.comments
+         where author = $1
+            or parent in (select id from posts.comments where author = $1)
+         group by post) g
+ where p.id = g.post
+""",
+    "delete from posts.comments where author = $1",
+    "delete from posts.posts where author = $1",
+    "delete from posts.authors where author = $1",
+)
+
+EXPORTS = {
+    "posts": """
+select id, visibility, body as text, media, created_at, edited_at from posts.posts
+ where author = $1 order by id
+""",
+    "comments": """
+select id, post, parent, body as text, created_at from posts.comments
+ where author = $1 order by id
+""",
+    "likes": "select post, at from posts.likes where person = $1 order by at",
+}
+
+
+async def add(db: Queries, new: Written) -> None:
+    await db.run(
+        ADD,
+        new.id,
+        new.author,
+        new.visibility.value,
+        new.body,
+        new.media,
+        new.tags,
+        new.mentions,
+        new.created_at,
+    )
+
+
+async def many(db: Queries, ids: Sequence[UUID], viewer: UUID) -> dict[UUID, Written]:
+    """Return those that exist, with whether the viewer likes them."""
+    return {row["id"]: written(row) for row in await db.fetch(MANY, ids, viewer)}
+
+
+async def of_author(
+    db: Queries,
+    author: UUID,
+    viewer: UUID,
+    *,
+    before: UUID,
+    seen: Sequence[Visibility],
+    most: int,
+) -> list[Written]:
+    rows = await db.fetch(OF_AUTHOR, author, viewer, before, [each.value for each in seen], most)
+    return [written(row) for row in rows]
+
+
+async def lock(db: Queries, post: UUID) -> Written | None:
+    row = await db.row(LOCK, post)
+    return None if row is None else written(row)
+
+
+async def change(db: Queries, new: Written) -> None:
+    await db.run(
+        CHANGE,
+        new.id,
+        new.visibility.value,
+        new.body,
+        new.media,
+        new.tags,
+        new.mentions,
+        new.edited_at,
+    )
+
+
+async def delete(db: Queries, post: UUID, author: UUID) -> bool:
+    return await db.run(DELETE, post, author) > 0
+
+
+async def count(db: Queries, author: UUID) -> int:
+    return int(await db.value(COUNT, author) or 0)
+
+
+async def standing(
+    db: Queries, asked: Sequence[tuple[str, UUID, UUID, UUID]]
+) -> dict[int, tuple[UUID, Visibility]]:
+    """Return by place in `asked` whose post it is about, and who may see it, while it holds."""
+    rows = await db.fetch(STANDING, *(list(column) for column in zip(*asked, strict=True)))
+    return {row["place"] - 1: (row["author"], Visibility(row["visibility"])) for row in rows}
+
+
+async def erase(db: Queries, user: UUID) -> None:
+    await db.fetch(LOCK_AROUND, user)
+    for statement in ERASE:
+        await db.run(statement, user)
+
+
+async def everything(db: Queries, user: UUID) -> dict[str, list[dict[str, object]]]:
+    """Return all that a person has published, said and liked."""
+    return {
+        kind: [dict(row) for row in await db.fetch(statement, user)]
+        for kind, statement in EXPORTS.items()
+    }
+
+
+def written(row: Row) -> Written:
+    return Written(
+        id=row["id"],
+        author=row["author"],
+        visibility=Visibility(row["visibility"]),
+        body=row["body"],
+        media=row["media"],
+        tags=row["tags"],
+        mentions=row["mentions"],
+        likes=row["likes"],
+        comments=row["comments"],
+        created_at=row["created_at"],
+        edited_at=row["edited_at"],
+        liked=row["liked"],
+    )

@@ -1,0 +1,191 @@
+"""How posts, comments and likes look to somebody: what they may see, and who is who in it."""
+
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from typing import Protocol, TypeVar
+from uuid import UUID
+
+from msgspec import Raw
+
+from nova.features.posts import rules, store
+from nova.features.posts.models import Comment, Fan, Liker, Person, Post, Said, Written
+from nova.features.posts.rules import NoSuchPost, Sight
+from nova.ports.database import Queries
+
+BACKEND = UUID(int=0)
+"""Stands where a statement asks who looks, and it is the host app's backend."""
+ROUNDS = 4
+"""How often a page reads on because much of what it read may not be seen."""
+
+P_co = TypeVar("P_co", covariant=True)
+P = TypeVar("P")
+
+
+class Profile(Protocol):
+    """What is shown of a person."""
+
+    @property
+    def id(self) -> UUID: ...
+    @property
+    def external_id(self) -> str | None: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def avatar_url(self) -> str | None: ...
+
+
+class People(Protocol):
+    """Who is who; both look-ups take many at once and remember their answers."""
+
+    async def resolve(self, references: Sequence[str]) -> Mapping[str, UUID]:
+        """Return the ids of those that exist, whichever id of theirs was given."""
+
+    async def profiles(self, users: Sequence[UUID]) -> Mapping[UUID, Profile]: ...
+
+
+class Sights(Protocol):
+    """What stands between people."""
+
+    async def seen(self, pairs: Sequence[tuple[UUID, UUID]]) -> Mapping[tuple[UUID, UUID], Sight]:
+        """Return for each pair what the first has to do with the second, whom they look at."""
+
+
+class Placed(Protocol[P_co]):
+    """Something in a list that goes on after its place."""
+
+    @property
+    def place(self) -> P_co: ...
+
+
+class ByPerson(Protocol):
+    """Something that a person did."""
+
+    @property
+    def author(self) -> UUID: ...
+
+
+A = TypeVar("A", bound=ByPerson)
+R = TypeVar("R", bound=Placed[object])
+S = TypeVar("S", bound=Placed[object])
+
+
+async def page(
+    read: Callable[[P, int], Awaitable[Sequence[R]]],
+    keep: Callable[[Sequence[R]], Awaitable[list[S]]],
+    start: P,
+    limit: int,
+) -> tuple[list[S], P] | tuple[list[S], None]:
+    """Read on from a place until a page of what may be seen is full; return where it goes on.
+
+    Short pages that go on happen where hardly anything may be seen.
+    """
+    place, found = start, list[S]()
+    for _ in range(ROUNDS):
+        some = await read(place, limit + 1)
+        found += await keep(some)
+        if len(found) > limit:
+            last: P = found[limit - 1].place  # type: ignore[assignment]  # what it keeps is placed alike
+            return found[:limit], last
+        if len(some) <= limit:
+            return found, None
+        place = some[-1].place  # type: ignore[assignment]  # likewise
+    return found, place
+
+
+class Views:
+    """Shows things to `viewer`; None is the host app's backend, which sees all."""
+
+    def __init__(self, db: Queries, people: People, sights: Sights) -> None:
+        self._db = db
+        self._people = people
+        self._sights = sights
+
+    async def post(self, viewer: UUID | None, id_: UUID) -> Written:
+        """Return a post that the viewer may see. Raises NoSuchPost."""
+        found = (await store.many(self._db, [id_], viewer or BACKEND)).get(id_)
+        if found is None or not await self.may_see(viewer, found):
+            raise NoSuchPost
+        return found
+
+    async def may_see(self, viewer: UUID | None, post: Written) -> bool:
+        if viewer is None or viewer == post.author:
+            return True
+        return post.visibility in rules.open_to(await self.sight(viewer, post.author))
+
+    async def sight(self, viewer: UUID, other: UUID) -> Sight:
+        pair = (viewer, other)
+        return (await self._sights.seen([pair]))[pair]
+
+    async def in_lists(self, viewer: UUID | None, some: Sequence[A]) -> list[A]:
+        """Leave out what people did whom a block or a mute hides."""
+        if viewer is None:
+            return list(some)
+        others = {each.author for each in some} - {viewer}
+        seen = await self._sights.seen([(viewer, other) for other in others])
+        hidden = {other for (_, other), sight in seen.items() if not rules.in_lists(sight)}
+        return [each for each in some if each.author not in hidden]
+
+    async def posts(self, some: Sequence[Written]) -> list[Post]:
+        """Put posts into the shape in which they go out; whose author is gone is left out."""
+        people = await self.people(
+            {each.author for each in some}.union(*(p.mentions for p in some))
+        )
+        return [
+            Post(
+                id=each.id,
+                author=people[each.author],
+                text=each.body,
+                media=Raw(each.media.encode()),
+                visibility=each.visibility,
+                tags=each.tags,
+                mentions=[people[one] for one in each.mentions if one in people],
+                likes=each.likes,
+                comments=each.comments,
+                liked=each.liked,
+                created_at=each.created_at,
+                edited_at=each.edited_at,
+            )
+            for each in some
+            if each.author in people
+        ]
+
+    async def comments(self, some: Sequence[Said]) -> list[Comment]:
+        people = await self.people(
+            {each.author for each in some}.union(*(c.mentions for c in some))
+        )
+        return [
+            Comment(
+                id=each.id,
+                post=each.post,
+                parent=each.parent,
+                author=people[each.author],
+                text=each.body,
+                mentions=[people[one] for one in each.mentions if one in people],
+                replies=each.replies,
+                created_at=each.created_at,
+            )
+            for each in some
+            if each.author in people
+        ]
+
+    async def likers(self, some: Sequence[Fan]) -> list[Liker]:
+        people = await self.people({each.author for each in some})
+        return [
+            Liker(person=people[each.author], at=each.at) for each in some if each.author in people
+        ]
+
+    async def people(self, users: Collection[UUID]) -> dict[UUID, Person]:
+        profiles = await self._people.profiles(list(users))
+        return {
+            user: Person(
+                id=one.id, external_id=one.external_id, name=one.name, avatar_url=one.avatar_url
+            )
+            for user, one in profiles.items()
+        }
+
+    async def named(self, text: str) -> list[UUID]:
+        """Return the users that a text names."""
+        references = rules.mentions(text)
+        if not references:
+            return []
+        found = await self._people.resolve(references)
+        return list(dict.fromkeys(found[each] for each in references if each in found))

@@ -1,0 +1,251 @@
+"""Posts, likes and comments: who may do and see what, and counts that are exact."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from support.notified import SERVER
+from support.posted import Town
+
+PEOPLE = ("ada", "ben", "cleo", "dora", "eve")
+
+
+async def seers(here: Town, post: str) -> set[str]:
+    """Return who may read a post."""
+    found = set()
+    for name in PEOPLE:
+        answer = await here.client.get(
+            f"/v1/posts/{post}", headers={"authorization": f"Bearer {name}"}
+        )
+        assert answer.status_code in (200, 404)
+        if answer.is_success:
+            found.add(name)
+    return found
+
+
+async def counts(here: Town, post: str) -> tuple[int, int]:
+    found = await here.ask(SERVER, "GET", f"posts/{post}")
+    return found["likes"], found["comments"]
+
+
+async def test_a_post_is_published_changed_and_taken_away(here: Town) -> None:
+    media = [{"type": "image", "ref": "https://cdn.example/1.jpg", "alt": "a harbour"}]
+    made = await here.ask(
+        "ada",
+        "POST",
+        "posts",
+        status=201,
+        json={"text": "With @ben at the #Harbour", "media": media},
+    )
+    assert made["author"]["external_id"] == "ada"
+    assert made["tags"] == ["harbour"]
+    assert [each["name"] for each in made["mentions"]] == ["Ben"]
+    assert made["media"] == media
+    assert (made["likes"], made["comments"], made["liked"]) == (0, 0, False)
+    path = f"posts/{made['id']}"
+    changed = await here.ask("ada", "PATCH", path, json={"text": "Alone. #quiet"})
+    assert changed["text"] == "Alone. #quiet"
+    assert (changed["tags"], changed["mentions"]) == (["quiet"], [])
+    assert changed["media"] == media
+    assert changed["edited_at"] is not None
+    assert await here.ask("ben", "GET", path) == changed
+    await here.ask("ada", "DELETE", path, status=204)
+    for who in ("ada", "ben", SERVER):
+        assert (await here.ask(who, "GET", path, status=404))["code"] == "no_such_post"
+
+
+async def test_only_the_author_and_the_backend_change_a_post(here: Town) -> None:
+    post = await here.post("ada")
+    await here.ask("ben", "PATCH", f"posts/{post}", json={"text": "mine"}, status=404)
+    await here.ask("ben", "DELETE", f"posts/{post}", status=404)
+    await here.ask(SERVER, "PATCH", f"posts/{post}", json={"visibility": "followers"})
+    await here.ask(SERVER, "DELETE", f"posts/{post}", params={"user": "ben"}, status=404)
+    assert await seers(here, post) == {"ada"}
+    await here.ask(SERVER, "DELETE", f"posts/{post}", status=204)
+
+
+@pytest.mark.parametrize(
+    ("visibility", "private", "who"),
+    [
+        ("public", False, {"ada", "ben", "cleo", "dora"}),
+        ("public", True, {"ada", "ben"}),
+        ("followers", False, {"ada", "ben"}),
+        ("followers", True, {"ada", "ben"}),
+        ("close_friends", False, {"ada", "cleo"}),
+        ("close_friends", True, {"ada", "cleo"}),
+    ],
+)
+async def test_visibility(here: Town, visibility: str, private: bool, who: set[str]) -> None:
+    await here.follow("ben", "ada")
+    await here.ask("ada", "PUT", "users/me/close-friends/cleo")
+    await here.ask("ada", "PUT", "users/me/blocks/eve")
+    await here.ask("ada", "PUT", "users/me/privacy", json={"private": private})
+    post = await here.post("ada", visibility=visibility)
+    assert await seers(here, post) == who
+    for name in PEOPLE[1:4]:
+        listed = [each["id"] for each in await here.all(name, "users/ada/posts")]
+        assert listed == ([post] if name in who else [])
+        status = 200 if name in who else 404
+        for method, path, json in (
+            ("PUT", f"posts/{post}/like", None),
+            ("GET", f"posts/{post}/likes", None),
+            ("GET", f"posts/{post}/comments", None),
+        ):
+            await here.ask(name, method, path, status=status, json=json)
+        said = {"text": "well"}
+        await here.ask(
+            name, "POST", f"posts/{post}/comments", json=said, status=201 if name in who else 404
+        )
+    await here.ask("eve", "GET", "users/ada/posts", status=404)
+    assert await counts(here, post) == (len(who) - 1, len(who) - 1)
+
+
+async def test_likes_are_counted_exactly_when_many_come_and_go_at_once(here: Town) -> None:
+    names = [f"P{number}" for number in range(20)]
+    await here.world.meet(*names)
+    one, other = await here.post("ada"), await here.post("ben")
+    wants: list[tuple[str, str, str]] = []
+    for name in names:
+        wants += [(name.lower(), "PUT", one), (name.lower(), "PUT", other)]
+    for name in names[:7]:
+        wants += [(name.lower(), "DELETE", one), (name.lower(), "PUT", other)]
+    await asyncio.gather(
+        *(here.ask(who, method, f"posts/{post}/like") for who, method, post in wants)
+    )
+    for post in (one, other):
+        likers = await here.all(SERVER, f"posts/{post}/likes", limit=6)
+        ids = [each["person"]["id"] for each in likers]
+        assert len(set(ids)) == len(ids)
+        assert (await counts(here, post))[0] == len(ids)
+    assert (await counts(here, other))[0] == 20
+    liked = await here.ask("p19", "GET", f"posts/{one}")
+    assert liked["liked"]
+    again = await here.ask("p19", "PUT", f"posts/{one}/like")
+    assert again == {"liked": True, "likes": liked["likes"]}
+
+
+async def test_comments_nest_one_level_and_are_counted(here: Town) -> None:
+    post = await here.post("ada")
+    first = await here.comment("ben", post, "first")
+    reply = await here.comment("cleo", post, "reply", reply_to=first)
+    beside = await here.comment("dora", post, "beside", reply_to=reply)
+    last = await here.comment("ben", post, "last")
+    found = await here.all("eve", f"posts/{post}/comments", limit=1)
+    assert [(each["text"], each["replies"]) for each in found] == [("first", 2), ("last", 0)]
+    replies = await here.all("eve", f"comments/{first}/replies", limit=1)
+    assert [(each["id"], each["parent"]) for each in replies] == [(reply, first), (beside, first)]
+    assert await counts(here, post) == (0, 4)
+    await here.ask("dora", "DELETE", f"comments/{first}", status=404)
+    await here.ask("dora", "DELETE", f"comments/{beside}", status=204)
+    assert (await here.ask("eve", "GET", f"comments/{first}"))["replies"] == 1
+    await here.ask("ada", "DELETE", f"comments/{first}", status=204)
+    assert await counts(here, post) == (0, 1)
+    await here.ask("eve", "GET", f"comments/{reply}", status=404)
+    elsewhere = await here.post("ada")
+    said = {"text": "lost", "reply_to": last}
+    await here.ask("ben", "POST", f"posts/{elsewhere}/comments", json=said, status=404)
+
+
+async def test_whom_a_block_or_mute_hides_is_left_out_of_comments_and_likes(here: Town) -> None:
+    post = await here.post("ada")
+    for name in ("ben", "cleo", "dora"):
+        await here.comment(name, post, name)
+        await here.like(post, name)
+    first, _, _ = await here.all(SERVER, f"posts/{post}/comments")
+    await here.ask("ben", "PUT", "users/me/blocks/eve")
+    await here.ask("eve", "PUT", "users/me/mutes/cleo", json={})
+    texts = [each["text"] for each in await here.all("eve", f"posts/{post}/comments", limit=1)]
+    assert texts == ["dora"]
+    likers = await here.all("eve", f"posts/{post}/likes", limit=1)
+    assert [each["person"]["name"] for each in likers] == ["Dora"]
+    await here.ask("eve", "GET", f"comments/{first['id']}", status=404)
+    said = {"text": "hey", "reply_to": first["id"]}
+    await here.ask("eve", "POST", f"posts/{post}/comments", json=said, status=404)
+    assert await counts(here, post) == (3, 3)
+
+
+async def test_erasing_a_person_leaves_exact_counts(here: Town) -> None:
+    mine = await here.post("ada")
+    theirs = await here.post("ben")
+    await here.like(theirs, "ada", "cleo")
+    await here.like(mine, "ben")
+    comment = await here.comment("ada", theirs)
+    await here.comment("cleo", theirs, reply_to=comment)
+    kept = await here.comment("cleo", theirs, "kept")
+    await here.comment("ada", theirs, reply_to=kept)
+    exported = await here.world.posts.posts.export(here.world.ids["ada"])
+    assert [len(exported[kind]) for kind in ("posts", "comments", "likes")] == [1, 2, 1]
+    async with here.world.db.transaction() as tx:
+        await here.world.posts.posts.erase(tx, here.world.ids["ada"])
+    assert await counts(here, theirs) == (1, 1)
+    assert (await here.ask("ben", "GET", f"comments/{kept}"))["replies"] == 0
+    await here.ask("ben", "GET", f"posts/{mine}", status=404)
+    exported = await here.world.posts.posts.export(here.world.ids["ada"])
+    assert exported == {"posts": [], "comments": [], "likes": []}
+
+
+BAD: dict[str, tuple[str, str, dict[str, Any], int]] = {
+    "nothing": ("POST", "posts", {"json": {}}, 422),
+    "blanks": ("POST", "posts", {"json": {"text": " \n"}}, 422),
+    "too long": ("POST", "posts", {"json": {"text": "a" * 5_001}}, 422),
+    "NUL": ("POST", "posts", {"json": {"text": "a\0"}}, 422),
+    "unknown visibility": ("POST", "posts", {"json": {"text": "a", "visibility": "all"}}, 422),
+    "unknown field": ("POST", "posts", {"json": {"text": "a", "likes": 9}}, 422),
+    "eleven pictures": (
+        "POST",
+        "posts",
+        {"json": {"media": [{"type": "image", "ref": "a"}] * 11}},
+        422,
+    ),
+    "a script": (
+        "POST",
+        "posts",
+        {"json": {"media": [{"type": "image", "ref": "JavaScript:alert(1)"}]}},
+        422,
+    ),
+    "blanks in a reference": (
+        "POST",
+        "posts",
+        {"json": {"media": [{"type": "image", "ref": "a b"}]}},
+        422,
+    ),
+    "no post": ("GET", "posts/none", {}, 404),
+    "no comment": ("GET", "comments/none/replies", {}, 404),
+    "unknown post": ("PUT", "posts/01890000-0000-7000-8000-000000000000/like", {}, 404),
+    "SQL": ("GET", "posts/' or true --", {}, 404),
+    "no user": ("GET", "users/nobody/posts", {}, 404),
+    "for somebody else": ("GET", "feeds/home", {"params": {"user": "ben"}}, 403),
+    "cursor": ("GET", "feeds/home", {"params": {"cursor": "AAAA"}}, 400),
+    "limit": ("GET", "feeds/home", {"params": {"limit": "101"}}, 422),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+async def test_bad_input_is_refused(here: Town, case: str) -> None:
+    method, path, more, status = BAD[case]
+    answer = await here.ask("ada", method, path, status=status, **more)
+    assert {"code", "hint", "trace_id"} <= answer.keys()
+
+
+async def test_an_edit_may_not_leave_nothing(here: Town) -> None:
+    post = await here.post("ada", "words")
+    refused = await here.ask("ada", "PATCH", f"posts/{post}", json={"text": ""}, status=422)
+    assert refused["code"] == "empty_post"
+
+
+async def test_a_cursor_is_good_for_one_list_and_one_person(here: Town) -> None:
+    for number in range(3):
+        await here.post("ada", str(number))
+    page = await here.ask("ada", "GET", "feeds/home", params={"limit": 1})
+    query = {"cursor": page["next_cursor"]}
+    await here.ask("ada", "GET", "feeds/home", params=query)
+    await here.ask("ben", "GET", "feeds/home", params=query, status=400)
+    await here.ask("ada", "GET", "users/ada/posts", params=query, status=400)
+
+
+async def test_a_server_key_says_whose_feed(here: Town) -> None:
+    await here.post("ada", "hello")
+    assert await here.feed(SERVER, user="ada") == ["hello"]
+    await here.ask(SERVER, "GET", "feeds/home", status=422)
+    await here.ask(SERVER, "GET", "feeds/home", params={"user": "nobody"}, status=404)
