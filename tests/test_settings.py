@@ -83,3 +83,19 @@ def test_a_broken_file_is_a_problem_not_a_traceback(tmp_path: Path) -> None:
 
 def test_every_knob_has_a_sentence() -> None:
     assert [knob.name for knob in knobs() if not knob.sentence.endswith(".")] == []
+
+
+@pytest.mark.parametrize(
+    ("flags", "says"),
+    [
+        ({"namespaces": [{"name": "user"}]}, "Nova's own"),
+        ({"namespaces": [{"name": "room"}, {"name": "room"}]}, "2 called 'room'"),
+        ({"tokens.jwks_url": "http://keys.example/jwks.json"}, "https"),
+        ({"tokens.jwks_url": "https://a.example", "tokens.jwks_file": "keys.json"}, "one of the"),
+    ],
+)
+def test_what_would_fail_at_the_start_is_found_when_settings_are_checked(
+    flags: dict[str, object], says: str
+) -> None:
+    with pytest.raises(Misconfigured, match=says):
+        load([], {}, flags)

@@ -52,7 +52,7 @@ from nova.web import openapi
 from nova.web.api import Api
 from nova.web.auth import Auth
 from nova.web.connections import Guard
-from nova.web.jwks import RemoteKeys
+from nova.web.jwks import InlineKeys, RemoteKeys
 from nova.web.probes import Readiness, healthz, metrics
 from nova.web.realtime import metrics as socket_metrics
 from nova.web.realtime.emulation import emulation
@@ -119,6 +119,7 @@ async def truth(
                     size=settings.postgres.connections,
                     wait_s=settings.postgres.wait_s,
                     statement_timeout_s=statement_s or settings.postgres.statement_timeout_s,
+                    lock_timeout_s=settings.postgres.lock_timeout_s,
                 )
             )
         except CannotEmbed as reason:
@@ -381,10 +382,11 @@ def verifier(settings: Settings, clock: Clock) -> tuple[Tokens, RemoteKeys | Non
     given = settings.tokens
     try:
         keys = RemoteKeys(given.jwks_url, clock=clock) if given.jwks_url else None
+        inline = InlineKeys(_read(given.jwks_file)) if given.jwks_file else None
         tokens = Tokens(
             clock=clock,
             secret=given.secret,
-            keys=keys,
+            keys=keys or inline,
             audience=given.audience,
             issuer=given.issuer,
             leeway_s=given.leeway_s,
@@ -395,6 +397,13 @@ def verifier(settings: Settings, clock: Clock) -> tuple[Tokens, RemoteKeys | Non
     except ValueError as reason:
         raise CannotStart(str(reason)) from reason
     return tokens, keys
+
+
+def _read(name: str) -> bytes:
+    try:
+        return Path(name).read_bytes()
+    except OSError as reason:
+        raise CannotStart(f"tokens.jwks_file: {name}: {reason.strerror}") from reason
 
 
 def _pace(settings: Settings) -> Pace:

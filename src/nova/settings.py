@@ -1,6 +1,7 @@
 """Every knob of Nova: its name, its default and one sentence about it."""
 
 import tomllib
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
@@ -9,7 +10,8 @@ from typing import Annotated, Any, NamedTuple, get_args, get_origin, get_type_hi
 import msgspec
 from msgspec import Meta, Struct, field
 
-from nova.web.realtime.namespaces import Namespace
+from nova.web.jwks import check_address
+from nova.web.realtime.namespaces import FAMILIES, Namespace
 
 Port = Annotated[int, Meta(ge=0, le=65535)]
 Natural = Annotated[int, Meta(ge=1, le=2**31 - 1)]
@@ -53,6 +55,9 @@ class Tokens(Struct, frozen=True, kw_only=True):
     jwks_url: Annotated[
         str, about("Where to fetch public keys (RS256, ES256, EdDSA) of user tokens.")
     ] = ""
+    jwks_file: Annotated[
+        str, about("A file of public keys (JWKS), read at the start, instead of `tokens.jwks_url`.")
+    ] = ""
     audience: Annotated[str, about("`aud` that user tokens must have; empty for any.")] = ""
     issuer: Annotated[str, about("`iss` that user tokens must have; empty for any.")] = ""
     require_expiry: Annotated[
@@ -80,6 +85,9 @@ class Postgres(Struct, frozen=True, kw_only=True):
     statement_timeout_s: Annotated[
         Seconds, about("Seconds after which a statement is cancelled.")
     ] = 10.0
+    lock_timeout_s: Annotated[
+        Seconds, about("Seconds that a statement waits for others' locks before answering 503.")
+    ] = 1.0
 
 
 class Log(Struct, frozen=True, kw_only=True):
@@ -246,6 +254,18 @@ def _contradictions(settings: Settings) -> Iterator[str]:
             "log.retention_days, so an event that is sent again could be told twice; "
             f"set notifications.dedupe_days to {kept + 1} or more, or lower log.retention_days"
         )
+    for name, count in Counter(each.name for each in settings.namespaces).items():
+        if name in FAMILIES:
+            yield f"namespaces: '{name}' is a family of Nova's own channels; choose another name"
+        elif count > 1:
+            yield f"namespaces: there are {count} called '{name}'"
+    if settings.tokens.jwks_url:
+        if settings.tokens.jwks_file:
+            yield "tokens.jwks_url and tokens.jwks_file: give one of the two"
+        try:
+            check_address(settings.tokens.jwks_url)
+        except ValueError as wrong:
+            yield f"tokens.jwks_url: {wrong}"
 
 
 def _from_file(path: Path, known: Mapping[str, Knob], problems: list[str]) -> dict[str, object]:

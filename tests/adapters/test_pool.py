@@ -368,3 +368,26 @@ async def test_after_a_reconnect_listeners_are_told_that_they_may_have_missed_so
         await until(lambda: pool._ear._connection is None)
         with pytest.raises(DatabaseUnavailable):
             await pool.notify("bell", "nobody")
+
+
+async def test_a_listener_goes_on_hearing_after_it_was_asked_whether_it_does(
+    empty_dsn: str,
+) -> None:
+    heard: list[str] = []
+    async with open_pool(empty_dsn, size=1, look_s=0.01) as pool:
+        await pool.listen("bell", lambda payload, _own: heard.append(payload))
+        listener = pool._ear._connection
+        await asyncio.sleep(0.1)
+        await pool.notify("bell", "still")
+        await until(lambda: heard == ["still"])
+        assert pool._ear._connection is listener
+
+
+async def test_a_pool_that_hears_nothing_is_not_ready(proxy: Proxy) -> None:
+    async with open_pool(proxy.dsn, size=1) as pool:
+        await pool.listen("bell", lambda _payload, _own: None)
+        assert await pool.ping()
+        await proxy.refuse()
+        await until(lambda: pool._ear.deaf)
+        with pytest.raises(DatabaseUnavailable):
+            await pool.ping()

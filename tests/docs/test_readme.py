@@ -31,7 +31,7 @@ async def test_the_commands_make_a_notification_that_the_listener_prints() -> No
         address = f"{server.host}:{server.port}"
         shell = block("sh", "curl").replace("$(cat nova-data/server.key)", server.server_key)
         program = block("python", "Ben")
-        program = program.replace('["nova"', f'["{sys.executable}", "-m", "nova"')
+        program = program.replace('[".venv/bin/nova"', f'["{sys.executable}", "-m", "nova"')
         program = program.replace("import asyncio", "import sys, functools, asyncio")
         program = program.replace("print(", "functools.partial(print, flush=True)(")
         people, *rest = re.split(r"(?=curl )", shell.replace("127.0.0.1:8000", address))[1:]

@@ -6,11 +6,12 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from nova.web.connections import Guard
 from nova.web.realtime.hub import Limits
-from support.http import People
+from support.http import SERVER, People, bearer
 from support.memory import MemoryChannels
 from support.sockets import Sockets, make_hub, sockets
 from support.waiting import until
@@ -255,3 +256,13 @@ async def test_websockets_do_not_count_as_connections_of_http() -> None:
         for _ in range(3):
             await stack.enter_async_context(rude(server.host, server.port, "ada"))
         assert hub.sessions == 3
+
+
+async def test_what_is_published_over_http_has_to_be_utf_8(server: Sockets) -> None:
+    async with httpx.AsyncClient(base_url=f"http://{server.host}:{server.port}") as client:
+        answer = await client.post(
+            "/v1/channels/open:one/publications",
+            content=b'{"data":"caf\xe9"}',
+            headers=bearer(SERVER) | {"content-type": "application/json"},
+        )
+    assert (answer.status_code, answer.json()["code"]) == (400, "malformed_json")

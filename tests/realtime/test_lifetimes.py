@@ -11,6 +11,7 @@ from nova.kernel.clock import ManualClock
 from nova.kernel.errors import Unauthenticated
 from nova.ports.channels import Retention
 from nova.web.actors import User
+from nova.web.auth import Subscription
 from nova.web.realtime.hub import Hub
 from support.http import People
 from support.memory import MemoryChannels
@@ -152,3 +153,51 @@ async def test_draining_sends_everybody_away_to_come_back(world: World) -> None:
     async with open_as(world, "ada") as ada, open_as(world, "ben") as ben:
         await world.hub.drain(0.1)
         assert [await ada.closed(), await ben.closed()] == [3001, 3001]
+
+
+class Visits:
+    """Subscription tokens are names; each may enter room:one, and wants something shown."""
+
+    async def subscription(self, token: str) -> Subscription:
+        user = PEOPLE[token.partition("-")[0]]
+        return Subscription(user, "room:one", token, None, b'{\n  "team": "red"\n}')
+
+
+PEOPLE = Leased("ada", "ben")
+
+
+async def test_revoking_a_subscription_token_ends_what_it_opened_and_no_more() -> None:
+    hub = make_hub(MemoryChannels(), PEOPLE, namespaces=[ROOM], tickets=Visits())
+    async with sockets(hub, PEOPLE) as server, rude(server.host, server.port, "ada") as ada:
+        ada.say({"id": 2, "subscribe": {"channel": "room:one", "token": "ada-1"}})
+        await ada.heard()
+        joined = (await ada.heard())["push"]["join"]
+        assert joined["info"]["chan_info"] == {"team": "red"}
+        hub.disconnect_token("ada-2")
+        hub.disconnect_token("ada-1")
+        assert (await ada.heard())["push"]["unsubscribe"]["code"] == 2501
+        await hub.publish("room:one", b"1")
+        ada.say({"id": 3, "ping": {}})
+        assert (await ada.heard())["id"] == 3
+
+
+class Hasty(People):
+    """Whoever is asked for twice was revoked in between, just before the socket was there."""
+
+    def __init__(self, *names: str) -> None:
+        super().__init__(*names)
+        self.asked = 0
+
+    async def user(self, token: str) -> User:
+        self.asked += 1
+        if self.asked > 1:
+            raise Unauthenticated
+        return await super().user(token)
+
+
+async def test_a_revocation_during_connect_closes_the_socket() -> None:
+    people = Hasty("ada")
+    hub = make_hub(MemoryChannels(), people)
+    async with sockets(hub, people) as server, rude(server.host, server.port, None) as ada:
+        ada.say({"id": 1, "connect": {"token": "ada"}})
+        assert await ada.closed() == 3500

@@ -1,5 +1,6 @@
 """Routes become an API: found, allowed, decoded, answered, refused."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
@@ -11,6 +12,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from nova.kernel.errors import Conflict
 from nova.kernel.text import Name
 from nova.web.actors import Actor, Rule
+from nova.web.api import MOST_ARRIVING
 from nova.web.routes import Call, Limit, Reply, Route
 from support.http import SERVER, People, api_client, api_of, bearer
 
@@ -277,3 +279,33 @@ def test_a_number_or_text_without_bounds_does_not_start() -> None:
 def test_a_route_without_a_rule_cannot_be_built() -> None:
     with pytest.raises(TypeError, match="rule"):
         Route(method="GET", path="/", handler=nothing, summary="")  # type: ignore[call-arg]
+
+
+class Slow:
+    """A body of which nothing comes until it may."""
+
+    def __init__(self) -> None:
+        self.may = asyncio.Event()
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        await self.may.wait()
+        yield b'{"word": "late"}'
+
+
+async def test_bodies_that_come_slowly_take_nobodys_place() -> None:
+    people, slow = People("ada", "ben"), Slow()
+    more = {"content-type": "application/json"}
+    async with api_client(ROUTES, people, most=1) as client:
+
+        async def post(name: str) -> int:
+            headers = bearer(name) | more
+            return (await client.post("/echo", content=slow, headers=headers)).status_code
+
+        waiting = [asyncio.create_task(post("ada")) for _ in range(MOST_ARRIVING)]
+        await asyncio.sleep(0.05)
+        assert not any(each.done() for each in waiting)
+        assert await post("ada") == 429
+        assert (await client.get("/things/1")).status_code == 200
+        slow.may.set()
+        assert set(await asyncio.gather(*waiting)) <= {200, 503}
+        assert await post("ada") == 200

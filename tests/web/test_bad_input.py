@@ -33,6 +33,7 @@ BODIES: dict[str, tuple[bytes, int, str]] = {
     "NUL in free JSON": (rb'{"metadata":{"a":["\u0000"]}}', 422, "nul_character"),
     "NUL in a key": (rb'{"metadata":{"\u0000":1}}', 422, "nul_character"),
     "NUL after a backslash": (rb'{"text":"\\\u0000"}', 422, "nul_character"),
+    "NUL after two": (rb'{"text":"\\\\\\\\\u0000"}', 422, "nul_character"),
     "raw NUL": (b'{"text":"a\0b"}', 400, "malformed_json"),
     "lone surrogate": (rb'{"text":"\ud800"}', 400, "malformed_json"),
     "second half alone": (rb'{"text":"\udc00 "}', 400, "malformed_json"),

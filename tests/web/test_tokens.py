@@ -1,3 +1,4 @@
+import asyncio
 import json
 from base64 import urlsafe_b64encode
 from collections.abc import AsyncIterator, Iterator
@@ -13,7 +14,7 @@ from joserfc import jws
 from joserfc.jwk import ECKey, OctKey, OKPKey, RSAKey
 
 from nova.kernel.clock import ManualClock
-from nova.web.jwks import InlineKeys, KeysUnavailable, RemoteKeys, _download
+from nova.web.jwks import MOST_WAITING, InlineKeys, KeysUnavailable, RemoteKeys, _download
 from nova.web.tokens import MOST_CHARACTERS, TokenExpired, TokenInvalid, Tokens, mint
 
 SECRET = "a shared secret of thirty-two chars"
@@ -407,3 +408,19 @@ def test_an_unusable_key_is_passed_over(key: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="no usable key"):
         InlineKeys(jwks(key))
     InlineKeys(jwks(key, public("EdDSA", "good")))
+
+
+async def test_few_wait_for_keys_that_come_slowly(clock: ManualClock) -> None:
+    may = asyncio.Event()
+
+    async def fetch(_url: str) -> bytes:
+        await may.wait()
+        return jwks(public("ES256", "one"))
+
+    keys = RemoteKeys("https://keys.example/jwks.json", clock=clock, fetch=fetch)
+    waiting = [asyncio.create_task(keys.key("ES256", "one")) for _ in range(MOST_WAITING)]
+    await asyncio.sleep(0)
+    with pytest.raises(KeysUnavailable, match="Too many"):
+        await keys.key("ES256", "one")
+    may.set()
+    assert None not in await asyncio.gather(*waiting)

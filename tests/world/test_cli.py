@@ -10,6 +10,7 @@ import pytest
 from nova.cli import parser
 from nova.ports.database import Pool
 from nova.settings import knobs
+from nova.web.tokens import mint
 from support.app import like
 from support.deployment import Deployment, deployed
 from support.waiting import until
@@ -45,8 +46,9 @@ async def test_a_configuration_explains_itself(stopped: Deployment) -> None:
 async def test_a_token_is_minted_and_its_faults_are_named(stopped: Deployment) -> None:
     _, good = await stopped.run("token", "mint", "ada")
     assert (await stopped.run("token", "check", good.strip()))[0] == 0
-    _, old = await stopped.run("token", "mint", "ada", "--lifetime=-90")
-    status, said = await stopped.run("token", "check", old.strip())
+    assert (await stopped.run("token", "mint", "ada", "--lifetime=-90"))[0] == 2
+    old = mint(stopped.secret, "ada", lifetime_s=-90)
+    status, said = await stopped.run("token", "check", old)
     assert status == 1
     assert "FAIL exp" in said
 
@@ -134,3 +136,15 @@ async def test_a_port_or_a_folder_in_use_is_said_plainly(stopped: Deployment) ->
     status, said = await stopped.run("serve", "--data", str(other), "--port", port)
     assert (status, "Traceback" in said) == (1, False), said
     assert f"127.0.0.1:{port}" in said
+
+
+async def test_the_command_line_is_held_to_the_bounds_of_the_api(stopped: Deployment) -> None:
+    for wrong in (
+        ["user", "create", "--external-id", "x" * 200],
+        ["key", "create", ""],
+        ["replay", "5"],
+    ):
+        status, said = await stopped.run(*wrong)
+        assert (status, "Traceback" in said) == (1, False), wrong
+    status, said = await stopped.run("config", "check", "--config", "/nope.toml")
+    assert (status, "there is no such file" in said) == (78, True)

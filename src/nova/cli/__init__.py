@@ -1,6 +1,7 @@
 """The command line: `nova <verb>`."""
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 
@@ -12,6 +13,10 @@ from nova.settings import Misconfigured
 
 EX_CONFIG = 78
 """Exit status for a configuration that cannot be used (sysexits.h)."""
+
+
+EX_PIPE = 141
+"""Exit status of what SIGPIPE ended, as shells tell it."""
 
 
 def parser() -> argparse.ArgumentParser:
@@ -40,9 +45,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Refused as refused:
         _complain(f"{refused.detail} {refused.hint or ''}".rstrip())
         return 1
+    except OSError as wrong:
+        return _failed(wrong)
     except KeyboardInterrupt:
         return 130
     return status
+
+
+def _failed(wrong: OSError) -> int:
+    if isinstance(wrong, BrokenPipeError):  # whoever reads the output has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EX_PIPE
+    if wrong.filename is None:
+        raise wrong
+    _complain(f"{wrong.filename}: {wrong.strerror}")
+    return 1
 
 
 def _complain(text: str) -> None:

@@ -3,7 +3,7 @@
 import argparse
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 import msgspec
@@ -12,11 +12,16 @@ from nova import app
 from nova.app import CannotStart
 from nova.cli.options import Verbs, say, settings
 from nova.cli.options import add as add_options
-from nova.features.accounts.models import NewUser
+from nova.features.accounts.models import NewKey, NewUser
 from nova.kernel.clock import SystemClock
 from nova.kernel.errors import Invalid, NotFound
 from nova.kernel.ids import parse_id
 from nova.web import tokens
+
+T = TypeVar("T")
+
+LONGEST_S = 10.0 * 365 * 86_400
+"""Lifetime of a token that is made by hand."""
 
 
 def add(verbs: Verbs) -> None:
@@ -29,7 +34,7 @@ def _token(verbs: Verbs) -> None:
     actions = _group(verbs, "token", "make or examine user tokens")
     mint = _action(actions, "mint", "print a token for a user", _mint)
     mint.add_argument("sub", help="the user's id, or the host app's own id")
-    mint.add_argument("--lifetime", type=float, default=3600.0, help="seconds (3600)")
+    mint.add_argument("--lifetime", type=_lifetime, default=3600.0, help="seconds (3600)")
     check = _action(actions, "check", "say of each claim whether it holds", _check)
     check.add_argument("token")
 
@@ -96,7 +101,8 @@ def _check(args: argparse.Namespace) -> int:
 
 
 def _create_key(args: argparse.Namespace) -> int:
-    return _in_house(args, lambda house: house.credentials.create_key(args.name))
+    new = _valid({"name": args.name}, NewKey)
+    return _in_house(args, lambda house: house.credentials.create_key(new.name))
 
 
 def _list_keys(args: argparse.Namespace) -> int:
@@ -108,7 +114,8 @@ def _revoke_key(args: argparse.Namespace) -> int:
 
 
 def _create_user(args: argparse.Namespace) -> int:
-    new = NewUser(external_id=args.external_id, name=args.name)
+    given = {"external_id": args.external_id, "name": args.name}
+    new = _valid({name: value for name, value in given.items() if value is not None}, NewUser)
     return _in_house(args, lambda house: house.accounts.create(new))
 
 
@@ -131,6 +138,21 @@ async def _found(house: app.House, reference: str) -> UUID:
     if user is None:
         raise NotFound(f"There is no user {reference!r}.")
     return user
+
+
+def _valid(given: dict[str, str], kind: type[T]) -> T:
+    """Hold what was given on the command line to the bounds of the API."""
+    try:
+        return msgspec.convert(given, kind)
+    except msgspec.ValidationError as wrong:
+        raise Invalid(f"{wrong}.") from None
+
+
+def _lifetime(text: str) -> float:
+    seconds = float(text)
+    if not 0 < seconds <= LONGEST_S:
+        raise ValueError
+    return seconds
 
 
 def _id(text: str) -> UUID:

@@ -48,7 +48,8 @@ def _config(args: argparse.Namespace) -> int:
         value: object = values
         for part in knob.name.split("."):
             value = value[part] if isinstance(value, dict) else value
-        shown = HIDDEN if knob.secret and value else msgspec.json.encode(value).decode()
+        hidden = knob.secret and value and loaded.origins[knob.name] != "default"
+        shown = HIDDEN if hidden else msgspec.json.encode(value).decode()
         say(f"{knob.name} = {shown}" + (f"  # {loaded.origins[knob.name]}" * args.origin))
     return 0
 

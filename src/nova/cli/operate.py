@@ -14,8 +14,11 @@ from nova.backbone import migrations
 from nova.cli.options import Verbs, say, settings
 from nova.cli.options import add as add_options
 from nova.features.notifications.models import Story
+from nova.kernel.clock import SystemClock
 from nova.kernel.errors import Refused
 from nova.ports.database import DatabaseUnavailable, Pool
+from nova.settings import Settings
+from nova.web.jwks import KeysUnavailable
 
 
 def add(verbs: Verbs) -> None:
@@ -65,12 +68,15 @@ async def _examined(args: argparse.Namespace) -> AsyncIterator[Finding]:
     loaded = settings(args)
     given = sum(origin != "default" for origin in loaded.origins.values())
     yield Finding("configuration", healthy=True, detail=f"valid; {given} settings given.")
-    if not loaded.settings.tokens.secret and not loaded.settings.tokens.jwks_url:
+    given_keys = loaded.settings.tokens
+    if given_keys.jwks_url:
+        yield await _keys(loaded.settings)
+    elif not given_keys.secret and not given_keys.jwks_file:
         yield Finding(
             "tokens",
             healthy=False,
             detail="no user token can be verified.",
-            fix="run 'nova init', or set tokens.secret or tokens.jwks_url.",
+            fix="run 'nova init', or set tokens.secret, tokens.jwks_url or tokens.jwks_file.",
         )
     try:
         async with app.truth(loaded.settings) as pool:
@@ -98,6 +104,18 @@ async def _examined(args: argparse.Namespace) -> AsyncIterator[Finding]:
             detail=str(wrong),
             fix="check the setting 'database', and that the server runs.",
         )
+
+
+async def _keys(settings: Settings) -> Finding:
+    _, keys = app.verifier(settings, SystemClock())
+    if keys is None:
+        raise RuntimeError("there is an address of keys, and nothing that asks it")
+    try:
+        return Finding("public keys", healthy=True, detail=f"fetched from {await keys.ping()}.")
+    except KeysUnavailable as wrong:
+        return Finding("public keys", healthy=False, detail=wrong.detail, fix=wrong.hint or "")
+    finally:
+        await keys.close()
 
 
 async def _lag(pool: Pool) -> Finding:
@@ -139,7 +157,11 @@ def _replay(args: argparse.Namespace) -> int:
             numbers = None if args.all else args.numbers
             return await house.backbone.dead_letters.replay(numbers=numbers)
 
-    say(f"{asyncio.run(run())} dead letters will be tried again.")
+    found = asyncio.run(run())
+    say(f"{found} dead letters will be tried again.")
+    if args.numbers and found < len(set(args.numbers)):
+        sys.stderr.write("nova replay: there are no dead letters of the other numbers\n")
+        return 1
     return 0
 
 

@@ -34,9 +34,8 @@ def _serve(args: argparse.Namespace) -> int:
 
 def _demo(args: argparse.Namespace) -> int:
     with tempfile.TemporaryDirectory(prefix="nova-demo-") as folder:
-        args.config = Path(folder) / "nova.toml"
         args.data = str(Path(folder) / "data")
-        secrets.ensure(Path(args.data))
+        args.config = secrets.ensure(Path(args.data))  # and not a nova.toml that lies about
         chosen = settings(args).settings
         _run(
             app.serve(

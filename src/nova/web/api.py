@@ -1,5 +1,6 @@
 """The API: an ASGI app made of routes, with nothing between the server and the handler."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from time import perf_counter
 from typing import Any
@@ -10,12 +11,12 @@ from prometheus_client import CollectorRegistry
 from starlette.types import ASGIApp, Receive, Scope, Send
 from structlog import get_logger
 
-from nova.kernel.errors import Refused, Unauthenticated
+from nova.kernel.errors import Refused, TooMany, Unauthenticated
 from nova.ports.idempotency import Idempotency
 from nova.ports.limits import Limits
 from nova.web import intake
 from nova.web.access import ANONYMOUS, admit, named, owner
-from nova.web.actors import Actor, Authenticator
+from nova.web.actors import Actor, Authenticator, ServerKey
 from nova.web.bounds import unbounded
 from nova.web.clients import Clients
 from nova.web.cors import Origins
@@ -34,6 +35,9 @@ JSON: Headers = [
 ]
 STRANGERS = Limit("strangers", per_s=20, burst=200)
 """Calls without credentials, and failed ones with, per address."""
+
+MOST_ARRIVING = 64
+"""Bodies that one user, or one address without credentials, may be sending at a time."""
 
 NOTHING: Mapping[str, str] = {}
 
@@ -130,6 +134,7 @@ class Api:
         self._access_log = access_log
         self._log = get_logger()
         self._busy = 0
+        self._arriving: Counter[str] = Counter()
         self._requests = Requests(registry, lambda: self._busy)
         self._nowhere = self._requests.of("", "none")
         self._router: Router[Endpoint] = Router()
@@ -198,7 +203,7 @@ class Api:
             await self._limiter.charge(endpoint.limit, key)
         raw, body = b"", UNSET
         if endpoint.bodies is not None:
-            raw = await intake.read(asked.receive, asked.headers, endpoint.max_body)
+            raw = await self._body(endpoint, asked, actor)
             if raw or not endpoint.bodies.may_be_empty:
                 intake.json(asked.headers)
             body = endpoint.bodies.decode(raw)
@@ -211,6 +216,29 @@ class Api:
         return await self._repeats.once(
             owner(actor), repeat, request, lambda: endpoint.run(call), call.trace_id
         )
+
+    async def _body(self, endpoint: Endpoint, asked: Asked, actor: Actor) -> bytes:
+        """Read the body. While it arrives, the request is not one in progress.
+
+        So whoever sends slowly takes nobody's place; how many one sender may have arriving
+        is bounded, but for the host app's backend.
+        """
+        sender = "" if isinstance(actor, ServerKey) else owner(actor)
+        sender = sender or self._clients.address(asked.scope)
+        if not isinstance(actor, ServerKey) and self._arriving[sender] >= MOST_ARRIVING:
+            raise TooMany("Too many of your requests are still being sent.", retry_after=1.0)
+        self._arriving[sender] += 1
+        self._busy -= 1
+        try:
+            raw = await intake.read(asked.receive, asked.headers, endpoint.max_body)
+        finally:
+            self._busy += 1
+            self._arriving[sender] -= 1
+            if not self._arriving[sender]:
+                del self._arriving[sender]
+        if self._busy > self._most:
+            raise Overloaded(retry_after=1.0)
+        return raw
 
     async def _actor(self, asked: Asked) -> Actor:
         header = asked.headers.get(b"authorization")

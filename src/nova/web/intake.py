@@ -1,5 +1,6 @@
 """Bodies and queries from outside: bounded, decoded, validated, or refused with the reason."""
 
+import re
 from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 from math import isfinite
@@ -15,6 +16,8 @@ from nova.web.problems import TooLarge, UnsupportedMedia
 
 MOST_PARAMETERS = 64
 _NUL = rb"\u0000"
+# After an even number of backslashes: an odd one would be the escape of a backslash.
+_ESCAPED_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 
 
 class MalformedJson(Malformed):
@@ -95,9 +98,10 @@ class Bodies:
 
     def decode(self, body: bytes) -> Any:
         """Return the validated body. Of a key that comes twice, the last one counts."""
-        if _NUL in body and _has_nul(body):
+        if _NUL in body and _ESCAPED_NUL.search(body):
             raise NulCharacter
         try:
+            body.decode()  # what is kept as it came is not looked at otherwise
             return self._decode(body or b"{}" if self.may_be_empty else body)
         except msgspec.ValidationError as error:
             raise invalid(error) from None
@@ -105,19 +109,6 @@ class Bodies:
             raise MalformedJson(str(error)) from None
         except RecursionError:
             raise TooDeep from None
-
-
-def _has_nul(body: bytes) -> bool:
-    """Tell the escape of U+0000 from an escaped backslash before `u0000`."""
-    at = body.find(_NUL)
-    while at >= 0:
-        start = at
-        while start and body[start - 1 : start] == b"\\":
-            start -= 1
-        if (at - start) % 2 == 0:
-            return True
-        at = body.find(_NUL, at + 1)
-    return False
 
 
 def invalid(error: msgspec.ValidationError) -> Invalid:

@@ -22,6 +22,8 @@ PublicKey = RSAKey | ECKey | OKPKey
 
 MOST_BYTES = 256 * 1024
 MOST_KEYS = 100
+MOST_WAITING = 100
+"""Calls that wait for keys to be fetched; further ones are told to come back."""
 
 Text = Annotated[str, Meta(max_length=256)]
 Modulus = Annotated[str, Meta(min_length=342, max_length=1366)]  # 2048 to 8192 bits, base64url
@@ -143,7 +145,7 @@ class RemoteKeys:
         Until the first success it is tried once per `first_retry_s`. Raises ValueError for an
         address that is neither https nor on this machine.
         """
-        _check_address(url)
+        check_address(url)
         self.url = url
         self._clock = clock
         self._fetch = fetch or _fetch
@@ -153,6 +155,7 @@ class RemoteKeys:
         self._fetched = 0.0
         self._fetching: asyncio.Task[None] | None = None
         self._problem = ""
+        self._waiting = 0
 
     async def key(self, algorithm: str, kid: str | None) -> PublicKey | None:
         """Return the key. Raises KeysUnavailable while none were ever fetched."""
@@ -162,12 +165,23 @@ class RemoteKeys:
                 self._begin()
             return found
         if self._fetching is not None or self._may_try():
-            await asyncio.shield(self._begin())
+            await self._fetched_soon()
         if self._keys is None:
             raise KeysUnavailable(
                 f"No keys from {self.url}: {self._problem}", retry_after=self._first_retry_s
             )
         return self._keys.find(algorithm, kid)
+
+    async def _fetched_soon(self) -> None:
+        if self._waiting >= MOST_WAITING:
+            raise KeysUnavailable(
+                f"Too many wait for keys from {self.url}.", retry_after=self._first_retry_s
+            )
+        self._waiting += 1
+        try:
+            await asyncio.shield(self._begin())
+        finally:
+            self._waiting -= 1
 
     async def ping(self) -> str:
         """Fetch now; return how many keys are known, or raise KeysUnavailable."""
@@ -223,7 +237,7 @@ def _download(url: str, timeout_s: float) -> bytes:
     handlers: Sequence[Any] = [_NoRedirects()]
     if _is_local(url):
         handlers = [*handlers, ProxyHandler({})]
-    request = Request(url, headers={"Accept": "application/json"})  # noqa: S310  # checked: _check_address
+    request = Request(url, headers={"Accept": "application/json"})  # noqa: S310  # checked: check_address
     document = b""
     with build_opener(*handlers).open(request, timeout=timeout_s) as answer:
         while part := answer.read1(65536):
@@ -235,7 +249,8 @@ def _download(url: str, timeout_s: float) -> bytes:
     return document
 
 
-def _check_address(url: str) -> None:
+def check_address(url: str) -> None:
+    """Raise ValueError for an address that is neither https nor on this machine."""
     parts = urlsplit(url)
     if not parts.hostname or not (
         parts.scheme == "https" or (parts.scheme == "http" and _is_local(url))

@@ -124,7 +124,7 @@ async def test_bad_bodies_are_refused_with_a_problem(api: httpx.AsyncClient, bod
         ("GET", "/v1/notifications?state=none", 422),
         ("GET", "/v1/notifications?cursor=garbage", 400),
         ("GET", "/v1/notifications?cursor=%FF", 400),
-        ("GET", "/v1/notifications?user=ada", 403),
+        ("GET", "/v1/notifications?user=ada", 404),
         ("GET", "/v1/notifications/nonsense", 404),
         ("POST", "/v1/notifications/nonsense/read", 404),
         ("POST", f"/v1/notifications/{NOBODYS}/eaten", 404),

@@ -6,12 +6,22 @@ from collections.abc import AsyncIterator
 import msgspec
 import pytest
 
+from nova.features.accounts import store as accounts
 from nova.features.notifications.catalogue import Kind, Wording
 from nova.features.notifications.events import EventAccepted
-from nova.features.notifications.models import Choices
+from nova.features.notifications.models import MOST_CHOSEN, Changes, Choices
+from nova.features.notifications.preferences import TooManyChoices
+from nova.kernel.errors import NotFound
 from nova.kernel.events import Heard
 from support.notified import World, event, statuses, world
 from support.waiting import until
+
+json = msgspec.json.encode
+HELD = """
+select (select count(*) from notifications.inbox where user_id = $1)
+     + (select count(*) from notifications.boxes where user_id = $1)
+     + (select count(*) from notifications.preferences where user_id = $1)
+"""
 
 
 @pytest.fixture
@@ -213,3 +223,32 @@ async def test_an_event_that_failed_is_told_as_a_dead_letter(here: World) -> Non
     await here.told("ben", 2)
     assert (await here.all.traces.event("bad")).outcome == "stored"
     assert (await here.all.inbox.counts(here.ids["ben"])).unread == 2
+
+
+async def test_who_is_erased_while_an_event_is_decided_is_left_nothing(here: World) -> None:
+    ben = here.ids["ben"]
+    await here.like("e1")
+    await here.settled()
+    async with here.db.transaction() as tx:
+        await accounts.lock(tx, ben)
+        await here.all.erase(tx, ben)
+        await accounts.delete(tx, ben)
+    await here.like("e2")  # the pipeline has not heard that Ben is gone
+    await asyncio.sleep(0.1)
+    here.people.forget(str(ben))
+    await here.settled()
+    assert await here.pool.value(HELD, ben) == 0
+    with pytest.raises(NotFound):
+        await here.all.preferences.put(ben, Choices({"in_app": False}))
+
+
+async def test_choices_are_bounded_however_they_were_made(here: World) -> None:
+    ben = here.ids["ben"]
+    many = {f"type_{n}": {"in_app": False} for n in range(MOST_CHOSEN)}
+    await here.all.preferences.put(ben, Choices({"in_app": True}))
+    await here.pool.run(
+        "update notifications.preferences set choices = $1", json({"types": many}).decode()
+    )
+    with pytest.raises(TooManyChoices):
+        await here.all.preferences.patch(ben, Changes(types={"like": {"in_app": False}}))
+    await here.all.preferences.patch(ben, Changes(channels={"in_app": True}))

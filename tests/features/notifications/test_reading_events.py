@@ -165,3 +165,11 @@ def test_the_order_of_keys_makes_no_other_event_but_a_value_does() -> None:
 
     assert digest({"a": 1, "b": 2}) == digest({"b": 2, "a": 1})
     assert digest({"a": 1, "b": 2}) != digest({"a": 1, "b": 3})
+
+
+@pytest.mark.parametrize("when", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"])
+def test_a_time_that_is_not_within_the_years_of_utc_is_refused(when: str) -> None:
+    event = one(GOOD | {"timestamp": when})
+    assert isinstance(event, Event)
+    with pytest.raises(BadEvent, match="years"):
+        check(event, TYPES)

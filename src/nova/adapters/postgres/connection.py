@@ -16,7 +16,7 @@ class Line(Struct, frozen=True, kw_only=True):
     dsn: str
     connect_s: float = 5.0
     statement_timeout_s: float = 10.0
-    lock_timeout_s: float = 2.0
+    lock_timeout_s: float = 1.0
     idle_in_transaction_s: float = 30.0
     unanswered_s: float = 2.0
     """Beyond the statement timeout: then the server or the network is gone."""

@@ -18,13 +18,17 @@ ANSWER_S = 5.0
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.05, 2.0
 
 NOTIFY = "select pg_notify($1, $2)"
+NOTHING = "select"  # not "", on which asyncpg fails
 
 
 class Ear:
     """Hears notifications. `pids` returns the backends whose notifications are our own, too."""
 
-    def __init__(self, line: Line, pids: Callable[[], AbstractSet[int]]) -> None:
+    def __init__(
+        self, line: Line, pids: Callable[[], AbstractSet[int]], *, look_s: float = LOOK_S
+    ) -> None:
         self._line = line
+        self._look_s = look_s
         self._pids = pids
         self._calls: dict[str, list[Heard]] = {}
         self._connection: Connection | None = None
@@ -58,6 +62,11 @@ class Ear:
                     raise
                 raise fault from wrong
 
+    @property
+    def deaf(self) -> bool:
+        """Whether somebody listens, and nothing can be heard now."""
+        return bool(self._calls) and self._connection is None
+
     async def close(self) -> None:
         if self._task:
             self._task.cancel()
@@ -83,6 +92,9 @@ class Ear:
                 await self._serve(connection, missed=not first)
             except CONNECTING as wrong:
                 self._log.warning("database_listener_lost", reason=repr(wrong))
+            except Exception:  # noqa: BLE001  # the edge of the task: all of Nova hears through it
+                self._log.exception("database_listener_failed")
+                await asyncio.sleep(LONGEST_PAUSE_S)
             finally:
                 self._connection = None
                 connection.terminate()
@@ -103,10 +115,10 @@ class Ear:
                     call("", False)
         while not gone.is_set():
             with suppress(TimeoutError):
-                await asyncio.wait_for(gone.wait(), LOOK_S)
+                await asyncio.wait_for(gone.wait(), self._look_s)
                 return
             async with self._using:
-                await connection.execute("", timeout=ANSWER_S)
+                await connection.execute(NOTHING, timeout=ANSWER_S)
 
     async def _attend_or_reconnect(self, channel: str) -> None:
         if connection := self._connection:

@@ -12,7 +12,7 @@ from msgspec import Struct
 from structlog import get_logger
 
 from nova.adapters.postgres.connection import Connection, Line, connect
-from nova.adapters.postgres.ear import Ear
+from nova.adapters.postgres.ear import LOOK_S, Ear
 from nova.adapters.postgres.faults import CONNECTING, is_elsewhere, translated, unavailable
 from nova.ports.database import DatabaseUnavailable, NotCommitted, Queries, Row
 
@@ -44,7 +44,13 @@ class PostgresPool:
     """
 
     def __init__(
-        self, line: Line, *, size: int, wait_s: float, most_waiters: int = MOST_WAITERS
+        self,
+        line: Line,
+        *,
+        size: int,
+        wait_s: float,
+        most_waiters: int = MOST_WAITERS,
+        look_s: float = LOOK_S,
     ) -> None:
         self._line = line
         self._size = size
@@ -59,7 +65,7 @@ class PostgresPool:
         self._shed = 0
         self._tasks: set[asyncio.Task[None]] = set()
         self._log = get_logger()
-        self._ear = Ear(line, lambda: {each.get_server_pid() for each in self._all})
+        self._ear = Ear(line, lambda: {each.get_server_pid() for each in self._all}, look_s=look_s)
 
     # -- statements ---------------------------------------------------------------------------
 
@@ -84,6 +90,8 @@ class PostgresPool:
         return _Transaction(self)
 
     async def ping(self) -> str:
+        if self._ear.deaf:
+            raise unavailable("The database's notifications are not heard at the moment.")
         version: str = await self.value("show server_version")
         return version
 
@@ -399,17 +407,21 @@ async def open_pool(
     size: int = 8,
     wait_s: float = 0.25,
     statement_timeout_s: float = 10.0,
-    lock_timeout_s: float = 2.0,
+    lock_timeout_s: float = 1.0,
     application_name: str = "nova",
+    look_s: float = LOOK_S,
 ) -> AsyncIterator[PostgresPool]:
-    """Open a pool of at most `size` connections, and one more that listens once asked to."""
+    """Open a pool of at most `size` connections, and one more that listens once asked to.
+
+    Every `look_s` that one is asked whether it still hears anything.
+    """
     line = Line(
         dsn=dsn,
         statement_timeout_s=statement_timeout_s,
         lock_timeout_s=lock_timeout_s,
         application_name=application_name,
     )
-    pool = PostgresPool(line, size=size, wait_s=wait_s)
+    pool = PostgresPool(line, size=size, wait_s=wait_s, look_s=look_s)
     try:
         await pool.open()
         yield pool

@@ -24,7 +24,7 @@ from nova.features.notifications.models import (
     Story,
 )
 from nova.features.notifications.service import Notifications
-from nova.kernel.errors import Forbidden, Invalid, NotFound, Unauthenticated
+from nova.kernel.errors import Invalid, NotFound, Unauthenticated
 from nova.kernel.ids import parse_id
 from nova.kernel.text import Name
 from nova.web.actors import ServerKey, User
@@ -109,17 +109,11 @@ class WhoseInbox(Invalid):
     hint = "Add ?user=<either id of the user>."
 
 
-class NotYours(Forbidden):
-    """A user token reaches its own inbox only."""
-
-    code = "not_yours"
-    hint = "Leave ?user= out."
-
-
 class NoSuchUser(NotFound):
-    """There is no such user."""
+    """There is no such user, or not for you: a user's token reaches that user's own inbox."""
 
     code = "no_such_user"
+    hint = "With a user token, leave ?user= out."
 
 
 class NoSuchLetter(NotFound):
@@ -139,15 +133,20 @@ class Handlers:
             case User(id=own):
                 if call.query.user in (None, "me", str(own)):
                     return own
-                raise NotYours
+                if await self._named(call.query.user) == own:
+                    return own
+                raise NoSuchUser
             case ServerKey():
                 if call.query.user is None:
                     raise WhoseInbox
-                found = await self._all.people.resolve([call.query.user])
-                if call.query.user not in found:
-                    raise NoSuchUser
-                return found[call.query.user]
+                return await self._named(call.query.user)
         raise Unauthenticated
+
+    async def _named(self, reference: str) -> UUID:
+        found = await self._all.people.resolve([reference])
+        if reference not in found:
+            raise NoSuchUser
+        return found[reference]
 
     async def events(self, call: Call[Raw, Any]) -> Results:
         return await self._all.ingest.body(bytes(call.body))

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from hashlib import blake2b
 from typing import Any, Literal
 from uuid import UUID
@@ -28,6 +28,8 @@ from nova.kernel.clock import Clock
 from nova.kernel.errors import Conflict, Invalid, Malformed, Refused, Unavailable
 from nova.kernel.ids import new_id
 
+EARLIEST, LATEST = datetime(1, 1, 2, tzinfo=UTC), datetime(9999, 12, 30, tzinfo=UTC)
+"""Of timestamps: in UTC, and in every zone, they are within the years that clients can read."""
 MOST_ADMITTED = 2_000
 """Events in one transaction, about: a request is never split."""
 
@@ -149,6 +151,8 @@ def check(event: Event, types: Mapping[str, Ready]) -> Checked:
     """Return the event ready to accept, or raise what is wrong with it."""
     if types.get(event.event_type) is None:
         raise unknown(event.event_type, types)
+    if event.timestamp is not None and not EARLIEST <= event.timestamp <= LATEST:
+        raise BadEvent("The timestamp has to lie within the years 1 to 9999 of UTC.")
     metadata = _encoder.encode(event.metadata)
     if len(metadata) > MOST_METADATA:
         raise BigMetadata

@@ -13,6 +13,8 @@ from nova.kernel.text import Count, Name
 MOST_EVENTS = 1_000
 MOST_METADATA = 8_192
 """Bytes of an event's metadata, as JSON."""
+MOST_CHOSEN = 500
+"""Types about which a person may choose."""
 DEPTH = 6
 """How deep metadata may be nested."""
 
@@ -254,7 +256,7 @@ class Choices(Struct, frozen=True, forbid_unknown_fields=True):
     channels: Annotated[dict[Name, bool], Meta(max_length=16)] = {}
     """By channel, for all types."""
     types: Annotated[
-        dict[Name, Annotated[dict[Name, bool], Meta(max_length=16)]], Meta(max_length=500)
+        dict[Name, Annotated[dict[Name, bool], Meta(max_length=16)]], Meta(max_length=MOST_CHOSEN)
     ] = {}  # one type
     """By type and channel; this decides before `channels`."""
 
@@ -266,7 +268,7 @@ class Changes(Struct, frozen=True, forbid_unknown_fields=True):
     types: (
         Annotated[
             dict[Name, Annotated[dict[Name, bool | None], Meta(max_length=16)] | None],
-            Meta(max_length=500),
+            Meta(max_length=MOST_CHOSEN),
         ]
         | UnsetType
     ) = UNSET  # one type

@@ -8,12 +8,13 @@ import msgspec
 from msgspec import UNSET
 
 from nova.backbone.database import Database, Tx
-from nova.features.notifications.models import Changes, Choices, Preferences
+from nova.features.notifications.models import MOST_CHOSEN, Changes, Choices, Preferences
 from nova.features.notifications.remembered import Remembered
 from nova.features.notifications.rules import CHANNELS, chosen
 from nova.features.notifications.types import Types, unknown
 from nova.kernel.clock import Clock
-from nova.kernel.errors import Invalid
+from nova.kernel.errors import Invalid, NotFound
+from nova.ports.database import Dangling
 
 SIGNAL = "preferences"
 
@@ -43,6 +44,19 @@ class UnknownChannel(Invalid):
     """There is no such channel."""
 
     code = "unknown_channel"
+
+
+class TooManyChoices(Invalid):
+    """A person may choose about up to 500 types."""
+
+    code = "too_many_choices"
+    hint = "Send null for types whose choices are no longer needed."
+
+
+class NoSuchPerson(NotFound):
+    """There is no such user."""
+
+    code = "no_such_user"
 
 
 class UnknownPreferredType(Invalid):
@@ -89,8 +103,11 @@ class PreferenceBook:
     async def put(self, user: UUID, choices: Choices) -> Preferences:
         """Replace all choices."""
         await self._check(choices.channels, choices.types)
-        async with self._db.transaction() as tx:
-            await self._save(tx, user, choices)
+        try:
+            async with self._db.transaction() as tx:
+                await self._save(tx, user, choices)
+        except Dangling:
+            raise NoSuchPerson from None
         return await self._whole(choices)
 
     async def patch(self, user: UUID, changes: Changes) -> Preferences:
@@ -98,10 +115,15 @@ class PreferenceBook:
         channels = {} if changes.channels is UNSET else changes.channels
         types = {} if changes.types is UNSET else changes.types
         await self._check(channels, {name: by or {} for name, by in types.items()})
-        async with self._db.transaction() as tx:
-            await tx.run(ENSURE, user, self._clock.now())
-            choices = merged(_choices.decode(await tx.value(LOCK, user)), channels, types)
-            await self._save(tx, user, choices)
+        try:
+            async with self._db.transaction() as tx:
+                await tx.run(ENSURE, user, self._clock.now())
+                choices = merged(_choices.decode(await tx.value(LOCK, user)), channels, types)
+                if len(choices.types) > MOST_CHOSEN:
+                    raise TooManyChoices
+                await self._save(tx, user, choices)
+        except Dangling:
+            raise NoSuchPerson from None
         return await self._whole(choices)
 
     async def erase(self, tx: Tx, user: UUID) -> None:

@@ -19,6 +19,8 @@ from nova.kernel.errors import Conflict, Invalid
 from nova.ports.database import Queries
 
 MOST_TYPES = 1_000
+MOST_COMPARED = 100
+"""With more types, nobody is told which one they may have meant: it takes too long."""
 SIGNAL = "types"
 
 ALL = "select name, kind from notifications.types order by name"
@@ -47,7 +49,7 @@ class TooManyTypes(Conflict):
 
 def unknown(name: str, types: Mapping[str, object]) -> UnknownType:
     """Return the refusal that names the registered types and the way to add one."""
-    near = get_close_matches(name, types, 1)
+    near = get_close_matches(name, types, 1) if len(types) <= MOST_COMPARED else ()
     mend = f"did you mean '{near[0]}'? Or register it" if near else "register it"
     return UnknownType(
         f"There is no type '{name}'; {mend}: PUT /v1/notification-types/{name}",

@@ -61,6 +61,8 @@ async def connect(session: "Session", request: ConnectRequest) -> ConnectResult:
     channels = session.hub.families.at_connect(user)
     session.user = user
     session.hub.enter(session, user)
+    # Once more, from memory: a revocation that came meanwhile had no socket to close yet.
+    await identify(session, request.token)
     subs = {}
     for channel in channels:
         asked = request.subs.get(channel, SubscribeRequest())
@@ -134,14 +136,16 @@ async def subscribe(session: "Session", user: User, request: SubscribeRequest) -
     if len(session.subscriptions) >= session.hub.limits.subscriptions:
         raise Failed(codes.LIMIT_EXCEEDED)
     rules = await session.hub.families.admit(user, channel)
-    info, expires = None, None
+    ticket = None
     if request.token:
-        info, expires = await session.hub.ticket(user, channel, request.token)
+        ticket = await session.hub.ticket(user, channel, request.token)
     elif not rules.open:
         raise Failed(codes.PERMISSION_DENIED)
     subscription = session.join(channel, server_side=False)
-    subscription.info, subscription.expires = info, expires
+    if ticket is not None:
+        subscription.permit(ticket)
     result = await begin(session, subscription, rules, request)
+    expires = subscription.expires
     return msgspec.structs.replace(
         result, expires=expires is not None, ttl=session.hub.ttl(expires)
     )
@@ -209,9 +213,9 @@ async def sub_refresh(
     subscription = session.subscriptions.get(request.channel)
     if subscription is None:
         raise Failed(codes.BAD_REQUEST)
-    _, expires = await session.hub.ticket(user, request.channel, request.token)
-    subscription.expires = expires
-    return SubRefreshResult(expires=expires is not None, ttl=session.hub.ttl(expires))
+    ticket = await session.hub.ticket(user, request.channel, request.token)
+    subscription.expires, subscription.token = ticket.expires, ticket.token
+    return SubRefreshResult(expires=ticket.expires is not None, ttl=session.hub.ttl(ticket.expires))
 
 
 async def publish(session: "Session", user: User, request: PublishRequest) -> Empty:

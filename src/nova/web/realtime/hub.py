@@ -199,10 +199,12 @@ class Hub:
         return len(sessions)
 
     def disconnect_token(self, token: str) -> None:
-        """Close the sockets that were opened with a token, named as in User.token."""
+        """End what was opened with a token, named as in User.token: sockets, subscriptions."""
         for session in tuple(self._sessions.values()):
             if session.user is not None and session.user.token == token:
                 session.close(codes.INVALID_TOKEN)
+            else:
+                session.expel_token(token)
 
     def unsubscribe_user(self, user: UUID, channel: str) -> None:
         for session in tuple(self._users.get(user, ())):
@@ -277,10 +279,8 @@ class Hub:
         """Return a user's id as others see it; strangers have none."""
         return "" if user is None or user.is_stranger else str(user.id)
 
-    async def ticket(
-        self, user: User, channel: str, token: str
-    ) -> tuple[bytes | None, float | None]:
-        """Verify a subscription token; return what it wants shown, and when it expires."""
+    async def ticket(self, user: User, channel: str, token: str) -> Ticket:
+        """Verify a subscription token for this user and this channel."""
         try:
             opened = await self._tickets.subscription(token)
         except TokenExpired as expired:
@@ -289,7 +289,7 @@ class Hub:
             raise Failed(codes.PERMISSION_DENIED) from wrong
         if opened.channel != channel or opened.user != user.id:
             raise Failed(codes.PERMISSION_DENIED)
-        return opened.info or None, opened.expires
+        return opened
 
     def ttl(self, expires: float | None) -> int:
         """Return in how many seconds something expires: at least one, or 0 for never."""

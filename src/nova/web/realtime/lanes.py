@@ -8,6 +8,8 @@ from structlog import get_logger
 
 from nova.kernel.errors import Unavailable
 from nova.ports.channels import Position, Publication
+from nova.web.auth import Subscription as Ticket
+from nova.web.realtime.codecs import one_line
 from nova.web.realtime.codes import INSUFFICIENT_STATE
 from nova.web.realtime.messages import Push, Reply
 from nova.web.realtime.wires import Wire
@@ -24,7 +26,7 @@ MOST_HELD = 4096  # publications kept for a subscription being answered; past it
 class Subscription:
     """One session's place in one channel."""
 
-    __slots__ = ("expires", "held", "info", "lane", "offset", "server_side", "session")
+    __slots__ = ("expires", "held", "info", "lane", "offset", "server_side", "session", "token")
 
     def __init__(self, session: "Session", lane: "Lane", *, server_side: bool) -> None:
         self.session = session
@@ -37,6 +39,13 @@ class Subscription:
         self.info: bytes | None = None
         """JSON that a subscription token wants shown in presence."""
         self.expires: float | None = None
+        self.token = ""
+        """Names the subscription token that let the client in, if one did."""
+
+    def permit(self, ticket: Ticket) -> None:
+        """Take what a subscription token says."""
+        self.info = one_line(ticket.info) if ticket.info else None
+        self.expires, self.token = ticket.expires, ticket.token
 
     def hold(self, publication: Publication) -> None:
         if self.held is not None and len(self.held) < MOST_HELD:

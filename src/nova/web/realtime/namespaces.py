@@ -4,6 +4,9 @@ from msgspec import Struct
 
 from nova.ports.channels import Retention
 
+FAMILIES = frozenset({"user", "feed", "conversation", "stream"})
+"""Names that are Nova's own, now or later."""
+
 
 class Namespace(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What clients may do in the channels of one namespace; the empty name is for bare channels."""

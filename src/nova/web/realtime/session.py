@@ -168,6 +168,12 @@ class Session:
             push = Push(channel=channel, unsubscribe=Unsubscribe(code=code, reason=reason))
             self.send(self.wire.replies([Reply(push=push)]))
 
+    def expel_token(self, token: str) -> None:
+        """End the subscriptions that were made with a token."""
+        for channel, subscription in tuple(self.subscriptions.items()):
+            if subscription.token == token:
+                self.expel(channel, codes.UNSUBSCRIBED_EXPIRED, "subscription token revoked")
+
     # -- commands ---------------------------------------------------------------------------------
 
     async def _answer_all(self) -> None:
