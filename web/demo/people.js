@@ -47,5 +47,10 @@ export class People {
     const method = act === 'Follow' ? 'PUT' : 'DELETE';
     await this.api.call(method, `/v1/users/me/following/${person.id}`);
     await Promise.all([this.refresh(), this.changed()]);
+    // Lists know at once; suggestions hear of it from the log, a moment later.
+    for (const wait of [100, 300, 1000, 3000]) {
+      await new Promise((resolve) => setTimeout(resolve, wait));
+      await this.refresh();
+    }
   }
 }
