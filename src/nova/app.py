@@ -44,6 +44,7 @@ from nova.features.graph import (
     Ways,
 )
 from nova.features.notifications import Notifications
+from nova.features.posts.models import NewPost
 from nova.kernel.clock import Clock, SystemClock
 from nova.ports.channels import Retention
 from nova.ports.database import DatabaseUnavailable, Pool
@@ -194,6 +195,7 @@ async def built(
         retention_days=settings.notifications.retention_days,
         dedupe_days=settings.notifications.dedupe_days,
     )
+    edges = EdgeImport(db, clock, people)
     features += [
         accounts.plug(owners, credentials, cursor_secret=signing),
         _graph(settings, backbone, people, relations, clock=clock, registry=registry),
@@ -202,7 +204,8 @@ async def built(
     ]
     backbone.project("feed", posts.HEARS, fill=written.feed.fill, hear=written.feed.hear)
     if demo:
-        features.append(plug_demo(Demo(_DemoApp(owners, credentials, notifier), clock)))
+        host = _DemoApp(owners, credentials, notifier, edges, written)
+        features.append(plug_demo(Demo(host, clock)))
     families = Families(
         [channel for feature in features for channel in feature.channels], settings.namespaces
     )
@@ -234,7 +237,7 @@ async def built(
             credentials=credentials,
             notifications=notifier,
             graph=relations,
-            edges=EdgeImport(db, clock, people),
+            edges=edges,
             auth=auth,
             hub=hub,
             features=features,
@@ -440,16 +443,29 @@ class _DemoApp:
     """The demo's host app: it calls the features as a backend calls the API."""
 
     def __init__(
-        self, people: Accounts, credentials: Credentials, notifications: Notifications
+        self,
+        people: Accounts,
+        credentials: Credentials,
+        notifications: Notifications,
+        edges: EdgeImport,
+        written: posts.House,
     ) -> None:
         self._people = people
         self._credentials = credentials
         self._notifications = notifications
+        self._edges = edges
+        self._posts = written.posts
 
     async def person(self, external_id: str, name: str) -> Person:
         await self._people.upsert([Upsert(external_id=external_id, name=name)])
         minted = await self._credentials.mint(NewToken(user=external_id, lifetime_s=86_400))
         return Person(minted.user, external_id, name, minted.token)
+
+    async def follow(self, edges: Path) -> None:
+        await self._edges.run(edges, lambda _progress, _problems: None)
+
+    async def post(self, author: UUID, text: str) -> None:
+        await self._posts.publish(author, NewPost(text=text))
 
     async def tell(self, event: Mapping[str, Any]) -> None:
         await self._notifications.ingest.body(msgspec.json.encode(event))

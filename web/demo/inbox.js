@@ -1,6 +1,6 @@
 // Ben's inbox on the page: one entry a notification, with its story on request.
 
-const make = (tag, className, text) => {
+export const make = (tag, className, text) => {
   const node = document.createElement(tag);
   if (className) node.className = className;
   if (text !== undefined) node.textContent = text;
@@ -41,6 +41,12 @@ export class Inbox {
     this.entries.set(notification.id, entry);
     this.list.prepend(entry);
     this.empty.hidden = true;
+  }
+
+  // A burst grew: the same notification, in its new words.
+  update(notification) {
+    const entry = this.entries.get(notification.id);
+    if (entry) entry.querySelector('.title').textContent = notification.title;
   }
 
   readAll() {

@@ -2,7 +2,9 @@
 
 import { Api } from './api.js';
 import { languages } from './call.js';
+import { Feed } from './feed.js';
 import { Inbox } from './inbox.js';
+import { People } from './people.js';
 
 const $ = (id) => document.getElementById(id);
 const clicked = new Map(); // event id → when Ada clicked
@@ -49,6 +51,35 @@ for (const tab of document.querySelectorAll('[data-tab]')) {
   });
 }
 
+// What Ada does herself, in her feed and with people, rings under an id that Nova gives it.
+const acted = (id, start) => {
+  clicked.set(id, start);
+  if (dropped) missed.add(id);
+  arrivedEarly.get(id)?.();
+};
+const ada = new Api(people.ada.token);
+const feed = new Feed(ada, people.ada.id, { acted, tell });
+const others = new People(ada, people.ada.id, { acted, tell, changed: () => feed.refresh() });
+
+for (const tab of document.querySelectorAll('[data-view]')) {
+  tab.addEventListener('click', () => {
+    for (const each of document.querySelectorAll('[data-view]')) {
+      const shown = each === tab;
+      each.setAttribute('aria-selected', String(shown));
+      $(each.getAttribute('aria-controls')).hidden = !shown;
+    }
+    if (tab.dataset.view === 'feed') feed.refresh().catch(tell);
+    if (tab.dataset.view === 'people') others.refresh().catch(tell);
+  });
+}
+
+$('ben-posts').addEventListener('submit', (submitted) => {
+  submitted.preventDefault();
+  const text = new FormData(submitted.target).get('text');
+  submitted.target.reset();
+  ben.post('/v1/posts', { text }).catch(tell);
+});
+
 // -- Ben's device ---------------------------------------------------------------------------------
 
 const arrivedEarly = new Map(); // rang before the backend's answer was back: badge it then
@@ -80,10 +111,8 @@ function rang(notification) {
   requestAnimationFrame(() => $('bell').classList.add('rings'));
 }
 
-const socket = new Centrifuge(
-  `${location.protocol === 'https:' ? 'wss' : 'ws'}://${location.host}/connection/websocket`,
-  { token: people.ben.token },
-);
+const endpoint = `${location.protocol === 'https:' ? 'wss' : 'ws'}://${location.host}/connection/websocket`;
+const socket = new Centrifuge(endpoint, { token: people.ben.token });
 socket.on('state', ({ newState }) => {
   $('state').textContent = newState;
   $('state').className = `state ${newState}`;
@@ -91,6 +120,7 @@ socket.on('state', ({ newState }) => {
 socket.on('publication', ({ data }) => {
   counts(data);
   if (data.type === 'notification') rang(data.notification);
+  if (data.type === 'updated') inbox.update(data.notification);
   if (data.type === 'marks' && data.unread === 0) inbox.readAll();
 });
 
@@ -130,3 +160,4 @@ const page = await ben.get('/v1/notifications?limit=20');
 for (const notification of page.data.reverse()) inbox.add(notification);
 counts(await ben.get('/v1/notifications/counts'));
 socket.connect();
+feed.listen(new Centrifuge(endpoint, { token: people.ada.token }));

@@ -197,7 +197,9 @@ async def test_types_are_registered_replaced_and_removed(api: httpx.AsyncClient)
         "follow_request",
         "like",
         "live_start",
+        "mention",
         "message",
+        "reply",
         "stream_update",
     ]
 

@@ -1,6 +1,8 @@
 """What the host app of the demo does: it has people, and tells Nova what they do."""
 
+import asyncio
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Protocol
 from uuid import UUID
 
@@ -11,6 +13,14 @@ from nova.kernel.ids import new_id
 
 ACTOR, RECIPIENT = "ada", "ben"
 TYPES = {"like": "like", "comment": "comment", "follow": "follow"}
+BOTS = {"cleo": "Cleo", "dora": "Dora", "eve": "Eve", "finn": "Finn"}
+EDGES = Path(__file__).with_name("edges.jsonl")
+"""Who follows whom when the demo starts; Ada does not know Ben yet, but friends of hers do."""
+POSTS = (
+    ("ben", "The harbour at dusk. #harbour"),
+    ("dora", "Who comes sailing on Sunday? #sailing"),
+    ("cleo", "First coffee on the pier. #harbour #coffee"),
+)
 OBJECT = "a photo of the harbour"
 
 
@@ -29,6 +39,12 @@ class HostApp(Protocol):
     async def person(self, external_id: str, name: str) -> Person:
         """Create a user unless there is one, and sign a token for them."""
 
+    async def follow(self, edges: Path) -> None:
+        """Do what `nova import edges` does: nobody's bell rings."""
+
+    async def post(self, author: UUID, text: str) -> None:
+        """Do what POST /v1/posts does."""
+
     async def tell(self, event: Mapping[str, Any]) -> None:
         """Do what POST /v1/events does with one event."""
 
@@ -42,12 +58,26 @@ class Demo:
     def __init__(self, host: HostApp, clock: Clock) -> None:
         self._host = host
         self._clock = clock
+        self._settling = asyncio.Lock()
+        self._is_settled = False
 
     async def people(self) -> dict[str, Person]:
-        return {
+        """Return the two people of the page; at first, make a small town around them."""
+        people = {
             ACTOR: await self._host.person(ACTOR, "Ada"),
             RECIPIENT: await self._host.person(RECIPIENT, "Ben"),
         }
+        async with self._settling:
+            if not self._is_settled:
+                await self._settle(people)
+                self._is_settled = True
+        return people
+
+    async def _settle(self, people: Mapping[str, Person]) -> None:
+        bots = {each: await self._host.person(each, name) for each, name in BOTS.items()}
+        await self._host.follow(EDGES)
+        for author, text in POSTS:
+            await self._host.post({**people, **bots}[author].id, text)
 
     async def act(self, act: str) -> dict[str, Any]:
         """Let Ada do something to Ben, and return the event that Nova was told."""

@@ -3,14 +3,15 @@
 from collections.abc import Sequence
 from uuid import UUID
 
+from msgspec import Raw
+
 from nova.features.posts.models import Visibility, Written
 from nova.ports.database import Queries, Row
 
 ADD = """
 with counted as (
-    insert into posts.authors as a (author, posts, newest) values ($2, 1, $1)
-        on conflict (author) do update
-       set posts = a.posts + 1, newest = greatest(a.newest, excluded.newest)
+    insert into posts.authors as a (author, newest) values ($2, $1)
+        on conflict (author) do update set newest = greatest(a.newest, excluded.newest)
 )
 insert into posts.posts (id, author, visibility, body, media, tags, mentions, created_at)
 values ($1, $2, $3, $4, $5, $6, $7, $8)
@@ -38,14 +39,7 @@ update posts.posts
  where id = $1
 """
 
-DELETE = """
-with gone as (
-    delete from posts.posts where id = $1 and author = $2 returning author
-)
-update posts.authors a set posts = a.posts - 1 from gone where a.author = gone.author
-"""
-
-COUNT = "select posts from posts.authors where author = $1"
+DELETE = "delete from posts.posts where id = $1 and author = $2"
 
 # Of (kind, item, actor, recipient): those that still hold, and whose post it is about.
 STANDING = """
@@ -163,10 +157,6 @@ async def delete(db: Queries, post: UUID, author: UUID) -> bool:
     return await db.run(DELETE, post, author) > 0
 
 
-async def count(db: Queries, author: UUID) -> int:
-    return int(await db.value(COUNT, author) or 0)
-
-
 async def standing(
     db: Queries, asked: Sequence[tuple[str, UUID, UUID, UUID]]
 ) -> dict[int, tuple[UUID, Visibility]]:
@@ -183,10 +173,13 @@ async def erase(db: Queries, user: UUID) -> None:
 
 async def everything(db: Queries, user: UUID) -> dict[str, list[dict[str, object]]]:
     """Return all that a person has published, said and liked."""
-    return {
+    found: dict[str, list[dict[str, object]]] = {
         kind: [dict(row) for row in await db.fetch(statement, user)]
         for kind, statement in EXPORTS.items()
     }
+    for each in found["posts"]:
+        each["media"] = Raw(str(each["media"]).encode())
+    return found
 
 
 def written(row: Row) -> Written:

@@ -1,9 +1,8 @@
 create schema if not exists posts;
 
--- Who has posts, and how many. `newest` is at least as new as the newest post there is.
+-- Who ever posted, and when last: `newest` is at least as new as the newest post there is.
 create table posts.authors (
     author uuid primary key references accounts.users,
-    posts bigint not null check (posts >= 0),
     newest uuid not null
 ) with (fillfactor = 70);
 create index authors_by_newest on posts.authors (newest);
