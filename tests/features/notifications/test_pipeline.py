@@ -17,6 +17,7 @@ from support.notified import World, event, statuses, world
 from support.waiting import until
 
 json = msgspec.json.encode
+SUPPRESSED = "select count(*) from notifications.suppressed where event_id = $1"
 HELD = """
 select (select count(*) from notifications.inbox where user_id = $1)
      + (select count(*) from notifications.boxes where user_id = $1)
@@ -236,7 +237,11 @@ async def test_who_is_erased_while_an_event_is_decided_is_left_nothing(here: Wor
     await here.like("e2")  # the pipeline has not heard that Ben is gone
     await asyncio.sleep(0.1)
     here.people.forget(str(ben))
-    await here.settled()
+
+    async def decided() -> bool:
+        return bool(await here.pool.value(SUPPRESSED, "e2"))
+
+    await until(decided)
     assert await here.pool.value(HELD, ben) == 0
     with pytest.raises(NotFound):
         await here.all.preferences.put(ben, Choices({"in_app": False}))

@@ -171,7 +171,7 @@ class Devices(Struct, frozen=True):
 class NewKey(Struct, frozen=True, forbid_unknown_fields=True):
     """A server key to create."""
 
-    name: DisplayName
+    name: Name
 
 
 class KeyInfo(Struct, frozen=True, kw_only=True):
