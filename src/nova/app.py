@@ -33,6 +33,7 @@ from nova.features.demo import Demo, Person
 from nova.features.demo import plug as plug_demo
 from nova.features.graph import (
     EdgeImport,
+    Faces,
     Feed,
     Graph,
     Keeper,
@@ -366,7 +367,10 @@ def _graph(
     backbone.signals.on(graph.FOLLOWEES, relations.followees.forget)
     cursors = graph.cursors(settings.tokens.signing_secret.encode())
     lists = Lists(db, clock, people, cursors, Ways(db, index))
-    return graph.plug(relations, lists, people, Suggester(Numbers(db), index, lists))
+    numbers = Numbers(db)
+    faces = Faces(numbers, lists)
+    backbone.signals.on("user", faces.forget)
+    return graph.plug(relations, lists, people, Suggester(numbers, index, faces))
 
 
 def _listen(backbone: Backbone, people: People, auth: Auth, watch: Watch) -> None:

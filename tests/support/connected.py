@@ -8,7 +8,7 @@ import httpx
 
 from nova.adapters.local.graph import LocalGraph
 from nova.adapters.postgres.pool import open_pool
-from nova.features.graph import HEARS, Feed, Lists, Numbers, Suggester, Ways, cursors, plug
+from nova.features.graph import HEARS, Faces, Feed, Lists, Numbers, Suggester, Ways, cursors, plug
 from nova.kernel.clock import Clock, SystemClock
 from support.http import api_client, bearer
 from support.notified import SERVER, World
@@ -73,7 +73,10 @@ async def connected(dsn: str, clock: Clock | None = None) -> AsyncIterator[Conne
         lists = Lists(
             world.db, clock, world.people, cursors(b"of the tests"), Ways(world.db, index)
         )
-        suggester = Suggester(Numbers(world.db), index, lists)
+        numbers = Numbers(world.db)
+        faces = Faces(numbers, lists)
+        world.backbone.signals.on("user", faces.forget)
+        suggester = Suggester(numbers, index, faces)
         feature = plug(world.graph, lists, world.people, suggester)
         async with world.backbone.run(), api_client(feature.routes, world) as client:
             await world.meet("Ada", "Ben", "Cleo", "Dora", "Eve")
