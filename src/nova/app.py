@@ -14,6 +14,7 @@ from msgspec import Struct
 from prometheus_client import CollectorRegistry
 
 from nova import __version__, secrets
+from nova.adapters.local import graph_metrics
 from nova.adapters.local.graph import LocalGraph
 from nova.adapters.postgres import metrics as postgres_metrics
 from nova.adapters.postgres.embedded import attach, embedded
@@ -171,7 +172,7 @@ async def built(
     )
     features += [
         accounts.plug(owners, credentials, cursor_secret=signing),
-        _graph(backbone, clock, people, relations, signing),
+        _graph(backbone, people, relations, clock=clock, signing=signing, registry=registry),
         notifications.plug(notifier),
     ]
     if demo:
@@ -315,10 +316,17 @@ def browser_folder() -> Path:
 
 
 def _graph(
-    backbone: Backbone, clock: Clock, people: People, relations: Graph, signing: bytes
+    backbone: Backbone,
+    people: People,
+    relations: Graph,
+    *,
+    clock: Clock,
+    signing: bytes,
+    registry: CollectorRegistry,
 ) -> Feature:
     """Put the graph together, with its index in this process."""
     index = LocalGraph()
+    graph_metrics.register(index, registry)
     feed = Feed(backbone.db, index)
     backbone.project("graph", graph.HEARS, fill=feed.fill, hear=feed.hear)
     backbone.signals.on(graph.SIGNAL, relations.silences.forget)

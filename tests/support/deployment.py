@@ -53,7 +53,7 @@ class Deployment:
             address = await self._address(process)
         host, _, port = address.rpartition(":")
         key = (self.data / "server.key").read_text("ascii").strip()
-        self._app = App(Server(process.pid, host, int(port), self.secret, key))
+        self._app = App(Server(process.pid, host, int(port), self.secret, key, self.data))
         self._reading = asyncio.create_task(self._read(process))
         self._up.set()
         return self._app

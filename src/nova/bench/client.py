@@ -32,9 +32,13 @@ class Caller(asyncio.Protocol):
 
     async def post(self, path: str, body: bytes) -> tuple[int, bytes]:
         """Return the status and the body of the answer."""
+        return await self.ask("POST", path, body)
+
+    async def ask(self, method: str, path: str, body: bytes = b"") -> tuple[int, bytes]:
+        """Return the status and the body of the answer."""
         self._answer = asyncio.get_running_loop().create_future()
         self._transport.write(
-            f"POST {path} HTTP/1.1\r\n{self._head}Content-Type: application/json\r\n"
+            f"{method} {path} HTTP/1.1\r\n{self._head}Content-Type: application/json\r\n"
             f"Content-Length: {len(body)}\r\n\r\n".encode()
             + body
         )

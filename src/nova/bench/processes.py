@@ -35,6 +35,8 @@ class Server(Struct, frozen=True):
     port: int
     token_secret: str
     server_key: str
+    data: Path
+    """The folder of its data."""
 
     def cost(self) -> Cost:
         """Return the CPU time of the server and of the processes below it: its PostgreSQL."""
@@ -77,7 +79,7 @@ async def serving(settings: Mapping[str, str]) -> AsyncIterator[Server]:
             host, port = address
             drained = asyncio.create_task(_drained(process))
             key = (data / "server.key").read_text("ascii").strip()
-            yield Server(process.pid, host, port, secret, key)
+            yield Server(process.pid, host, port, secret, key, data)
             drained.cancel()
         finally:
             await _stop(process)

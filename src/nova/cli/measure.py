@@ -3,34 +3,65 @@
 import argparse
 import asyncio
 import sys
+from collections.abc import Coroutine, Mapping
+from pathlib import Path
+from typing import Any
 
 import msgspec
 import uvloop
 
-from nova.bench import notifications
+from nova.bench import graph, notifications, ranking
 from nova.cli.options import Verbs, say
 
 
 def add(verbs: Verbs) -> None:
     bench = verbs.add_parser("bench", help="measure the published numbers on this machine")
-    bench.add_argument("what", choices=["notifications"])
+    bench.add_argument("what", choices=["notifications", "graph"])
     bench.add_argument("--json", action="store_true", help="print JSON instead of a table")
     bench.add_argument(
         "--quick", action="store_true", help="a look in half a minute, not for publication"
+    )
+    bench.add_argument(
+        "--edges",
+        type=Path,
+        metavar="FILE",
+        help="graph: how good suggestions are, on this list of friendships, two ids a line",
     )
     bench.set_defaults(run=_bench)
 
 
 def _bench(args: argparse.Namespace) -> int:
-    plan = notifications.QUICK if args.quick else notifications.Plan()
+    if args.edges is not None:
+        return _ranking(args)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        result = runner.run(notifications.run(plan, _progress))
-    if args.json:
+        _print(runner.run(_chosen(args)), as_json=args.json)
+    return 0
+
+
+def _chosen(args: argparse.Namespace) -> Coroutine[Any, Any, dict[str, float]]:
+    if args.what == "graph":
+        return graph.run(graph.QUICK if args.quick else graph.Plan(), _progress)
+    return notifications.run(notifications.QUICK if args.quick else notifications.Plan(), _progress)
+
+
+def _ranking(args: argparse.Namespace) -> int:
+    if args.what != "graph":
+        sys.stderr.write("nova bench: --edges belongs to `nova bench graph`\n")
+        return 2
+    try:
+        _print(ranking.measure(args.edges), as_json=args.json)
+    except (OSError, UnicodeDecodeError, ranking.BadEdges) as wrong:
+        sys.stderr.write(f"nova bench: {wrong}\n")
+        return 2
+    return 0
+
+
+def _print(result: Mapping[str, float], *, as_json: bool) -> None:
+    if as_json:
         say(msgspec.json.format(msgspec.json.encode(result)).decode())
-        return 0
+        return
     for name, value in result.items():
         say(f"{name:<36}{value:>14,.2f}")
-    return 0
 
 
 def _progress(what: str) -> None:

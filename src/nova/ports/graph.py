@@ -49,3 +49,17 @@ class GraphIndex(Protocol):
 
         Never the person, whom the person follows, or who is `hidden`.
         """
+
+    async def mutuals(self, number: int, *, most: int) -> Sequence[int]:
+        """Return whom a person follows and who follows back, the newest of these follows first."""
+
+    async def common(self, one: int, other: int, *, most: int) -> Sequence[int]:
+        """Return whom both follow, whom the first one followed last first."""
+
+    async def path(
+        self, start: int, end: int, *, around: Collection[int], hops: int
+    ) -> Sequence[int] | None:
+        """Return a shortest way along follows, both ends included, of at most so many hops.
+
+        It leads through nobody of `around`. None when there is no such way.
+        """

@@ -1,159 +1,340 @@
-"""The graph index in process: for each person an array of whom they follow."""
+"""The graph index in process: whom each person follows, and who follows them."""
 
-from array import array
-from collections.abc import Collection, Sequence
-from heapq import nlargest
-from typing import TypeAlias
+from collections.abc import Collection, Iterable, Sequence
 
+import numpy as np
+from numpy.typing import NDArray
+
+from nova.adapters.local.rows import EVERYTHING, Cells, Counts, Rows
 from nova.ports.graph import Candidate, Edge
 
-Numbers: TypeAlias = "array[int]"  # it cannot be subscripted at run time before Python 3.12
-
-MOST_FOLLOWED = 200
+MOST_FOLLOWED = 500
 """Of whom a person follows, so many are asked for theirs; the newest ones."""
-MOST_EACH = 200
-"""Of whom each of those follows, so many count."""
+MOST_EACH = 500
+"""Of whom each of those follows, so many count; the newest ones."""
 MOST_NAMED = 2
 POPULAR = 400
-"""The most followed people that are known by name, about; kept sorted only when asked for."""
+"""The most followed people that are known by name."""
+OUTDATED = 1_000
+"""They are looked up again when one in so many follows has changed."""
+PENDING = 200_000
+"""Follows that are filled in together; whoever asks before gets them filled in at once."""
+WIDEST = 1_000_000
+"""Follows that one step of a search for a way looks at; of a wider one, the first so many."""
+
+Numbers = NDArray[np.integer]
+UNSEEN, FORBIDDEN = -1, -2
 
 
 class LocalGraph:
     """Implements ports.graph.GraphIndex; people are small whole numbers.
 
-    An edge takes four bytes, a person who follows anybody about a hundred.
+    A follow takes eight bytes and some to spare, a person about fifty.
     """
 
     def __init__(self) -> None:
-        self._out: list[Numbers | None] = []
-        self._in = array("I")  # how many follow each
-        self._popular: set[int] = set()
-        self._floor = 0
-        self._gone: set[int] = set()
-        self.edges = 0
+        self._out = Rows()
+        self._into = Rows()
+        self._edges = 0
+        self._pending: dict[int, bytes] = {}
+        self._waiting = 0
+        self._score: NDArray[np.float64] = np.zeros(0)
+        self._mark: NDArray[np.bool_] = np.zeros(0, np.bool_)
+        self._ahead: NDArray[np.int32] = np.full(0, UNSEEN, np.int32)
+        self._back: NDArray[np.int32] = np.full(0, UNSEEN, np.int32)
+        self._popular: Cells = np.empty(0, np.uint32)
+        self._changes: float = 0
+
+    @property
+    def edges(self) -> int:
+        self._absorb()
+        return self._edges
 
     @property
     def memory(self) -> int:
         """Bytes, without what the allocator keeps for itself."""
-        own = sum(each.__sizeof__() for each in self._out if each is not None)
-        return own + self._out.__sizeof__() + self._in.__sizeof__()
+        own = (self._score, self._mark, self._ahead, self._back)
+        return self._out.memory + self._into.memory + sum(each.nbytes for each in own)
 
-    async def fill(self, number: int, followees: bytes, followers: int) -> None:
-        self._reach(number)
-        old = self._out[number]
-        if old is not None:
-            self.edges -= len(old)
-        self._out[number] = new = array("I", followees) if followees else None
-        if new is not None:
-            self.edges += len(new)
-        self._in[number] = followers
-        self._note(number, followers)
+    async def fill(self, number: int, followees: bytes, followers: int) -> None:  # noqa: ARG002
+        # How many follow the person comes of filling in everybody, and needs not be told.
+        if number in self._pending:
+            self._absorb()
+        self._pending[number] = followees
+        self._waiting += len(followees) // 4
+        if self._waiting > PENDING:
+            self._absorb()
 
     async def apply(self, edges: Sequence[Edge]) -> None:
+        self._absorb()
         for edge in edges:
-            self._reach(max(edge.follower, edge.followee))
-            followed = self._out[edge.follower]
-            known = followed is not None and edge.followee in followed
-            if edge.follows == known:
-                continue
-            if followed is None:
-                followed = self._out[edge.follower] = array("I")
+            self._reach(max(edge.follower, edge.followee) + 1)
             if edge.follows:
-                followed.append(edge.followee)
+                self._follow(edge.follower, edge.followee)
             else:
-                followed.remove(edge.followee)
-            self._count(edge.followee, 1 if edge.follows else -1)
+                self._unfollow(edge.follower, edge.followee)
 
     async def forget(self, number: int) -> None:
-        self._reach(number)
-        followed = self._out[number]
-        for followee in followed or ():
-            self._count(followee, -1)
-        self._out[number] = None
-        self._gone.add(number)
-        self._popular.discard(number)
+        self._absorb()
+        for followee in self._out.of(number).tolist():
+            self._unfollow(number, followee)
+        for follower in self._into.of(number).tolist():
+            self._unfollow(follower, number)
 
     async def clear(self) -> None:
         self.__init__()  # type: ignore[misc]  # as new
 
+    def sides(self) -> tuple[Rows, Rows]:
+        """Return whom each person follows, and who follows each, to be read only."""
+        self._absorb()
+        return self._out, self._into
+
+    def load(self, out: Rows, into: Rows) -> None:
+        """Take over rows that were kept, in place of all there was."""
+        self.__init__()  # type: ignore[misc]
+        self._out, self._into = out, into
+        self._edges = int(out.count.sum(dtype=np.int64))
+        self._changes = EVERYTHING
+        self._reach(max(out.people, into.people))
+
     async def suggest(
         self, number: int, *, hidden: Collection[int], most: int
     ) -> Sequence[Candidate]:
-        self._reach(number)
-        mine = self._out[number] or array("I")
-        left_out = {number, *mine, *hidden, *self._gone}
-        scores = self._scores(mine)
-        # The difference of key views is far quicker than asking for each of thousands.
-        for one in scores.keys() & left_out:
-            del scores[one]
-        best = nlargest(most, scores, key=scores.__getitem__)
-        by = self._named(best, mine)
-        found = [
-            Candidate(one, scores[one], by[one][:MOST_NAMED], max(0, len(by[one]) - MOST_NAMED))
-            for one in best
-        ]
-        if len(found) < most:
-            left_out.update(each.number for each in found)
-            found += self._most_followed(left_out, most - len(found))
-        return found
+        self._absorb()
+        self._reach(number + 1)
+        mine = self._out.of(number)
+        asked = mine[-MOST_FOLLOWED:]
+        found, counts = self._out.newest(asked, MOST_EACH)
+        left_out = np.fromiter(
+            (each for each in (number, *hidden) if each < len(self._score)), np.int64
+        )
+        best, scores = self._best(found, counts, asked, (mine, left_out), most)
+        candidates = self._reasoned(best, scores, found, np.repeat(asked, counts))
+        if len(candidates) < most:
+            known = {*mine.tolist(), *left_out.tolist(), *best.tolist()}
+            candidates += self._most_followed(known, most - len(candidates))
+        return candidates
 
-    def _scores(self, mine: Numbers) -> dict[int, float]:
-        """Share one unit of each followed person among whom that person follows.
+    async def mutuals(self, number: int, *, most: int) -> Sequence[int]:
+        self._absorb()
+        return self._both(self._out.of(number), self._into.of(number), most)
+
+    async def common(self, one: int, other: int, *, most: int) -> Sequence[int]:
+        self._absorb()
+        return self._both(self._out.of(one), self._out.of(other), most)
+
+    async def path(
+        self, start: int, end: int, *, around: Collection[int], hops: int
+    ) -> Sequence[int] | None:
+        self._absorb()
+        self._reach(max(start, end) + 1)
+        touched: list[Numbers] = [np.array([start, end]), np.array([*around], np.int64)]
+        touched[1] = touched[1][touched[1] < len(self._ahead)]
+        for seen in (self._ahead, self._back):
+            seen[touched[1]] = FORBIDDEN
+        try:
+            return self._search(start, end, hops, touched)
+        finally:
+            for some in touched:
+                self._ahead[some] = UNSEEN
+                self._back[some] = UNSEEN
+
+    # -- walking ------------------------------------------------------------------------------
+
+    def _best(
+        self,
+        found: Cells,
+        counts: Counts,
+        asked: Cells,
+        left_out: Iterable[Numbers],
+        most: int,
+    ) -> tuple[Cells, NDArray[np.float64]]:
+        """Share one unit of each person asked among whom that person follows; return the best.
 
         Resource allocation: T. Zhou, L. Lü, Y.-C. Zhang, Predicting missing links via local
         information, Eur. Phys. J. B 71 (2009).
         """
-        scores: dict[int, float] = {}
-        score = scores.get
-        out = self._out
-        for friend in mine[-MOST_FOLLOWED:]:
-            theirs = out[friend] if friend < len(out) else None
-            if theirs:
-                share = 1.0 / len(theirs)
-                for one in theirs[-MOST_EACH:]:
-                    scores[one] = score(one, 0.0) + share
-        return scores
+        score = self._score
+        shares = 1.0 / np.maximum(self._out.count[asked], 1)
+        np.add.at(score, found, np.repeat(shares, counts))
+        for each in left_out:
+            score[each] = 0.0
+        scores = score[found]
+        best = _top(found, scores, most)
+        by_score = score[best]
+        score[found] = 0.0
+        return best, by_score
 
-    def _named(self, best: Sequence[int], mine: Numbers) -> dict[int, list[int]]:
-        """Return who of those followed follows each, whom most people know first."""
-        by: dict[int, list[int]] = {each: [] for each in best}
-        wanted = set(best)
-        for friend in sorted(mine[-MOST_FOLLOWED:], key=self._followers, reverse=True):
-            theirs = self._out[friend] if friend < len(self._out) else None
-            if theirs:
-                for one in wanted.intersection(theirs[-MOST_EACH:]):
-                    by[one].append(friend)
-        return by
+    def _reasoned(
+        self, best: Cells, scores: NDArray[np.float64], found: Cells, by: Cells
+    ) -> list[Candidate]:
+        """Say who of those followed follows each, whom most people follow first."""
+        if not len(best):
+            return []
+        self._mark[best] = True
+        here = self._mark[found]
+        self._mark[best] = False
+        who, through = found[here], by[here]
+        order = np.lexsort((through, -self._into.count[through], who))
+        who, through = who[order], through[order].tolist()
+        first = np.searchsorted(who, best).tolist()
+        last = np.searchsorted(who, best, "right").tolist()
+        return [
+            Candidate(
+                number, score, through[i : min(j, i + MOST_NAMED)], max(0, j - i - MOST_NAMED)
+            )
+            for number, score, i, j in zip(best.tolist(), scores.tolist(), first, last, strict=True)
+        ]
 
-    def _followers(self, number: int) -> int:
-        return self._in[number] if number < len(self._in) else 0
+    def _most_followed(self, known: Collection[int], most: int) -> list[Candidate]:
+        if self._changes * OUTDATED >= self._edges:
+            self._changes = 0
+            followers = self._into.count
+            some = (
+                np.argpartition(followers, -POPULAR)[-POPULAR:] if self._many else _all(followers)
+            )
+            some = some[np.lexsort((some, -followers[some]))]
+            self._popular = some[followers[some] > 0].astype(np.uint32)
+        chosen = [each for each in self._popular.tolist() if each not in known][:most]
+        return [Candidate(each, 0.0, (), 0) for each in chosen]
 
-    def _most_followed(self, left_out: Collection[int], most: int) -> list[Candidate]:
-        known = nlargest(POPULAR, self._popular, key=self._in.__getitem__)
-        found = [each for each in known if each not in left_out and self._in[each]][:most]
-        return [Candidate(each, 0.0, (), 0) for each in found]
+    @property
+    def _many(self) -> bool:
+        return self._into.people > POPULAR
 
-    def _reach(self, number: int) -> None:
-        """Make room for people up to this number, and some more."""
-        missing = number + 1 - len(self._out)
-        if missing > 0:
-            missing += len(self._out) // 8
-            self._out += [None] * missing
-            self._in.frombytes(bytes(self._in.itemsize * missing))
+    def _both(self, one: Cells, other: Cells, most: int) -> Sequence[int]:
+        """Return who is in both lists, in the order of the first one from its end."""
+        mark = self._mark
+        mark[other] = True
+        both = one[mark[one]]
+        mark[other] = False
+        found: list[int] = both[::-1][:most].tolist()
+        return found
 
-    def _count(self, number: int, by: int) -> None:
-        self._reach(number)
-        self.edges += by
-        # A count that was read while edges changed may be off by those.
-        self._in[number] = count = max(0, self._in[number] + by)
-        self._note(number, count)
+    def _search(
+        self, start: int, end: int, hops: int, touched: list[Numbers]
+    ) -> Sequence[int] | None:
+        """Go on, a step at a time, from whichever end leads to fewer; stop where they meet."""
+        ahead, back = self._ahead, self._back
+        ahead[start], back[end] = start, end
+        if start == end:
+            return [start]
+        front, rear = touched[0][:1], touched[0][1:]
+        for _ in range(hops):
+            forth = self._out.count[front].sum() <= self._into.count[rear].sum()
+            mine, theirs = (ahead, back) if forth else (back, ahead)
+            rows = self._out if forth else self._into
+            found = _step(rows, front if forth else rear, mine)
+            touched.append(found)
+            met = found[theirs[found] >= 0]
+            if len(met):
+                return _joined(ahead, back, int(met[0]))
+            if not len(found):
+                return None
+            front, rear = (found, rear) if forth else (front, found)
+        return None
 
-    def _note(self, number: int, followers: int) -> None:
-        """Remember who is among the most followed, and trim when there are twice too many."""
-        if followers <= self._floor:
+    # -- changing -----------------------------------------------------------------------------
+
+    def _follow(self, follower: int, followee: int) -> None:
+        # Each side is looked at by itself: one that was kept may lack what the other one has.
+        self._into.add(followee, follower)
+        if self._out.add(follower, followee):
+            self._edges += 1
+            self._changes += 1
+
+    def _unfollow(self, follower: int, followee: int) -> None:
+        self._into.remove(followee, follower)
+        if self._out.remove(follower, followee):
+            self._edges -= 1
+            self._changes += 1
+
+    def _absorb(self) -> None:
+        """Fill in what waits."""
+        if not self._pending:
             return
-        self._popular.add(number)
-        if len(self._popular) > 2 * POPULAR:
-            best = nlargest(POPULAR, self._popular, key=self._in.__getitem__)
-            self._popular = set(best)
-            self._floor = self._in[best[-1]]
+        people = np.fromiter(self._pending, np.int64, len(self._pending))
+        counts = np.fromiter((len(each) // 4 for each in self._pending.values()), np.int64)
+        cells = np.frombuffer(b"".join(self._pending.values()), np.uint32)
+        self._pending, self._waiting = {}, 0
+        self._reach(max(int(people.max()), int(cells.max(initial=0))) + 1)
+        old, old_counts = self._out.newest(people)
+        before, now = _pairs(people, old_counts, old), _pairs(people, counts, cells)
+        if len(before):
+            for pair in np.setdiff1d(before, now, assume_unique=True).tolist():
+                self._into.remove(pair & 0xFFFFFFFF, pair >> 32)
+            now = np.setdiff1d(now, before, assume_unique=True)
+        self._edges += len(cells) - len(old)
+        self._changes += len(cells)
+        self._out.replace(people, counts, cells)
+        turned = (now & 0xFFFFFFFF) << 32 | now >> 32
+        turned.sort()
+        followees = turned >> 32
+        first = np.flatnonzero(np.diff(followees, prepend=-1))
+        followers = np.diff(first, append=len(turned))
+        cells = (turned & 0xFFFFFFFF).astype(np.uint32)
+        self._into.extend(followees[first], followers, cells)
+
+    def _reach(self, people: int) -> None:
+        """Make room for so many people, and some more."""
+        missing = people - len(self._score)
+        if missing > 0:
+            size = people + people // 8
+            self._out.reach(size)
+            self._into.reach(size)
+            self._score = np.zeros(size)
+            self._mark = np.zeros(size, np.bool_)
+            self._ahead = np.full(size, UNSEEN, np.int32)
+            self._back = np.full(size, UNSEEN, np.int32)
+
+
+def _top(found: Cells, scores: NDArray[np.float64], most: int) -> Cells:
+    """Return those with the highest scores above zero, each once; the lower number first."""
+    asked = 4 * most
+    while True:
+        if asked < len(found):
+            some = np.argpartition(scores, len(scores) - asked)[len(scores) - asked :]
+        else:
+            some = _all(scores)
+        some = some[scores[some] > 0.0]
+        numbers, places = np.unique(found[some], return_index=True)
+        if len(numbers) >= most or asked >= len(found):
+            best = np.lexsort((numbers, -scores[some[places]]))[:most]
+            return numbers[best]
+        asked *= 8
+
+
+def _all(values: NDArray[np.generic]) -> Counts:
+    return np.arange(len(values))
+
+
+def _pairs(people: Counts, counts: Counts, cells: Cells) -> Counts:
+    """Return follower and followee as one number each."""
+    pairs: Counts = np.repeat(people, counts) << 32 | cells
+    return pairs
+
+
+def _step(rows: Rows, people: Numbers, seen: NDArray[np.int32]) -> Numbers:
+    """Return those one step on who were not seen before, each once, and note who led there."""
+    if len(people) > 1 and rows.count[people].sum() > WIDEST:
+        people = people[np.cumsum(rows.count[people]) <= WIDEST]
+    found, counts = rows.newest(people)
+    via = np.repeat(people, counts)
+    new = seen[found] == UNSEEN
+    found, via = found[new], via[new]
+    seen[found] = via
+    # Where several lead to somebody, the one that was noted last stands.
+    reached: Numbers = found[seen[found] == via]
+    return reached
+
+
+def _joined(ahead: NDArray[np.int32], back: NDArray[np.int32], met: int) -> list[int]:
+    return [*_back_to(ahead, met)[::-1], *_back_to(back, met)[1:]]
+
+
+def _back_to(via: NDArray[np.int32], number: int) -> list[int]:
+    """Return the way from a person to where the search began."""
+    way = [number]
+    while (before := int(via[way[-1]])) != way[-1]:
+        way.append(before)
+    return way

@@ -1,0 +1,26 @@
+"""How much the graph index in this process holds, read when the metrics are asked for."""
+
+from collections.abc import Iterator
+
+from prometheus_client import CollectorRegistry
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from nova.adapters.local.graph import LocalGraph
+
+
+class _Size(Collector):
+    def __init__(self, index: LocalGraph) -> None:
+        self._index = index
+
+    def collect(self) -> Iterator[Metric]:
+        yield GaugeMetricFamily(
+            "nova_graph_index_follows", "Follows in the graph index.", self._index.edges
+        )
+        yield GaugeMetricFamily(
+            "nova_graph_index_bytes", "Memory of the graph index.", self._index.memory
+        )
+
+
+def register(index: LocalGraph, registry: CollectorRegistry) -> None:
+    registry.register(_Size(index))

@@ -1,0 +1,179 @@
+"""Lists of numbers, one for each person, all in one array: four bytes a number."""
+
+from collections.abc import Callable, Iterator
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+Cells: TypeAlias = NDArray[np.uint32]
+Counts: TypeAlias = NDArray[np.int64]
+
+EVERYTHING = 2**31 - 1
+AT_ONCE = 50_000
+"""People whose lists are moved at once, which bounds what that takes besides."""
+SPARE = 4
+"""A list that is full moves to the array's end, with room for a quarter more and this many."""
+WASTE = 3
+"""When a third of the used array is what moved lists left behind, all move together."""
+
+
+class Rows:
+    """Grows and shrinks a number at a time, or many lists at once; the newest come last.
+
+    A person takes sixteen bytes; a list that has grown has up to a quarter of its length to spare.
+    """
+
+    def __init__(self) -> None:
+        self._cells: Cells = np.empty(0, np.uint32)
+        self._start: NDArray[np.int64] = np.zeros(0, np.int64)
+        self._room: NDArray[np.int32] = np.zeros(0, np.int32)
+        self.count: NDArray[np.int32] = np.zeros(0, np.int32)
+        """How long each list is."""
+        self._end = 0
+        self._lost = 0
+
+    @property
+    def people(self) -> int:
+        return len(self.count)
+
+    @property
+    def memory(self) -> int:
+        """Bytes."""
+        return sum(each.nbytes for each in (self._cells, self._start, self._room, self.count))
+
+    def reach(self, people: int) -> None:
+        """Have a list for each of so many people, and for some more."""
+        missing = people - self.people
+        if missing > 0:
+            missing += self.people // 8
+            self._start = np.append(self._start, np.zeros(missing, np.int64))
+            self._room = np.append(self._room, np.zeros(missing, np.int32))
+            self.count = np.append(self.count, np.zeros(missing, np.int32))
+
+    def of(self, number: int) -> Cells:
+        """Return a person's list; it is a view, good until the next change."""
+        if number >= self.people:
+            return self._cells[:0]
+        start = self._start[number]
+        return self._cells[start : start + self.count[number]]
+
+    def newest(self, people: NDArray[np.integer], most: int = EVERYTHING) -> tuple[Cells, Counts]:
+        """Return the last ones of each list, one list after the other, and how many of each."""
+        whole = self.count[people]
+        counts = np.minimum(whole, most).astype(np.int64)
+        return self._cells[_places(self._start[people] + whole - counts, counts)], counts
+
+    def add(self, number: int, one: int) -> bool:
+        """Append to a person's list, unless it is there; return whether that was a change."""
+        self.reach(number + 1)
+        row = self.of(number)
+        if (row == one).any():
+            return False
+        if len(row) >= self._room[number]:
+            self._move(np.array([number]), np.array([len(row) + 1]))
+        self._cells[self._start[number] + len(row)] = one
+        self.count[number] += 1
+        return True
+
+    def remove(self, number: int, one: int) -> bool:
+        row = self.of(number)
+        found = np.flatnonzero(row == one)
+        if not len(found):
+            return False
+        at = found[0]
+        row[at:-1] = row[at + 1 :].copy()
+        self.count[number] -= 1
+        return True
+
+    def replace(self, people: Counts, counts: Counts, cells: Cells) -> None:
+        """Set the lists of different people, which follow each other in `cells`."""
+        self.reach(int(people.max(initial=-1)) + 1)
+        self.count[people] = 0
+        tight = counts > self._room[people]
+        self._move(people[tight], counts[tight], spare=False)
+        self._write(people, counts, cells)
+
+    def extend(self, people: Counts, counts: Counts, cells: Cells) -> None:
+        """Append to the lists of different people; nothing may be there already."""
+        self.reach(int(people.max(initial=-1)) + 1)
+        needed = self.count[people] + counts
+        tight = needed > self._room[people]
+        self._move(people[tight], needed[tight])
+        self._write(people, counts, cells)
+
+    def stretches(self) -> Iterator[tuple[Cells, Counts]]:
+        """Yield everybody's lists and how long they are, in order, some people at a time."""
+        for first in range(0, self.people, AT_ONCE):
+            yield self.newest(np.arange(first, min(first + AT_ONCE, self.people)))
+
+    def load(self, counts: NDArray[np.int32], cells: Cells) -> None:
+        """Take over lists that follow each other, in place of all there were."""
+        self._cells, self.count = cells, counts
+        self._start = np.cumsum(counts, dtype=np.int64) - counts
+        self._room = counts.copy()
+        self._end, self._lost = len(cells), 0
+
+    def _write(self, people: Counts, counts: Counts, cells: Cells) -> None:
+        self._cells[_places(self._start[people] + self.count[people], counts)] = cells
+        self.count[people] += counts.astype(np.int32)
+
+    def _move(self, people: Counts, needed: Counts, *, spare: bool = True) -> None:
+        """Move lists to the end of the array, where there is room for so many numbers."""
+        if not len(people):
+            return
+        rooms = needed + needed // 4 + SPARE if spare else needed
+        self._make_room(int(rooms.sum()))
+        starts = self._end + np.cumsum(rooms) - rooms
+        counts = self.count[people].astype(np.int64)
+        self._cells[_places(starts, counts)] = self._cells[_places(self._start[people], counts)]
+        self._lost += int(self._room[people].sum())
+        self._start[people] = starts
+        self._room[people] = rooms
+        self._end += int(rooms.sum())
+
+    def _make_room(self, cells: int) -> None:
+        """Have so many cells free at the end; memory that moved lists left is won back."""
+        if self._end + cells <= len(self._cells):
+            return
+        size = self._end - self._lost + cells
+        if self._lost * WASTE < self._end:
+            size = self._end + cells
+            fresh = np.empty(size + size // 8, np.uint32)
+            fresh[: self._end] = self._cells[: self._end]
+            self._cells = fresh
+        else:
+            self._pack(size + size // 8)
+
+    def _pack(self, size: int) -> None:
+        fresh: Cells = np.empty(size, np.uint32)
+        starts = np.cumsum(self._room, dtype=np.int64) - self._room
+        done = 0
+        for cells, counts in self.stretches():
+            here = slice(done, done + len(counts))
+            fresh[_places(starts[here], counts)] = cells
+            done += len(counts)
+        self._cells, self._start = fresh, starts
+        self._end, self._lost = int(self._room.sum(dtype=np.int64)), 0
+
+
+def _ramp() -> Callable[[int], Counts]:
+    """Return what counts from 0, from an array that is kept."""
+    kept: Counts = np.arange(1 << 16)
+
+    def upto(count: int) -> Counts:
+        return kept[:count] if count <= len(kept) else np.arange(count)
+
+    return upto
+
+
+_upto = _ramp()
+
+
+def _places(starts: Counts, counts: Counts) -> Counts:
+    """Return the places of cells: so many from each start."""
+    ends = np.cumsum(counts)
+    total = int(ends[-1]) if len(ends) else 0
+    places: Counts = np.repeat(starts - ends + counts, counts)
+    places += _upto(total)
+    return places

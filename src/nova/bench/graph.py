@@ -1,0 +1,217 @@
+"""`nova bench graph`: the numbers of the social graph, in process and over HTTP."""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager
+from itertools import islice
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from time import perf_counter
+
+import numpy as np
+from msgspec import Struct
+
+from nova.app import visited
+from nova.bench import graph_index
+from nova.bench.client import Caller
+from nova.bench.notifications import create_users
+from nova.bench.people import Follows, follows
+from nova.bench.processes import Server, serving
+from nova.bench.receipts import percentile
+from nova.settings import Settings, Tokens
+
+OK = 200
+STEPPED_S = 0.002
+SERVED = re.compile(rb"^nova_graph_index_follows (\S+)$", re.MULTILINE)
+INDEXED_S = 120.0
+
+
+class Plan(Struct, frozen=True):
+    """How much to measure."""
+
+    people: int = 1_000_000
+    """Of the index in process."""
+    asked: int = 5_000
+    served: int = 100_000
+    """People of the real server; their follows are imported."""
+    callers: int = 64
+    requests: int = 20_000
+    follows: int = 20_000
+    newcomers: int = 40
+
+
+QUICK = Plan(
+    people=20_000, asked=500, served=1_000, callers=16, requests=500, follows=500, newcomers=5
+)
+"""A look in a quarter of a minute; its figures are not for publication."""
+
+
+async def run(plan: Plan, progress: Callable[[str], None]) -> dict[str, float]:
+    """Measure the index, then a server; a feed and other engines join here, each in a block."""
+    progress(f"the index of {plan.people:,} people")
+    result = await asyncio.to_thread(graph_index.measure, plan.people, plan.asked)
+    async with serving({}) as server:
+        result |= await served(server, plan, progress)
+    return result
+
+
+async def served(server: Server, plan: Plan, progress: Callable[[str], None]) -> dict[str, float]:
+    """Bring a graph to a server, and ask it over HTTP."""
+    graph = follows(plan.served)
+    progress(f"importing {len(graph.followees):,} follows of {plan.served:,} people")
+    async with calling(server, 1) as (caller,):
+        await create_users(caller, [_name(number) for number in range(1, plan.served + 1)])
+    result = await imported(server, graph)
+    async with calling(server, plan.callers) as callers:
+        await indexed(callers[0], len(graph.followees))
+        progress(f"{plan.requests:,} requests for suggestions")
+        result |= await suggestions(server, callers, plan)
+        progress(f"{plan.newcomers} times from a follow to suggestions")
+        result |= await visible(callers[0], plan)
+        progress(f"{plan.follows:,} follows and as many ends of them, {plan.callers} at once")
+        return result | await following(server, callers, graph, plan)
+
+
+@asynccontextmanager
+async def calling(server: Server, count: int) -> AsyncIterator[Sequence[Caller]]:
+    """Open connections; the server closes those that are idle for long."""
+    callers = [await Caller.open(server.host, server.port, server.server_key) for _ in range(count)]
+    try:
+        yield callers
+    finally:
+        for caller in callers:
+            caller.close()
+
+
+async def imported(server: Server, graph: Follows) -> dict[str, float]:
+    """Import the graph as `nova import edges` does, beside the running server."""
+    tokens = Tokens(secret="b" * 32, signing_secret="b" * 32)
+    with TemporaryDirectory(prefix="nova-bench-") as folder:
+        file = Path(folder) / "edges.jsonl"
+        _write(file, graph)
+        async with visited(Settings(data=server.data, tokens=tokens)) as house:
+            start = perf_counter()
+            done = await house.edges.run(file, lambda _at, _problems: None)
+            took = perf_counter() - start
+    if done.added != len(graph.followees):
+        raise RuntimeError(f"{done.added} of {len(graph.followees)} follows were imported")
+    return {"import_edges_per_s": done.added / took}
+
+
+async def indexed(caller: Caller, edges: int) -> None:
+    """Wait until the server's index has so many follows."""
+    async with asyncio.timeout(INDEXED_S):
+        while await _indexed(caller) != edges:  # noqa: ASYNC110  # another process's
+            await asyncio.sleep(0.1)
+
+
+async def suggestions(server: Server, callers: Sequence[Caller], plan: Plan) -> dict[str, float]:
+    """Ask for suggestions from every connection; what counts is the server's own CPU time."""
+    whom = np.random.default_rng(3).integers(1, plan.served + 1, 2 * plan.requests).tolist()
+    paths = [f"/v1/users/{_name(each)}/suggestions?limit=20" for each in whom]
+    # What the first requests find out about people is remembered afterwards.
+    await _all(callers, [("GET", path) for path in paths[: plan.requests]])
+    before = server.cost()
+    took = await _all(callers, [("GET", path) for path in paths[plan.requests :]])
+    cost = server.cost().since(before)
+    return {
+        "fof_per_s_per_core": plan.requests / cost.server_s,
+        "fof_http_per_s": plan.requests / took,
+        "fof_postgres_us": 1e6 * cost.postgres_s / plan.requests,
+    }
+
+
+async def visible(caller: Caller, plan: Plan) -> dict[str, float]:
+    """Have newcomers follow somebody, and ask for their suggestions until that shows."""
+    names = [f"newcomer-{number}" for number in range(plan.newcomers)]
+    await create_users(caller, names)
+    took = []
+    for number, name in enumerate(names, 1):
+        start = perf_counter()
+        await _asked(caller, "PUT", f"/v1/users/{name}/following/{_name(number)}")
+        async with asyncio.timeout(INDEXED_S):
+            while not await _suggested(caller, name):  # noqa: ASYNC110  # another process's
+                await asyncio.sleep(STEPPED_S)
+        took.append(perf_counter() - start)
+    return {
+        "visible_ms": 1e3 * percentile(took, 0.95),
+        "visible_p50_ms": 1e3 * percentile(took, 0.50),
+    }
+
+
+async def _suggested(caller: Caller, name: str) -> bool:
+    """Whether somebody gets suggestions that have to do with whom they follow."""
+    return b"followed by" in await _asked(caller, "GET", f"/v1/users/{name}/suggestions")
+
+
+async def following(
+    server: Server, callers: Sequence[Caller], graph: Follows, plan: Plan
+) -> dict[str, float]:
+    """Have people follow others over HTTP, and end that again; each answer is durable."""
+    paths = [
+        f"/v1/users/{_name(one)}/following/{_name(other)}"
+        for one, other in islice(_strangers(graph), plan.follows)
+    ]
+    before = server.cost()
+    there = await _all(callers, [("PUT", path) for path in paths])
+    back = await _all(callers, [("DELETE", path) for path in paths])
+    cost = server.cost().since(before)
+    return {
+        "follows_per_s": plan.follows / there,
+        "unfollows_per_s": plan.follows / back,
+        "follow_cpu_us": 1e6 * cost.server_s / (2 * plan.follows),
+        "follow_postgres_us": 1e6 * cost.postgres_s / (2 * plan.follows),
+    }
+
+
+def _strangers(graph: Follows) -> Iterator[tuple[int, int]]:
+    """Yield different pairs of whom neither follows the other."""
+    rows = [set(row.tolist()) for row in graph.rows()]
+    random = np.random.default_rng(5)
+    seen: set[tuple[int, int]] = set()
+    while True:
+        one, other = random.integers(1, graph.people + 1, 2).tolist()
+        if one != other and other not in rows[one - 1] and (one, other) not in seen:
+            seen.add((one, other))
+            yield one, other
+
+
+async def _all(callers: Sequence[Caller], requests: Sequence[tuple[str, str]]) -> float:
+    """Make requests from every connection, each the next one; return the seconds it took."""
+    waiting = iter(requests)
+
+    async def keep_asking(caller: Caller) -> None:
+        for method, path in waiting:
+            await _asked(caller, method, path)
+
+    start = perf_counter()
+    asking: list[Awaitable[None]] = [keep_asking(caller) for caller in callers]
+    await asyncio.gather(*asking)
+    return perf_counter() - start
+
+
+async def _asked(caller: Caller, method: str, path: str) -> bytes:
+    """Return an answer's body; raises for whatever is not a good answer."""
+    status, answer = await caller.ask(method, path)
+    if status != OK:
+        raise RuntimeError(f"{method} {path} answered {status}: {answer[:500]!r}")
+    return answer
+
+
+async def _indexed(caller: Caller) -> int:
+    found = SERVED.search(await _asked(caller, "GET", "/metrics"))
+    return int(float(found[1])) if found else 0
+
+
+def _name(number: int) -> str:
+    return f"user-{number}"
+
+
+def _write(file: Path, graph: Follows) -> None:
+    with file.open("w", encoding="ascii") as lines:
+        for number, row in enumerate(graph.rows(), 1):
+            lines.writelines(
+                f'{{"follower":"{_name(number)}","followee":"{_name(each)}"}}\n'
+                for each in row.tolist()
+            )
