@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import importlib
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -30,11 +31,21 @@ from nova.features.accounts import Accounts, Credentials, People
 from nova.features.accounts.models import NewToken, Upsert
 from nova.features.demo import Demo, Person
 from nova.features.demo import plug as plug_demo
-from nova.features.graph import EdgeImport, Feed, Graph, Lists, Silences, Suggester
+from nova.features.graph import (
+    EdgeImport,
+    Feed,
+    Graph,
+    Lists,
+    Mirrored,
+    Silences,
+    Standby,
+    Suggester,
+)
 from nova.features.notifications import Notifications
 from nova.kernel.clock import Clock, SystemClock
 from nova.ports.channels import Retention
 from nova.ports.database import DatabaseUnavailable, Pool
+from nova.ports.graph import GraphUnavailable, GraphWalks, KeptGraphIndex
 from nova.settings import Settings
 from nova.web import openapi
 from nova.web.api import Api
@@ -79,6 +90,8 @@ class House(Struct, kw_only=True):
     notifications: Notifications
     graph: Graph
     edges: EdgeImport
+    outside: KeptGraphIndex | None
+    """The graph index, when it is not in this process."""
     auth: Auth
     hub: Hub
     features: Sequence[Feature]
@@ -151,6 +164,8 @@ async def built(
         clock=clock,
         token_creates_users=settings.tokens.create_users,
     )
+    stack = AsyncExitStack()
+    outside = await stack.enter_async_context(graph_outside(settings))
     features: list[Feature] = []
     signing = settings.tokens.signing_secret.encode()
     owners = Accounts(
@@ -172,7 +187,9 @@ async def built(
     )
     features += [
         accounts.plug(owners, credentials, cursor_secret=signing),
-        _graph(backbone, people, relations, clock=clock, signing=signing, registry=registry),
+        _graph(
+            outside, backbone, people, relations, clock=clock, signing=signing, registry=registry
+        ),
         notifications.plug(notifier),
     ]
     if demo:
@@ -208,16 +225,21 @@ async def built(
             notifications=notifier,
             graph=relations,
             edges=EdgeImport(db, clock, people),
+            outside=outside,
             auth=auth,
             hub=hub,
             features=features,
-            readiness=Readiness({"database": pool.ping} | ({"jwks": keys.ping} if keys else {})),
+            readiness=Readiness(
+                {"database": pool.ping} | ({"jwks": keys.ping} if keys else {}),
+                spared={"graph": outside.ping} if outside else {},
+            ),
             registry=registry,
         )
     finally:
         await notifier.close()
         if keys is not None:
             await keys.close()
+        await stack.aclose()
 
 
 @asynccontextmanager
@@ -250,6 +272,8 @@ async def serve(
         except (DatabaseUnavailable, Unmigratable) as reason:
             raise CannotStart(str(reason)) from reason
         house = await stack.enter_async_context(built(settings, pool, demo=demo))
+        if house.outside is not None:
+            await _reached(house.outside)
         postgres_metrics.register(pool, house.registry)
         await house.credentials.first_key(secret=secrets.server_key(settings.data))
         idempotency = PostgresIdempotency(pool)
@@ -315,7 +339,39 @@ def browser_folder() -> Path:
     return installed if installed.is_dir() else PACKAGE.parents[1] / "web"
 
 
+@asynccontextmanager
+async def graph_outside(settings: Settings) -> AsyncIterator[KeptGraphIndex | None]:
+    """Open the graph index that the settings name, if it is not in this process; no call yet."""
+    if settings.graph == EMBEDDED:
+        yield None
+        return
+    try:
+        opened = importlib.import_module("nova.adapters.neo4j.graph").open_graph(settings.graph)
+    except ModuleNotFoundError as missing:
+        raise CannotStart(
+            f"The setting 'graph' names Neo4j, and the package {missing.name!r} is not installed. "
+            "Install nova-social[neo4j]."
+        ) from missing
+    async with AsyncExitStack() as stack:
+        try:
+            index = await stack.enter_async_context(opened)
+        except ValueError as wrong:
+            raise CannotStart(f"The setting 'graph' is no address of a Neo4j: {wrong}.") from wrong
+        yield index
+
+
+async def _reached(outside: KeptGraphIndex) -> None:
+    """Never begin without an engine that was asked for."""
+    try:
+        await outside.ping()
+    except GraphUnavailable as reason:
+        raise CannotStart(
+            f"{reason.detail} Check the setting 'graph', and that the server runs."
+        ) from reason
+
+
 def _graph(
+    outside: KeptGraphIndex | None,
     backbone: Backbone,
     people: People,
     relations: Graph,
@@ -324,14 +380,24 @@ def _graph(
     signing: bytes,
     registry: CollectorRegistry,
 ) -> Feature:
-    """Put the graph together, with its index in this process."""
+    """Put the graph together, with its index in this process or outside of it."""
+    walks = _index(backbone, registry) if outside is None else _mirror(backbone, outside, registry)
+    backbone.signals.on(graph.SIGNAL, relations.silences.forget)
+    lists = Lists(backbone.db, clock, people, graph.cursors(signing))
+    return graph.plug(relations, lists, people, Suggester(backbone.db, walks, lists))
+
+
+def _index(backbone: Backbone, registry: CollectorRegistry) -> GraphWalks:
     index = LocalGraph()
     graph_metrics.register(index, registry)
     feed = Feed(backbone.db, index)
     backbone.project("graph", graph.HEARS, fill=feed.fill, hear=feed.hear)
-    backbone.signals.on(graph.SIGNAL, relations.silences.forget)
-    lists = Lists(backbone.db, clock, people, graph.cursors(signing))
-    return graph.plug(relations, lists, people, Suggester(backbone.db, index, lists))
+    return index
+
+
+def _mirror(backbone: Backbone, outside: KeptGraphIndex, registry: CollectorRegistry) -> GraphWalks:
+    backbone.mirror("graph-index", graph.HEARS, Mirrored(backbone.db, outside))
+    return Standby(backbone.db, outside, registry)
 
 
 def _listen(backbone: Backbone, people: People, auth: Auth, watch: Watch) -> None:

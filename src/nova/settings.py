@@ -136,6 +136,13 @@ class Settings(Struct, frozen=True, kw_only=True):
         Secret,
         about("`embedded:` for PostgreSQL inside the data folder, or a postgresql:// address."),
     ] = "embedded:"
+    graph: Annotated[
+        Secret,
+        about(
+            "`embedded:` for the graph's index in each process, or the neo4j:// address of a "
+            "Neo4j server, with user and password, that holds it for all."
+        ),
+    ] = "embedded:"
     namespaces: Annotated[
         tuple[Namespace, ...],
         about("Families of channels for the app's own use; see the socket's reference."),

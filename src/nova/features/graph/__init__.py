@@ -8,10 +8,12 @@ from nova.features.graph.events import FACTS
 from nova.features.graph.feed import HEARS, Feed
 from nova.features.graph.imports import EdgeImport
 from nova.features.graph.lists import Lists
+from nova.features.graph.mirrored import Mirrored
 from nova.features.graph.reads import Place
 from nova.features.graph.routes import routes
 from nova.features.graph.service import Graph, People
 from nova.features.graph.silences import SIGNAL, Silences
+from nova.features.graph.standby import Standby
 from nova.features.graph.suggestions import Suggester
 from nova.web.cursors import Cursors
 
@@ -22,8 +24,10 @@ __all__ = [
     "Feed",
     "Graph",
     "Lists",
+    "Mirrored",
     "People",
     "Silences",
+    "Standby",
     "Suggester",
     "cursors",
     "plug",

@@ -7,7 +7,7 @@ from nova.features.graph import reads, rules, store
 from nova.features.graph.lists import Lists
 from nova.features.graph.models import Person, Reason, Suggestion
 from nova.ports.database import Queries
-from nova.ports.graph import Candidate, GraphIndex
+from nova.ports.graph import Candidate, GraphWalks
 
 NOBODY = 0
 """Stands for a person who has nothing to do with anybody yet."""
@@ -16,7 +16,7 @@ NOBODY = 0
 class Suggester:
     """Suggests people, with reasons."""
 
-    def __init__(self, db: Queries, index: GraphIndex, lists: Lists) -> None:
+    def __init__(self, db: Queries, index: GraphWalks, lists: Lists) -> None:
         self._db = db
         self._index = index
         self._lists = lists
