@@ -25,6 +25,7 @@ from nova.adapters.postgres.refusals import CannotEmbed
 from nova.backbone.backbone import Backbone
 from nova.backbone.groups import Pace
 from nova.backbone.migrations import Room, Unmigratable, migrate, rooms
+from nova.backbone.mirrors import here
 from nova.feature import Feature, Job
 from nova.features import accounts, graph, notifications
 from nova.features.accounts import Accounts, Credentials, People
@@ -299,6 +300,17 @@ async def serve(
             raise CannotStart(
                 f"Cannot listen on {where}: {reason.strerror}. Choose another with --port."
             ) from reason
+
+
+async def rebuild_graph(house: House) -> bool:
+    """Fill the graph index anew. False: it is in each process, and they were asked to do so."""
+    if house.outside is None:
+        async with house.backbone.db.transaction() as tx:
+            await tx.emit(graph.RebuildAsked())
+        return False
+    end = await here(house.pool)  # before the fill: what is committed since then comes again
+    await Mirrored(house.backbone.db, house.outside).rebuild(end, force=True)
+    return True
 
 
 def all_routes(house: House) -> list[Route]:

@@ -11,6 +11,8 @@ from msgspec import Meta, Struct, field
 
 from nova.web.realtime.namespaces import Namespace
 
+GRAPHS = ("embedded:", "neo4j:", "neo4j+s:", "neo4j+ssc:", "bolt:", "bolt+s:", "bolt+ssc:")
+
 Port = Annotated[int, Meta(ge=0, le=65535)]
 Natural = Annotated[int, Meta(ge=1, le=2**31 - 1)]
 Seconds = Annotated[float, Meta(gt=0, le=10**9)]
@@ -232,6 +234,8 @@ def load(
 
 def _contradictions(settings: Settings) -> Iterator[str]:
     """Yield what is wrong with settings that are right one by one."""
+    if not settings.graph.startswith(GRAPHS):
+        yield f"graph: expected an address that begins with one of {', '.join(GRAPHS)}"
     remembered, kept = settings.notifications.dedupe_days, settings.log.retention_days
     if remembered <= kept:  # the log is dropped by the day, so it keeps up to a day more
         yield (

@@ -16,6 +16,8 @@ from nova.cli.options import add as add_options
 from nova.features.notifications.models import Story
 from nova.kernel.errors import Refused
 from nova.ports.database import DatabaseUnavailable, Pool
+from nova.ports.graph import GraphUnavailable
+from nova.settings import Settings
 
 
 def add(verbs: Verbs) -> None:
@@ -72,6 +74,8 @@ async def _examined(args: argparse.Namespace) -> AsyncIterator[Finding]:
             detail="no user token can be verified.",
             fix="run 'nova init', or set tokens.secret or tokens.jwks_url.",
         )
+    async for finding in _outside(loaded.settings):
+        yield finding
     try:
         async with app.truth(loaded.settings) as pool:
             start = time.perf_counter()
@@ -97,6 +101,22 @@ async def _examined(args: argparse.Namespace) -> AsyncIterator[Finding]:
             healthy=False,
             detail=str(wrong),
             fix="check the setting 'database', and that the server runs.",
+        )
+
+
+async def _outside(chosen: Settings) -> AsyncIterator[Finding]:
+    """Yield how the graph index is, if it is outside of Nova's processes."""
+    try:
+        async with app.graph_outside(chosen) as outside:
+            if outside is not None:
+                yield Finding("graph index", healthy=True, detail=f"{await outside.ping()}.")
+    except (app.CannotStart, GraphUnavailable) as wrong:
+        yield Finding(
+            "graph index",
+            healthy=False,
+            detail=str(wrong),
+            fix="check the setting 'graph', and that the server runs; "
+            "a running Nova answers from the database meanwhile.",
         )
 
 

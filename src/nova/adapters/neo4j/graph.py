@@ -43,7 +43,7 @@ MOST_ASKED = 20_000
 
 
 @asynccontextmanager
-async def open_graph(url: str) -> AsyncIterator["Neo4jGraph"]:
+async def open_graph(url: str, *, answer_s: float = ANSWER_S) -> AsyncIterator["Neo4jGraph"]:
     """Yield the index at an address, without calling the server yet. Raises ValueError."""
     address = parsed(url)
     driver = AsyncGraphDatabase.driver(
@@ -58,13 +58,14 @@ async def open_graph(url: str) -> AsyncIterator["Neo4jGraph"]:
         user_agent="nova",
     )
     async with driver:
-        yield Neo4jGraph(driver, address)
+        yield Neo4jGraph(driver, address, answer_s=answer_s)
 
 
 class Neo4jGraph:
     """Implements ports.graph.KeptGraphIndex; people are small whole numbers."""
 
-    def __init__(self, driver: AsyncDriver, address: Address) -> None:
+    def __init__(self, driver: AsyncDriver, address: Address, *, answer_s: float) -> None:
+        self._answer_s = answer_s
         self._driver = driver
         self._address = address
         self._breaker = Breaker()
@@ -117,15 +118,17 @@ class Neo4jGraph:
         return None if row["found"] is None else list(row["found"])
 
     async def _most_followed(self, left_out: Collection[int], most: int) -> list[Candidate]:
-        async with self._breaker.watching(), translated(ANSWER_S):
-            rows = await self._rows(statements.POPULAR, {"most": POPULAR}, ANSWER_S)
+        async with self._breaker.watching(), translated(self._answer_s):
+            rows = await self._rows(statements.POPULAR, {"most": POPULAR}, self._answer_s)
         chosen = [row["number"] for row in rows if row["number"] not in left_out][:most]
         return [Candidate(each, 0.0, (), 0) for each in chosen]
 
     async def _ask(self, statement: LiteralString, parameters: Mapping[str, Any]) -> Record:
         """Return the one row of a question; raises GraphUnavailable while it is being filled."""
-        async with self._breaker.watching(), translated(ANSWER_S):
-            rows = await self._rows(statement, parameters, ANSWER_S)
+        if not self._fills:
+            await self._flush()
+        async with self._breaker.watching(), translated(self._answer_s):
+            rows = await self._rows(statement, parameters, self._answer_s)
         if not rows:
             raise unavailable("It is being filled.")
         return rows[0]
@@ -154,7 +157,7 @@ class Neo4jGraph:
             async with translated(2 * WRITE_S):
                 await self._rows(statement, {}, 2 * WRITE_S, WRITE_ACCESS)
         self._forget_pending()
-        self._fills = False
+        self._fills = self._fresh = False
         self._filler = uuid4().hex
         parameters = {
             "filler": self._filler,
@@ -178,7 +181,7 @@ class Neo4jGraph:
         await self._flush()
         async with self._writing() as tx:
             await _guarded(tx, statements.FINISH, {"filler": self._filler, **_place(at)})
-        self._fills = False
+        self._fills = self._fresh = False
 
     async def bring(
         self, edges: Sequence[Edge], gone: Sequence[int], *, after: Place, to: Place
@@ -220,7 +223,7 @@ class Neo4jGraph:
         async with self._writing() as tx:
             await self._guard_filling(tx)
             await tx.run(statements.ENTER, {"people": list(pending)})
-            await _write(tx, edges)
+            await _write(tx, edges, first=self._fresh)
             counts = [[number, followers] for number, (_, followers) in pending.items()]
             await tx.run(statements.COUNTED, {"counts": counts})
 
@@ -289,14 +292,14 @@ async def _change(tx: AsyncTransaction, edges: Sequence[Edge]) -> None:
         await tx.run(statements.COUNT, {"people": list({followee for _, followee in last})})
 
 
-async def _write(tx: AsyncTransaction, edges: Sequence[Edge]) -> None:
+async def _write(tx: AsyncTransaction, edges: Sequence[Edge], *, first: bool = False) -> None:
     at = time.time_ns() // 1000
     new = [[e.follower, e.followee, at + i] for i, e in enumerate(edges) if e.follows]
     old = [[e.follower, e.followee] for e in edges if not e.follows]
     if new:
         people = {number for follower, followee, _ in new for number in (follower, followee)}
         await tx.run(statements.ENTER, {"people": list(people)})
-        await tx.run(statements.FOLLOW, {"edges": new})
+        await tx.run(statements.FOLLOW_FIRST if first else statements.FOLLOW, {"edges": new})
     if old:
         await tx.run(statements.UNFOLLOW, {"edges": old})
 

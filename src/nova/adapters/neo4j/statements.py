@@ -76,6 +76,14 @@ match (b:NovaPerson {number: edge[1]})
 merge (a)-[f:FOLLOWS]->(b) on create set f.at = edge[2]
 """
 
+# Where there was nothing before, each follow is written once: to look for it would be dear.
+FOLLOW_FIRST = """
+unwind $edges as edge
+match (a:NovaPerson {number: edge[0]})
+match (b:NovaPerson {number: edge[1]})
+create (a)-[:FOLLOWS {at: edge[2]}]->(b)
+"""
+
 UNFOLLOW = """
 unwind $edges as edge
 match (a:NovaPerson {number: edge[0]})
@@ -128,7 +136,8 @@ return
   collect { match (me)-[:FOLLOWS]->(f) return f.number } as mine,
   collect {
     match (me)-[r:FOLLOWS]->(f) with f, r.at as at order by at desc limit $followed
-    with f, 1.0 / count { (f)-[:FOLLOWS]->() } as share
+    with f, count { (f)-[:FOLLOWS]->() } as follows where follows > 0
+    with f, 1.0 / follows as share
     call (f) { match (f)-[:FOLLOWS]->(c) return c limit $each }
     with c, sum(share) as score, collect(f) as by
     with c.number as number, score, by order by score desc, number limit $most

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from nova.feature import Feature, Job
 from nova.features.graph.api import Handlers
-from nova.features.graph.events import FACTS
+from nova.features.graph.events import FACTS, RebuildAsked
 from nova.features.graph.feed import HEARS, Feed
 from nova.features.graph.imports import EdgeImport
 from nova.features.graph.lists import Lists
@@ -26,6 +26,7 @@ __all__ = [
     "Lists",
     "Mirrored",
     "People",
+    "RebuildAsked",
     "Silences",
     "Standby",
     "Suggester",
