@@ -17,6 +17,7 @@ from prometheus_client import CollectorRegistry
 from nova import __version__, secrets
 from nova.adapters.local import graph_metrics
 from nova.adapters.local.graph import LocalGraph
+from nova.adapters.local.graph_file import GraphFile
 from nova.adapters.postgres import metrics as postgres_metrics
 from nova.adapters.postgres.embedded import attach, embedded
 from nova.adapters.postgres.idempotency import PostgresIdempotency
@@ -36,11 +37,14 @@ from nova.features.graph import (
     EdgeImport,
     Feed,
     Graph,
+    Keeper,
     Lists,
     Mirrored,
+    Numbers,
     Silences,
     Standby,
     Suggester,
+    Ways,
 )
 from nova.features.notifications import Notifications
 from nova.kernel.clock import Clock, SystemClock
@@ -188,9 +192,7 @@ async def built(
     )
     features += [
         accounts.plug(owners, credentials, cursor_secret=signing),
-        _graph(
-            outside, backbone, people, relations, clock=clock, signing=signing, registry=registry
-        ),
+        _graph(settings, outside, backbone, people, relations, clock=clock, registry=registry),
         notifications.plug(notifier),
     ]
     if demo:
@@ -244,11 +246,11 @@ async def built(
 
 
 @asynccontextmanager
-async def visited(settings: Settings) -> AsyncIterator[House]:
+async def visited(settings: Settings, *, statement_s: float | None = None) -> AsyncIterator[House]:
     """Build the house for one errand: over the database of a running server, or a new one."""
     async with AsyncExitStack() as stack:
         try:
-            pool = await stack.enter_async_context(truth(settings))
+            pool = await stack.enter_async_context(truth(settings, statement_s=statement_s))
             await migrate(pool, all_rooms())
         except (DatabaseUnavailable, Unmigratable) as reason:
             raise CannotStart(str(reason)) from reason
@@ -383,33 +385,40 @@ async def _reached(outside: KeptGraphIndex) -> None:
 
 
 def _graph(
+    settings: Settings,
     outside: KeptGraphIndex | None,
     backbone: Backbone,
     people: People,
     relations: Graph,
     *,
     clock: Clock,
-    signing: bytes,
     registry: CollectorRegistry,
 ) -> Feature:
     """Put the graph together, with its index in this process or outside of it."""
-    walks = _index(backbone, registry) if outside is None else _mirror(backbone, outside, registry)
+    db = backbone.db
+    walks: GraphWalks
+    if outside is None:
+        walks = _index(settings, backbone, clock, registry)
+    else:
+        backbone.mirror("graph-index", graph.HEARS, Mirrored(db, outside))
+        walks = Standby(db, outside, registry)
     backbone.signals.on(graph.SIGNAL, relations.silences.forget)
-    lists = Lists(backbone.db, clock, people, graph.cursors(signing))
-    return graph.plug(relations, lists, people, Suggester(backbone.db, walks, lists))
+    cursors = graph.cursors(settings.tokens.signing_secret.encode())
+    lists = Lists(db, clock, people, cursors, Ways(db, walks))
+    return graph.plug(relations, lists, people, Suggester(Numbers(db), walks, lists))
 
 
-def _index(backbone: Backbone, registry: CollectorRegistry) -> GraphWalks:
-    index = LocalGraph()
+def _index(
+    settings: Settings, backbone: Backbone, clock: Clock, registry: CollectorRegistry
+) -> LocalGraph:
+    """Keep the index in this process, and in a file between restarts."""
+    db, index = backbone.db, LocalGraph()
     graph_metrics.register(index, registry)
-    feed = Feed(backbone.db, index)
-    backbone.project("graph", graph.HEARS, fill=feed.fill, hear=feed.hear)
+    feed = Feed(db, index)
+    shelf = GraphFile(index, settings.data / "graph.index")
+    keeper = Keeper(db, clock, feed, shelf, log_days=settings.log.retention_days)
+    backbone.project("graph", graph.HEARS, fill=keeper.begin, hear=feed.hear, keep=keeper.keep)
     return index
-
-
-def _mirror(backbone: Backbone, outside: KeptGraphIndex, registry: CollectorRegistry) -> GraphWalks:
-    backbone.mirror("graph-index", graph.HEARS, Mirrored(backbone.db, outside))
-    return Standby(backbone.db, outside, registry)
 
 
 def _listen(backbone: Backbone, people: People, auth: Auth, watch: Watch) -> None:

@@ -14,8 +14,10 @@ from nova.features.graph import (
     Feed,
     Lists,
     Mirrored,
+    Numbers,
     Standby,
     Suggester,
+    Ways,
     cursors,
     plug,
 )
@@ -91,8 +93,10 @@ async def connected(
         else:
             world.backbone.mirror("graph-index", HEARS, Mirrored(world.db, outside))
             walks = Standby(world.db, outside, CollectorRegistry())
-        lists = Lists(world.db, clock, world.people, cursors(b"of the tests"))
-        suggester = Suggester(world.db, walks, lists)
+        lists = Lists(
+            world.db, clock, world.people, cursors(b"of the tests"), Ways(world.db, walks)
+        )
+        suggester = Suggester(Numbers(world.db), walks, lists)
         feature = plug(world.graph, lists, world.people, suggester)
         async with world.backbone.run(), api_client(feature.routes, world) as client:
             await world.meet("Ada", "Ben", "Cleo", "Dora", "Eve")

@@ -1,7 +1,7 @@
 """The backbone as one object: what the composition root builds, runs and closes."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
 
@@ -18,7 +18,7 @@ from nova.backbone.letters import DeadLetters
 from nova.backbone.mirrors import Keeper, Mirror
 from nova.backbone.neighbours import Neighbours
 from nova.backbone.outbox import PostgresOutbox
-from nova.backbone.projections import Hear, Projection
+from nova.backbone.projections import Fill, Hear, Keep, Projection
 from nova.backbone.retention import Chore, Housekeeping
 from nova.backbone.signals import Signals
 from nova.backbone.statistics import Counts, Instruments, Statistics
@@ -122,14 +122,16 @@ class Backbone:
         name: str,
         kinds: Sequence[type[Fact]],
         *,
-        fill: Callable[[], Awaitable[None]],
+        fill: Fill,
         hear: Hear,
-    ) -> Projection:
+        keep: Keep | None = None,
+    ) -> None:
         """Keep something in this process's memory in step with the truth; before `run`."""
-        projection = Projection(self._pool, kinds, fill=fill, hear=hear, wait_s=self._pace.wait_s)
+        projection = Projection(
+            self._pool, kinds, fill=fill, hear=hear, wait_s=self._pace.wait_s, keep=keep
+        )
         self._projections.append((name, projection))
         self._doorbell.add(projection.bell)
-        return projection
 
     def mirror(self, name: str, kinds: Sequence[type[Fact]], keeper: Keeper) -> None:
         """Keep something outside of the database in step with the truth; before `run`."""
@@ -172,9 +174,10 @@ class Backbone:
             tasks.forever(f"retries {group.name}", group.retry)
         for name, projection in self._projections:
             tasks.forever(f"projection {name}", projection.turn)
-        feeding = [Chore(name, 1.0, mirror.run) for name, mirror in self._mirrors]
+            tasks.forever(f"keeping {name}", projection.keep_now_and_then)
         for name, mirror in self._mirrors:
             tasks.forever(f"watch {name}", mirror.watch)
+        feeding = [Chore(name, 1.0, mirror.run) for name, mirror in self._mirrors]
         for job in [*self._housekeeping.chores(), *feeding, *self.jobs]:
             worker = Worker(job, self._pool, self._neighbours)
             tasks.forever(worker.name, worker.turn)
@@ -182,6 +185,7 @@ class Backbone:
             yield
         finally:
             await tasks.close()
+            await self._keep()
             await self._leave()
 
     async def _beat(self) -> None:
@@ -189,6 +193,14 @@ class Backbone:
         await self._neighbours.beat()
         for group in self._groups:
             group.bell.ring()
+
+    async def _keep(self) -> None:
+        """Keep what projections hold; without that they are filled from the truth again."""
+        for name, projection in self._projections:
+            try:
+                await projection.keep()
+            except (Unavailable, OSError) as reason:
+                _log.warning("projection_not_kept", projection=name, reason=str(reason))
 
     async def _leave(self) -> None:
         try:

@@ -19,6 +19,7 @@ from nova.bench.notifications import create_users
 from nova.bench.people import Follows, follows
 from nova.bench.processes import Server, serving
 from nova.bench.receipts import percentile
+from nova.features.graph.imports import STRETCH_S
 from nova.settings import Settings, Tokens
 
 OK = 200
@@ -67,6 +68,8 @@ async def served(server: Server, plan: Plan, progress: Callable[[str], None]) ->
         await indexed(callers[0], len(graph.followees))
         progress(f"{plan.requests:,} requests for suggestions")
         result |= await suggestions(server, callers, plan)
+        progress(f"{plan.asked:,} lists of mutual follows, and ways between two")
+        result |= await lists(callers[0], plan)
         progress(f"{plan.newcomers} times from a follow to suggestions")
         result |= await visible(callers[0], plan)
         progress(f"{plan.follows:,} follows and as many ends of them, {plan.callers} at once")
@@ -90,7 +93,8 @@ async def imported(server: Server, graph: Follows) -> dict[str, float]:
     with TemporaryDirectory(prefix="nova-bench-") as folder:
         file = Path(folder) / "edges.jsonl"
         _write(file, graph)
-        async with visited(Settings(data=server.data, tokens=tokens)) as house:
+        settings = Settings(data=server.data, tokens=tokens)
+        async with visited(settings, statement_s=STRETCH_S) as house:
             start = perf_counter()
             done = await house.edges.run(file, lambda _at, _problems: None)
             took = perf_counter() - start
@@ -120,6 +124,24 @@ async def suggestions(server: Server, callers: Sequence[Caller], plan: Plan) -> 
         "fof_http_per_s": plan.requests / took,
         "fof_postgres_us": 1e6 * cost.postgres_s / plan.requests,
     }
+
+
+async def lists(caller: Caller, plan: Plan) -> dict[str, float]:
+    """Ask for one thing at a time, over HTTP."""
+    pairs = np.random.default_rng(4).integers(1, plan.served + 1, (plan.asked, 2)).tolist()
+    result = {}
+    for what, path in (
+        ("mutuals", "/v1/users/{}/mutuals"),
+        ("common", "/v1/users/{}/common/{}"),
+        ("path", "/v1/users/{}/path/{}"),
+    ):
+        took = []
+        for one, other in ((one, other) for one, other in pairs if one != other):
+            start = perf_counter()
+            await _asked(caller, "GET", path.format(_name(one), _name(other)))
+            took.append(perf_counter() - start)
+        result[f"{what}_http_p95_ms"] = 1e3 * percentile(took, 0.95)
+    return result
 
 
 async def visible(caller: Caller, plan: Plan) -> dict[str, float]:

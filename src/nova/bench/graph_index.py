@@ -66,7 +66,7 @@ def _ask(file: Path, people: int, asked: int) -> dict[str, float]:
 async def _answers(file: Path, people: int, asked: int) -> dict[str, float]:
     index = LocalGraph()
     start = perf_counter()
-    if await GraphFile(index, file).load(lambda mark: mark == "bench") is None:
+    if not await GraphFile(index, file).load():
         raise RuntimeError("the index that was kept cannot be loaded")
     load_s = perf_counter() - start
     some = np.random.default_rng(7).integers(1, people + 1, (asked, 2)).tolist()

@@ -1,6 +1,5 @@
 """How good suggestions are: a fifth of a graph's edges is hidden, and looked for again."""
 
-import asyncio
 import re
 from collections.abc import Mapping
 from math import log2
@@ -42,12 +41,12 @@ def read(file: Path) -> NDArray[np.int64]:
     return np.array(sorted(set(pairs)), np.int64).reshape(-1, 2)
 
 
-def measure(file: Path) -> dict[str, float]:
+async def measure(file: Path) -> dict[str, float]:
     """Hide a fifth of the friendships, and see how many of them are suggested to both friends."""
     pairs = read(file)
     order = np.random.default_rng(SEED).permutation(len(pairs))
     cut = int(HIDDEN * len(pairs))
-    return asyncio.run(_scores(pairs[order[cut:]], pairs[order[:cut]], int(pairs.max(initial=0))))
+    return await _scores(pairs[order[cut:]], pairs[order[:cut]], int(pairs.max(initial=0)))
 
 
 async def _scores(

@@ -9,7 +9,7 @@ from time import perf_counter
 from nova import app
 from nova.cli.options import Verbs, say, settings
 from nova.cli.options import add as add_options
-from nova.features.graph.imports import Problems
+from nova.features.graph.imports import STRETCH_S, Problems
 from nova.features.graph.store_imports import Progress
 
 MOST_TOLD = 100
@@ -50,7 +50,7 @@ def _edges(args: argparse.Namespace) -> int:
         return 2
 
     async def run() -> Progress:
-        async with app.visited(chosen) as house:
+        async with app.visited(chosen, statement_s=STRETCH_S) as house:
             return await house.edges.run(args.file, _Teller())
 
     done = asyncio.run(run())

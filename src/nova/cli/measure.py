@@ -49,7 +49,7 @@ def _ranking(args: argparse.Namespace) -> int:
         sys.stderr.write("nova bench: --edges belongs to `nova bench graph`\n")
         return 2
     try:
-        _print(ranking.measure(args.edges), as_json=args.json)
+        _print(asyncio.run(ranking.measure(args.edges)), as_json=args.json)
     except (OSError, UnicodeDecodeError, ranking.BadEdges) as wrong:
         sys.stderr.write(f"nova bench: {wrong}\n")
         return 2

@@ -5,6 +5,7 @@ from itertools import pairwise
 
 import pytest
 
+from nova.ports.graph import Edge
 from support.connected import Connected
 from support.notified import SERVER
 
@@ -120,6 +121,20 @@ async def test_a_path_leads_along_follows_and_around_blocks(here: Connected) -> 
     assert (await here.ask("dora", "GET", "me/path/ada", status=404))["code"] == "no_path"
     await here.ask("cleo", "PUT", "me/blocks/ada")
     assert (await here.ask("ada", "GET", "me/path/dora", status=404))["code"] == "no_path"
+
+
+async def test_a_path_that_only_the_index_knows_is_none(here: Connected) -> None:
+    await here.follow("ada", "ben")
+    await here.follow("ben", "cleo")
+    await here.settled("ada", "cleo")
+    ada, cleo = [
+        await here.world.pool.value(
+            "select number from graph.people where user_id = $1", here.world.ids[name]
+        )
+        for name in ("ada", "cleo")
+    ]
+    await here.index.apply([Edge(ada, cleo, follows=True)])
+    assert (await here.ask("ada", "GET", "me/path/cleo"))["hops"] == 2
 
 
 @pytest.mark.parametrize("hops", [1, 2, 6, 7])

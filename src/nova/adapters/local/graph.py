@@ -17,7 +17,7 @@ POPULAR = 400
 """The most followed people that are known by name."""
 OUTDATED = 1_000
 """They are looked up again when one in so many follows has changed."""
-PENDING = 200_000
+PENDING = 50_000
 """Follows that are filled in together; whoever asks before gets them filled in at once."""
 WIDEST = 1_000_000
 """Follows that one step of a search for a way looks at; of a wider one, the first so many."""
@@ -54,6 +54,7 @@ class LocalGraph:
     def memory(self) -> int:
         """Bytes, without what the allocator keeps for itself."""
         own = (self._score, self._mark, self._ahead, self._back)
+        self._absorb()
         return self._out.memory + self._into.memory + sum(each.nbytes for each in own)
 
     async def fill(self, number: int, followees: bytes, followers: int) -> None:  # noqa: ARG002

@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
@@ -73,23 +72,22 @@ class GraphFile:
             await asyncio.to_thread(os.fsync, file.fileno())
         unfinished.replace(self._path)
 
-    async def load(self, good: Callable[[str], bool]) -> str | None:
-        """Take over what was kept if its mark is good; return the mark, or None.
-
-        A file that is damaged, or of another version, counts as none.
-        """
-        with suppress(FileNotFoundError, msgspec.DecodeError, EOFError):
-            with self._path.open("rb") as file:
-                header = msgspec.json.decode(file.read(HEADER), type=_Header)
-                if header.format != FORMAT or not good(header.mark):
-                    return None
-                out, into = _rows(file, header)
-            self._index.load(out, into)
-            return header.mark
+    def mark(self) -> str | None:
+        """Return the mark of what is kept; of a file of another version there is none."""
+        with suppress(FileNotFoundError, msgspec.DecodeError), self._path.open("rb") as file:
+            header = _header(file)
+            return header.mark if header.format == FORMAT else None
         return None
 
-    def drop(self) -> None:
-        self._path.unlink(missing_ok=True)
+    async def load(self) -> bool:
+        """Take over what is kept. False if it is damaged; the index is then as it was."""
+        try:
+            with self._path.open("rb") as file:
+                sides = await asyncio.to_thread(_rows, file, _header(file))
+        except (FileNotFoundError, msgspec.DecodeError, EOFError):
+            return False
+        self._index.load(*sides)
+        return True
 
 
 class _Summed:
@@ -103,6 +101,10 @@ class _Summed:
         data = numbers.tobytes()
         self._file.write(data)
         self.checksum = crc32(data, self.checksum)
+
+
+def _header(file: BinaryIO) -> _Header:
+    return msgspec.json.decode(file.read(HEADER).rstrip(b" \0"), type=_Header)
 
 
 def _rows(file: BinaryIO, header: _Header) -> tuple[Rows, Rows]:

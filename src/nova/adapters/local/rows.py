@@ -10,7 +10,7 @@ Cells: TypeAlias = NDArray[np.uint32]
 Counts: TypeAlias = NDArray[np.int64]
 
 EVERYTHING = 2**31 - 1
-AT_ONCE = 50_000
+AT_ONCE = 10_000
 """People whose lists are moved at once, which bounds what that takes besides."""
 SPARE = 4
 """A list that is full moves to the array's end, with room for a quarter more and this many."""

@@ -7,8 +7,11 @@ from nova.features.graph.api import Handlers
 from nova.features.graph.events import FACTS, RebuildAsked
 from nova.features.graph.feed import HEARS, Feed
 from nova.features.graph.imports import EdgeImport
+from nova.features.graph.keeping import Keeper
 from nova.features.graph.lists import Lists
 from nova.features.graph.mirrored import Mirrored
+from nova.features.graph.numbers import Numbers
+from nova.features.graph.paths import Ways
 from nova.features.graph.reads import Place
 from nova.features.graph.routes import routes
 from nova.features.graph.service import Graph, People
@@ -23,13 +26,16 @@ __all__ = [
     "EdgeImport",
     "Feed",
     "Graph",
+    "Keeper",
     "Lists",
     "Mirrored",
+    "Numbers",
     "People",
     "RebuildAsked",
     "Silences",
     "Standby",
     "Suggester",
+    "Ways",
     "cursors",
     "plug",
 ]

@@ -14,7 +14,7 @@ from nova.kernel.events import Fact, Heard
 from nova.ports.database import Queries
 from nova.ports.graph import Edge, GraphIndex
 
-PEOPLE_AT_ONCE = 5_000
+PEOPLE_AT_ONCE = 2_000
 _HEADER, _ELEMENT = 20, 2  # PostgreSQL's binary arrays: bytes; 32-bit words (length, value)
 
 LAST = "select coalesce(max(number), 0) from graph.people"

@@ -1,25 +1,30 @@
 """Brings edges from a file: in large transactions, each of which says how far it got."""
 
+import asyncio
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 from typing import BinaryIO
 from uuid import UUID
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from nova.backbone.database import Database
 from nova.features.graph import edge_files, store_imports
-from nova.features.graph.edge_files import LONGEST_LINE, Read
+from nova.features.graph.edge_files import LONGEST_LINE
 from nova.features.graph.events import EdgesImported
 from nova.features.graph.service import People
 from nova.features.graph.store_imports import Progress
 from nova.kernel.clock import Clock
-from nova.kernel.errors import Invalid
+from nova.kernel.errors import Invalid, Refused
 from nova.kernel.recent import Recent
 
 STRETCH = 8 << 20
 """Bytes of a file in one transaction."""
+STRETCH_S = 300.0
+"""For how long a statement that stores one may run, on a slow disk; the pool has to allow it."""
 NAMED = 1 << 20
 """Bytes of a file's beginning that tell it from others, with its size."""
 REMEMBERED = 4_000_000
@@ -28,12 +33,24 @@ ASKED = 5_000
 """People looked up at once."""
 
 Problems = Sequence[tuple[int, str]]
+Read = Callable[[bytes, int], edge_files.Read]
 
 
 class LongLine(Invalid):
     """The file has a line that is far too long to name two people."""
 
     code = "line_too_long"
+
+
+class _Stretch(Struct, frozen=True):
+    """Some lines of a file, with their people looked up."""
+
+    edges: Sequence[tuple[int, int, int]]
+    """Line, follower and followee."""
+    problems: Problems
+    lines: int
+    size: int
+    """In bytes; 0 at the file's end."""
 
 
 class EdgeImport:
@@ -50,43 +67,62 @@ class EdgeImport:
 
     async def run(self, file: Path, tell: Callable[[Progress, Problems], None]) -> Progress:
         """Import a file; `tell` hears of every stretch: how far, and which lines were refused."""
-        read = (
-            edge_files.comma_separated if file.suffix.lower() == ".csv" else edge_files.json_lines
-        )
         with file.open("rb") as opened:
             name = _fingerprint(opened)
             at = await store_imports.progress(self._db, name)
             opened.seek(at.position)
-            while not at.finished:
-                stretch = _whole_lines(opened, self._stretch)
-                found = read(stretch, at.line + 1)
-                at, problems = await self._store(name, file.name, at, found, len(stretch))
-                tell(at, problems)
+            read = _reader(file)
+            coming = None if at.finished else self._coming(opened, read, at.line)
+            while coming is not None:
+                stretch = await coming
+                # The next one is read while the database stores this one.
+                coming = self._coming(opened, read, at.line + stretch.lines)
+                try:
+                    at, problems = await self._store(name, file.name, at, stretch)
+                    tell(at, problems)
+                except BaseException:
+                    await _ended(coming)
+                    raise
+                if at.finished:
+                    await _ended(coming)
+                    coming = None
         return at
 
-    async def _store(
-        self, name: bytes, title: str, at: Progress, found: Read, size: int
-    ) -> tuple[Progress, Problems]:
+    def _coming(self, opened: BinaryIO, read: Read, line: int) -> asyncio.Task[_Stretch]:
+        return asyncio.create_task(self._stretch_of(opened, read, line))
+
+    async def _stretch_of(self, opened: BinaryIO, read: Read, line: int) -> _Stretch:
+        """Read the next stretch of a file, after so many lines, and look its people up."""
+        raw = _whole_lines(opened, self._stretch)
+        found = read(raw, line + 1)
         edges, problems = await self._edges(found)
+        return _Stretch(edges, problems, found.lines, len(raw))
+
+    async def _store(
+        self, name: bytes, title: str, at: Progress, stretch: _Stretch
+    ) -> tuple[Progress, Problems]:
+        edges, problems = stretch.edges, [*stretch.problems]
         now = self._clock.now()
         async with self._db.transaction() as tx:
             added, blocked = await store_imports.arrive(tx, edges, now) if edges else (0, [])
             problems += [(line, "a block stands between the two") for line in blocked]
             to = replace(
                 at,
-                position=at.position + size,
-                line=at.line + found.lines,
+                position=at.position + stretch.size,
+                line=at.line + stretch.lines,
                 added=at.added + added,
                 known=at.known + len(edges) - len(blocked) - added,
                 refused=at.refused + len(problems),
-                finished=size == 0,
+                finished=stretch.size == 0,
             )
             await store_imports.move(tx, name, title, to, now)
             if to.finished:
                 await tx.emit(EdgesImported(name=title, added=to.added))
         return to, sorted(problems)
 
-    async def _edges(self, found: Read) -> tuple[list[tuple[int, int, int]], list[tuple[int, str]]]:
+    async def _edges(
+        self, found: edge_files.Read
+    ) -> tuple[list[tuple[int, int, int]], list[tuple[int, str]]]:
         """Return (line, follower, followee) by numbers, and what is wrong with other lines."""
         await self._learn(found)
         number = self._numbers.get
@@ -103,7 +139,7 @@ class EdgeImport:
                 edges.append((line, follower, followee))
         return edges, problems
 
-    async def _learn(self, found: Read) -> None:
+    async def _learn(self, found: edge_files.Read) -> None:
         """Look up the people of a stretch who are not remembered."""
         known = self._numbers.get
         names = {*found.followers, *found.followees}
@@ -118,6 +154,18 @@ class EdgeImport:
     async def _numbered(self, users: Sequence[UUID]) -> dict[UUID, int]:
         async with self._db.transaction() as tx:
             return await store_imports.numbers(tx, users)
+
+
+def _reader(file: Path) -> Read:
+    is_csv = file.suffix.lower() == ".csv"
+    return edge_files.comma_separated if is_csv else edge_files.json_lines
+
+
+async def _ended(task: asyncio.Task[_Stretch]) -> None:
+    """End a task whose result nobody needs any more."""
+    task.cancel()
+    with suppress(asyncio.CancelledError, Refused):
+        await task
 
 
 def _fingerprint(opened: BinaryIO) -> bytes:

@@ -7,7 +7,7 @@ from uuid import UUID
 from nova.backbone.database import Database
 from nova.features.graph import reads, rules, store
 from nova.features.graph.models import Connection, Node, Path, Person, Tie
-from nova.features.graph.paths import shortest
+from nova.features.graph.paths import Ways
 from nova.features.graph.reads import Listed, Place
 from nova.features.graph.service import People
 from nova.kernel.clock import Clock
@@ -28,8 +28,11 @@ class NoPath(NotFound):
 class Lists:
     """Answers with pages, newest first. `viewer` None is the host app's backend: it sees all."""
 
-    def __init__(self, db: Database, clock: Clock, people: People, cursors: Cursors[Place]) -> None:
+    def __init__(
+        self, db: Database, clock: Clock, people: People, cursors: Cursors[Place], ways: Ways
+    ) -> None:
         self._db = db
+        self._ways = ways
         self._clock = clock
         self._people = people
         self._cursors = cursors
@@ -106,7 +109,7 @@ class Lists:
         around = await reads.separated(self._db, start)
         if end in around and viewer is not None:
             raise rules.NoSuchUser
-        way = await shortest(self._db, start, end, around)
+        way = await self._ways.shortest(start, end, around)
         if way is None:
             raise NoPath
         users = await reads.users(self._db, way)

@@ -1,13 +1,33 @@
-"""How one person knows another: a search from both ends, a step a statement."""
+"""How one person knows another: the index finds a way, and the truth says whether it stands."""
 
 from collections.abc import Mapping, Sequence
 
 from nova.features.graph import reads
 from nova.ports.database import Queries
+from nova.ports.graph import GraphWalks
 
 MOST_HOPS = 6
 MOST_FOUND = 100_000
 """People whom one step may find; a search that is wider looks at this many of them."""
+
+
+class Ways:
+    """Asks the index first; what that does not know is searched for in the truth."""
+
+    def __init__(self, db: Queries, index: GraphWalks) -> None:
+        self._db = db
+        self._index = index
+
+    async def shortest(self, start: int, end: int, around: Sequence[int]) -> Sequence[int] | None:
+        """Return the people on a way of up to six hops, both ends included; or None.
+
+        Every hop is a follow as of now. While the index catches up, which takes milliseconds,
+        there may be a way that is shorter.
+        """
+        way = await self._index.path(start, end, around=around, hops=MOST_HOPS)
+        if way is not None and await reads.leads(self._db, way):
+            return way
+        return await shortest(self._db, start, end, around)
 
 
 async def shortest(db: Queries, start: int, end: int, around: Sequence[int]) -> list[int] | None:

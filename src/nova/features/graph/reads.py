@@ -81,14 +81,22 @@ WIDTH_AHEAD = "select coalesce(sum(following), 0) from graph.people where number
 
 WIDTH_BACK = "select coalesce(sum(followers), 0) from graph.people where number = any($1::int[])"
 
+LEADS = """
+select count(*) from unnest($1::int[], $2::int[]) as hop (follower, followee)
+  join graph.follows f on f.follower = hop.follower and f.followee = hop.followee
+"""
+
 SEPARATED = """
 select other as number from graph.ties where person = $1 and kind = 'block'
  union select person from graph.ties where other = $1 and kind = 'block'
 """
 
-HIDDEN = """
-select other as number from graph.ties where person = $1
- union select person from graph.ties where other = $1 and kind = 'block'
+# Never suggested is who is blocked, muted, asked or dismissed, and who blocks the person.
+STANDINGS = """
+select p.user_id, p.number, array(
+    select other from graph.ties where person = p.number
+     union all select person from graph.ties where other = p.number and kind = 'block') as hidden
+  from graph.people p where p.user_id = any($1::uuid[])
 """
 
 USERS = "select number, user_id from graph.people where number = any($1::int[])"
@@ -120,6 +128,13 @@ class Place(Struct, frozen=True, array_like=True):
 
     since: datetime
     number: int
+
+
+class Standing(Struct, frozen=True):
+    """A person's number, and the numbers of those who are never suggested to them."""
+
+    number: int
+    hidden: Sequence[int]
 
 
 async def follows(
@@ -163,14 +178,21 @@ async def width(db: Queries, edge: Sequence[int], *, ahead: bool) -> int:
     return int(await db.value(WIDTH_AHEAD if ahead else WIDTH_BACK, edge))
 
 
+async def leads(db: Queries, way: Sequence[int]) -> bool:
+    """Return whether each one on a way follows the next."""
+    hops = len(way) - 1
+    return bool(hops == await db.value(LEADS, way[:-1], way[1:]))
+
+
 async def separated(db: Queries, number: int) -> list[int]:
     """Return those whom a block stands between, of either side."""
     return [row["number"] for row in await db.fetch(SEPARATED, number)]
 
 
-async def hidden(db: Queries, number: int) -> set[int]:
-    """Return those who are never suggested: blocked, muted, asked, dismissed; or they block."""
-    return {row["number"] for row in await db.fetch(HIDDEN, number)}
+async def standings(db: Queries, users: Sequence[UUID]) -> dict[UUID, Standing]:
+    """Return the numbers of those who have anything to do with others, and whom to hide."""
+    rows = await db.fetch(STANDINGS, users)
+    return {row["user_id"]: Standing(row["number"], row["hidden"]) for row in rows}
 
 
 async def users(db: Queries, numbers: Sequence[int]) -> dict[int, UUID]:

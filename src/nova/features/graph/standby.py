@@ -19,8 +19,8 @@ SPARE = 5
 class Standby:
     """Implements ports.graph.GraphWalks.
 
-    An index that catches up is behind: whom it suggests, and the ways it finds, are looked up in
-    the truth before they are given.
+    An index that catches up is behind: whom it suggests is looked up in the truth before it is
+    told. (So are the ways that it finds, by who asks for them.)
     """
 
     def __init__(self, db: Queries, index: GraphWalks, registry: CollectorRegistry) -> None:
@@ -62,13 +62,9 @@ class Standby:
             way = await paths.shortest(self._db, start, end, list(around))
             return way if way is not None and len(way) <= hops + 1 else None
 
-        async def index() -> Sequence[int] | None:
-            way = await self._index.path(start, end, around=around, hops=hops)
-            if way is None or await store_walks.leads(self._db, way):
-                return way
-            return await truth()
-
-        return await self._first(index, truth)
+        return await self._first(
+            lambda: self._index.path(start, end, around=around, hops=hops), truth
+        )
 
     async def _first(
         self, index: Callable[[], Awaitable[T]], truth: Callable[[], Awaitable[T]]

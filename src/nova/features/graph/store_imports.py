@@ -61,6 +61,9 @@ with added as (
 select count(*) from added
 """
 
+# A stretch is sorted in memory; this ends with the transaction.
+MEMORY = "set local work_mem = '64MB'"
+
 ANY_BLOCK = "select exists (select from graph.ties where kind = 'block')"
 
 
@@ -100,6 +103,7 @@ async def arrive(
 
     Left out are those between whom there is a block.
     """
+    await db.run(MEMORY)
     await db.run(STAGE)
     await db.copy("arriving", ("line", "follower", "followee"), edges)
     await db.fetch(LOCK)

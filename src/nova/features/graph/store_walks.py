@@ -1,6 +1,6 @@
 """Walks along follows in the truth: for when the graph index does not answer, and to check it."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 
 from nova.ports.database import Queries
 from nova.ports.graph import Candidate
@@ -50,11 +50,6 @@ select f.followee as number from graph.follows f
 
 FOLLOWED = "select followee from graph.follows where follower = $1 and followee = any($2::int[])"
 
-LEADS = """
-select count(*) from unnest($1::int[], $2::int[]) as w (follower, followee)
-  join graph.follows f on f.follower = w.follower and f.followee = w.followee
-"""
-
 
 async def suggested(
     db: Queries, number: int, hidden: Collection[int], most: int
@@ -86,8 +81,3 @@ async def common(db: Queries, one: int, other: int, most: int) -> list[int]:
 
 async def followed(db: Queries, number: int, among: Collection[int]) -> set[int]:
     return {row["followee"] for row in await db.fetch(FOLLOWED, number, list(among))}
-
-
-async def leads(db: Queries, way: Sequence[int]) -> bool:
-    """Return whether each follows the next one."""
-    return bool(await db.value(LEADS, way[:-1], way[1:]) == len(way) - 1)

@@ -1,0 +1,84 @@
+"""Keeps the index over restarts, as long as the log still tells what happened since."""
+
+from datetime import timedelta
+from typing import Protocol
+from uuid import UUID
+
+import msgspec
+from msgspec import Struct
+from structlog import get_logger
+
+from nova.backbone.log import Cursor
+from nova.features.graph.feed import Feed
+from nova.kernel.clock import Clock
+from nova.kernel.ids import new_id
+from nova.ports.database import Queries
+
+NOTE = "insert into graph.kept (id, at) values ($1, $2) returning xmin::text"
+
+FORGET = "delete from graph.kept where at < $1"
+
+# Edges of an import that goes on, or was given up, are in no fact: they are read from the truth.
+GOOD = """
+select exists (select from graph.kept where id = $1 and xmin::text = $2 and at > $3)
+   and not exists (select from graph.imports where not finished)
+"""
+
+
+class Shelf(Protocol):
+    """Where the index is kept."""
+
+    async def keep(self, mark: str) -> None:
+        """Keep the index as it is, with a mark; changes made meanwhile may be in it or not."""
+
+    def mark(self) -> str | None:
+        """Return the mark of what is kept, if anything is."""
+
+    async def load(self) -> bool:
+        """Take over what is kept. False if it cannot be read; the index is then as it was."""
+
+
+class _Mark(Struct, frozen=True):
+    """Which keeping this is, and up to where in the log the index had heard everything."""
+
+    id: UUID
+    xmin: str
+    at: Cursor
+
+
+class Keeper:
+    """Begins with what was kept, where that is good, and else with the truth."""
+
+    def __init__(
+        self, db: Queries, clock: Clock, feed: Feed, shelf: Shelf, *, log_days: int
+    ) -> None:
+        """`log_days` is for how long the log is kept; half of that is relied on."""
+        self._db = db
+        self._clock = clock
+        self._feed = feed
+        self._shelf = shelf
+        self._relied_on = timedelta(days=log_days) / 2
+        self._log = get_logger()
+
+    async def begin(self) -> Cursor | None:
+        """Fill the index; return from where in the log on it has to hear, None for from now on."""
+        mark = self._shelf.mark()
+        kept = None if mark is None else msgspec.json.decode(mark, type=_Mark)
+        if kept is not None and await self._is_good(kept) and await self._shelf.load():
+            self._log.info("graph_index_loaded", at=kept.at)
+            return kept.at
+        await self._feed.fill()
+        return None
+
+    async def keep(self, at: Cursor) -> None:
+        """Keep the index, which has heard everything up to there."""
+        now = self._clock.now()
+        id_ = new_id()
+        xmin = await self._db.value(NOTE, id_, now)
+        await self._shelf.keep(msgspec.json.encode(_Mark(id_, xmin, at)).decode())
+        await self._db.run(FORGET, now - self._relied_on)
+
+    async def _is_good(self, kept: _Mark) -> bool:
+        return bool(
+            await self._db.value(GOOD, kept.id, kept.xmin, self._clock.now() - self._relied_on)
+        )

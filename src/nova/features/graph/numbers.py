@@ -1,0 +1,52 @@
+"""Who is who among the numbers that stand for people in edges: remembered, asked for together."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from nova.features.graph import reads
+from nova.features.graph.reads import Standing
+from nova.kernel.batching import Batcher
+from nova.kernel.recent import Recent
+from nova.ports.database import Queries
+
+STRANGER = Standing(0, ())
+"""Of a person who has nothing to do with anybody yet; nobody's number is 0."""
+
+
+class Numbers:
+    """Answers many callers with one statement; a number is never given to anybody else."""
+
+    def __init__(self, db: Queries, *, remembered: int = 200_000) -> None:
+        self._db = db
+        self._users: Recent[int, UUID] = Recent(remembered)
+        # Both, when full: callers get 503 at once.
+        self._standings: Batcher[UUID, Standing] = Batcher(
+            self._stand, most=200, queue=5_000, lanes=2
+        )
+        self._look: Batcher[int, UUID | None] = Batcher(self._find, most=2_000, queue=50_000)
+
+    async def standing(self, user: UUID) -> Standing:
+        """Return a person's number, and who must not be suggested to them, as of now."""
+        return await self._standings(user)
+
+    async def users(self, numbers: Sequence[int]) -> dict[int, UUID]:
+        """Return who these are; of somebody who was erased, perhaps who that was."""
+        known = self._users.get
+        found = {number: known(number) for number in numbers}
+        missing = [number for number, user in found.items() if user is None]
+        if missing:
+            for number, user in zip(missing, await self._look.many(missing), strict=True):
+                if isinstance(user, Exception):
+                    raise user
+                found[number] = user
+        return {number: user for number, user in found.items() if user is not None}
+
+    async def _stand(self, users: list[UUID]) -> Sequence[Standing]:
+        found = await reads.standings(self._db, users)
+        return [found.get(user, STRANGER) for user in users]
+
+    async def _find(self, numbers: list[int]) -> Sequence[UUID | None]:
+        found = await reads.users(self._db, numbers)
+        for number, user in found.items():
+            self._users.put(number, user)
+        return [found.get(number) for number in numbers]
