@@ -2,7 +2,6 @@
 
 import asyncio
 import gc
-import importlib
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -14,10 +13,7 @@ import msgspec
 from msgspec import Struct
 from prometheus_client import CollectorRegistry
 
-from nova import __version__, secrets
-from nova.adapters.local import graph_metrics
-from nova.adapters.local.graph import LocalGraph
-from nova.adapters.local.graph_file import GraphFile
+from nova import __version__, app_graph, secrets
 from nova.adapters.postgres import metrics as postgres_metrics
 from nova.adapters.postgres.embedded import attach, embedded
 from nova.adapters.postgres.idempotency import PostgresIdempotency
@@ -26,32 +22,20 @@ from nova.adapters.postgres.refusals import CannotEmbed
 from nova.backbone.backbone import Backbone
 from nova.backbone.groups import Pace
 from nova.backbone.migrations import Room, Unmigratable, migrate, rooms
-from nova.backbone.mirrors import here
 from nova.feature import Feature, Job
-from nova.features import accounts, graph, notifications
+from nova.features import accounts, notifications
 from nova.features.accounts import Accounts, Credentials, People
 from nova.features.accounts.models import NewToken, Upsert
 from nova.features.demo import Demo, Person
 from nova.features.demo import plug as plug_demo
-from nova.features.graph import (
-    EdgeImport,
-    Feed,
-    Graph,
-    Keeper,
-    Lists,
-    Mirrored,
-    Numbers,
-    Silences,
-    Standby,
-    Suggester,
-    Ways,
-)
+from nova.features.graph import EdgeImport, Graph, Silences
 from nova.features.notifications import Notifications
 from nova.kernel.clock import Clock, SystemClock
 from nova.ports.channels import Retention
 from nova.ports.database import DatabaseUnavailable, Pool
-from nova.ports.graph import GraphUnavailable, GraphWalks, KeptGraphIndex
+from nova.ports.graph import KeptGraphIndex
 from nova.settings import Settings
+from nova.starting import EMBEDDED, CannotStart
 from nova.web import openapi
 from nova.web.api import Api
 from nova.web.auth import Auth
@@ -73,15 +57,10 @@ from nova.web.serve import serve as serve_http
 from nova.web.static import Site
 from nova.web.tokens import Tokens
 
-EMBEDDED = "embedded:"
 LOOPBACK = {"127.0.0.1", "::1", "localhost"}
 PACKAGE = Path(__file__).parent
 MIGRATING_S = 3600.0
 """Statements of a migration may run for this long; locks are never waited for that long."""
-
-
-class CannotStart(Exception):
-    """Something Nova needs is not there; the message says what, and how to mend it."""
 
 
 class House(Struct, kw_only=True):
@@ -170,7 +149,7 @@ async def built(
         token_creates_users=settings.tokens.create_users,
     )
     stack = AsyncExitStack()
-    outside = await stack.enter_async_context(graph_outside(settings))
+    outside = await stack.enter_async_context(app_graph.outside(settings))
     features: list[Feature] = []
     signing = settings.tokens.signing_secret.encode()
     owners = Accounts(
@@ -192,7 +171,9 @@ async def built(
     )
     features += [
         accounts.plug(owners, credentials, cursor_secret=signing),
-        _graph(settings, outside, backbone, people, relations, clock=clock, registry=registry),
+        app_graph.feature(
+            settings, outside, backbone, people, relations, clock=clock, registry=registry
+        ),
         notifications.plug(notifier),
     ]
     if demo:
@@ -276,7 +257,7 @@ async def serve(
             raise CannotStart(str(reason)) from reason
         house = await stack.enter_async_context(built(settings, pool, demo=demo))
         if house.outside is not None:
-            await _reached(house.outside)
+            await app_graph.reached(house.outside)
         postgres_metrics.register(pool, house.registry)
         await house.credentials.first_key(secret=secrets.server_key(settings.data))
         idempotency = PostgresIdempotency(pool)
@@ -302,17 +283,6 @@ async def serve(
             raise CannotStart(
                 f"Cannot listen on {where}: {reason.strerror}. Choose another with --port."
             ) from reason
-
-
-async def rebuild_graph(house: House) -> bool:
-    """Fill the graph index anew. False: it is in each process, and they were asked to do so."""
-    if house.outside is None:
-        async with house.backbone.db.transaction() as tx:
-            await tx.emit(graph.RebuildAsked())
-        return False
-    end = await here(house.pool)  # before the fill: what is committed since then comes again
-    await Mirrored(house.backbone.db, house.outside).rebuild(end, force=True)
-    return True
 
 
 def all_routes(house: House) -> list[Route]:
@@ -351,74 +321,6 @@ def browser_folder() -> Path:
     """Return the browser code: in the package when installed, beside it in a checkout."""
     installed = PACKAGE / "browser"
     return installed if installed.is_dir() else PACKAGE.parents[1] / "web"
-
-
-@asynccontextmanager
-async def graph_outside(settings: Settings) -> AsyncIterator[KeptGraphIndex | None]:
-    """Open the graph index that the settings name, if it is not in this process; no call yet."""
-    if settings.graph == EMBEDDED:
-        yield None
-        return
-    try:
-        opened = importlib.import_module("nova.adapters.neo4j.graph").open_graph(settings.graph)
-    except ModuleNotFoundError as missing:
-        raise CannotStart(
-            f"The setting 'graph' names Neo4j, and the package {missing.name!r} is not installed. "
-            "Install nova-social[neo4j]."
-        ) from missing
-    async with AsyncExitStack() as stack:
-        try:
-            index = await stack.enter_async_context(opened)
-        except ValueError as wrong:
-            raise CannotStart(f"The setting 'graph' is no address of a Neo4j: {wrong}.") from wrong
-        yield index
-
-
-async def _reached(outside: KeptGraphIndex) -> None:
-    """Never begin without an engine that was asked for."""
-    try:
-        await outside.ping()
-    except GraphUnavailable as reason:
-        raise CannotStart(
-            f"{reason.detail} Check the setting 'graph', and that the server runs."
-        ) from reason
-
-
-def _graph(
-    settings: Settings,
-    outside: KeptGraphIndex | None,
-    backbone: Backbone,
-    people: People,
-    relations: Graph,
-    *,
-    clock: Clock,
-    registry: CollectorRegistry,
-) -> Feature:
-    """Put the graph together, with its index in this process or outside of it."""
-    db = backbone.db
-    walks: GraphWalks
-    if outside is None:
-        walks = _index(settings, backbone, clock, registry)
-    else:
-        backbone.mirror("graph-index", graph.HEARS, Mirrored(db, outside))
-        walks = Standby(db, outside, registry)
-    backbone.signals.on(graph.SIGNAL, relations.silences.forget)
-    cursors = graph.cursors(settings.tokens.signing_secret.encode())
-    lists = Lists(db, clock, people, cursors, Ways(db, walks))
-    return graph.plug(relations, lists, people, Suggester(Numbers(db), walks, lists))
-
-
-def _index(
-    settings: Settings, backbone: Backbone, clock: Clock, registry: CollectorRegistry
-) -> LocalGraph:
-    """Keep the index in this process, and in a file between restarts."""
-    db, index = backbone.db, LocalGraph()
-    graph_metrics.register(index, registry)
-    feed = Feed(db, index)
-    shelf = GraphFile(index, settings.data / "graph.index")
-    keeper = Keeper(db, clock, feed, shelf, log_days=settings.log.retention_days)
-    backbone.project("graph", graph.HEARS, fill=keeper.begin, hear=feed.hear, keep=keeper.keep)
-    return index
 
 
 def _listen(backbone: Backbone, people: People, auth: Auth, watch: Watch) -> None:

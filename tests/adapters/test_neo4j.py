@@ -76,7 +76,6 @@ async def test_while_it_is_filled_nobody_is_answered_or_fills_it_too(
     ):
         with pytest.raises(GraphUnavailable, match="being filled"):
             await question
-        await other.place()  # it is there: the next one asks it again
     with pytest.raises(Displaced):
         await other.bring([], [], after=FIRST, to=SECOND)
     with pytest.raises(Displaced):

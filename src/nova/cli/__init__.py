@@ -5,10 +5,10 @@ import sys
 from collections.abc import Sequence
 
 from nova import __version__
-from nova.app import CannotStart
 from nova.cli import admin, bring, configure, measure, operate, rebuild, serve
 from nova.kernel.errors import Refused
 from nova.settings import Misconfigured
+from nova.starting import CannotStart
 
 EX_CONFIG = 78
 """Exit status for a configuration that cannot be used (sysexits.h)."""

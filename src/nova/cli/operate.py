@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 import msgspec
 from msgspec import Struct
 
-from nova import app
+from nova import app, app_graph
 from nova.backbone import migrations
 from nova.cli.options import Verbs, say, settings
 from nova.cli.options import add as add_options
@@ -18,6 +18,7 @@ from nova.kernel.errors import Refused
 from nova.ports.database import DatabaseUnavailable, Pool
 from nova.ports.graph import GraphUnavailable
 from nova.settings import Settings
+from nova.starting import CannotStart
 
 
 def add(verbs: Verbs) -> None:
@@ -95,7 +96,7 @@ async def _examined(args: argparse.Namespace) -> AsyncIterator[Finding]:
             )
             if not pending:
                 yield await _lag(pool)
-    except (app.CannotStart, DatabaseUnavailable, migrations.Unmigratable) as wrong:
+    except (CannotStart, DatabaseUnavailable, migrations.Unmigratable) as wrong:
         yield Finding(
             "database",
             healthy=False,
@@ -107,10 +108,10 @@ async def _examined(args: argparse.Namespace) -> AsyncIterator[Finding]:
 async def _outside(chosen: Settings) -> AsyncIterator[Finding]:
     """Yield how the graph index is, if it is outside of Nova's processes."""
     try:
-        async with app.graph_outside(chosen) as outside:
+        async with app_graph.outside(chosen) as outside:
             if outside is not None:
                 yield Finding("graph index", healthy=True, detail=f"{await outside.ping()}.")
-    except (app.CannotStart, GraphUnavailable) as wrong:
+    except (CannotStart, GraphUnavailable) as wrong:
         yield Finding(
             "graph index",
             healthy=False,
@@ -144,7 +145,7 @@ def _migrate(args: argparse.Namespace) -> int:
     try:
         asyncio.run(run())
     except (DatabaseUnavailable, migrations.Unmigratable) as wrong:
-        raise app.CannotStart(str(wrong)) from wrong
+        raise CannotStart(str(wrong)) from wrong
     return 0
 
 

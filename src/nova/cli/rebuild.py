@@ -5,7 +5,7 @@ import asyncio
 import sys
 from time import perf_counter
 
-from nova import app
+from nova import app, app_graph
 from nova.cli.options import Verbs, say, settings
 from nova.cli.options import add as add_options
 
@@ -24,7 +24,7 @@ def _rebuild(args: argparse.Namespace) -> int:
         async with app.visited(chosen) as house:
             if house.outside is not None:
                 sys.stderr.write("Filling the graph index; the database answers meanwhile.\n")
-            return await app.rebuild_graph(house)
+            return await app_graph.rebuild(house.backbone, house.outside)
 
     start = perf_counter()
     if asyncio.run(run()):

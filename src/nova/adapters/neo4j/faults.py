@@ -10,7 +10,12 @@ from nova.ports.graph import GraphUnavailable
 
 RETRY_AFTER_S = 1.0
 _TIMED_OUT = "Neo.ClientError.Transaction."
-_BROKEN = ("Neo.DatabaseError.", "Neo.ClientError.Database.", "Neo.ClientError.Cluster.")
+_BROKEN = (
+    "Neo.DatabaseError.",
+    "Neo.ClientError.Database.",
+    "Neo.ClientError.Cluster.",
+    "Neo.ClientError.Security.",
+)
 
 
 @asynccontextmanager
