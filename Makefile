@@ -45,6 +45,7 @@ test-engines: $(READY) ## run the contract suites and fault tests against the re
 
 bench: $(READY) ## measure the numbers in docs/reference/benchmarks.md
 	.venv/bin/nova bench notifications
+	.venv/bin/nova bench graph
 
 lock: ## renew requirements.lock
 	uv pip compile pyproject.toml --group dev --universal --python-version 3.11 \

@@ -2,9 +2,8 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import perf_counter
@@ -68,12 +67,15 @@ async def served(server: Server, plan: Plan, progress: Callable[[str], None]) ->
         await indexed(callers[0], len(graph.followees))
         progress(f"{plan.requests:,} requests for suggestions")
         result |= await suggestions(server, callers, plan)
+    async with calling(server, 1) as (caller,):
         progress(f"{plan.asked:,} lists of mutual follows, and ways between two")
-        result |= await lists(callers[0], plan)
+        result |= await lists(caller, plan)
         progress(f"{plan.newcomers} times from a follow to suggestions")
-        result |= await visible(callers[0], plan)
+        result |= await visible(caller, plan)
+    paths = strangers(graph, plan.follows)
+    async with calling(server, plan.callers) as callers:
         progress(f"{plan.follows:,} follows and as many ends of them, {plan.callers} at once")
-        return result | await following(server, callers, graph, plan)
+        return result | await following(server, callers, paths)
 
 
 @asynccontextmanager
@@ -168,35 +170,31 @@ async def _suggested(caller: Caller, name: str) -> bool:
 
 
 async def following(
-    server: Server, callers: Sequence[Caller], graph: Follows, plan: Plan
+    server: Server, callers: Sequence[Caller], paths: Sequence[str]
 ) -> dict[str, float]:
     """Have people follow others over HTTP, and end that again; each answer is durable."""
-    paths = [
-        f"/v1/users/{_name(one)}/following/{_name(other)}"
-        for one, other in islice(_strangers(graph), plan.follows)
-    ]
     before = server.cost()
     there = await _all(callers, [("PUT", path) for path in paths])
     back = await _all(callers, [("DELETE", path) for path in paths])
     cost = server.cost().since(before)
     return {
-        "follows_per_s": plan.follows / there,
-        "unfollows_per_s": plan.follows / back,
-        "follow_cpu_us": 1e6 * cost.server_s / (2 * plan.follows),
-        "follow_postgres_us": 1e6 * cost.postgres_s / (2 * plan.follows),
+        "follows_per_s": len(paths) / there,
+        "unfollows_per_s": len(paths) / back,
+        "follow_cpu_us": 1e6 * cost.server_s / (2 * len(paths)),
+        "follow_postgres_us": 1e6 * cost.postgres_s / (2 * len(paths)),
     }
 
 
-def _strangers(graph: Follows) -> Iterator[tuple[int, int]]:
-    """Yield different pairs of whom neither follows the other."""
+def strangers(graph: Follows, count: int) -> list[str]:
+    """Return where to follow, for so many different pairs of whom neither follows the other."""
     rows = [set(row.tolist()) for row in graph.rows()]
     random = np.random.default_rng(5)
-    seen: set[tuple[int, int]] = set()
-    while True:
+    found: dict[str, None] = {}
+    while len(found) < count:
         one, other = random.integers(1, graph.people + 1, 2).tolist()
-        if one != other and other not in rows[one - 1] and (one, other) not in seen:
-            seen.add((one, other))
-            yield one, other
+        if one != other and other not in rows[one - 1]:
+            found[f"/v1/users/{_name(one)}/following/{_name(other)}"] = None
+    return list(found)
 
 
 async def _all(callers: Sequence[Caller], requests: Sequence[tuple[str, str]]) -> float:

@@ -46,7 +46,9 @@ async def measure(file: Path) -> dict[str, float]:
     pairs = read(file)
     order = np.random.default_rng(SEED).permutation(len(pairs))
     cut = int(HIDDEN * len(pairs))
-    return await _scores(pairs[order[cut:]], pairs[order[:cut]], int(pairs.max(initial=0)))
+    if not cut:
+        raise BadEdges(f"{file}: there are too few friendships to hide any")
+    return await _scores(pairs[order[cut:]], pairs[order[:cut]], int(pairs.max()))
 
 
 async def _scores(
@@ -61,8 +63,6 @@ async def _scores(
         found = [each.number for each in await index.suggest(number, hidden=(), most=RECALL_AT)]
         recalls.append(recall(found, set(wanted.tolist())))
         gains.append(gain(found, set(wanted.tolist())))
-    if not recalls:
-        raise BadEdges("there are too few edges to hide any")
     return {"recall_at_20": float(np.mean(recalls)), "ndcg_at_10": float(np.mean(gains))}
 
 

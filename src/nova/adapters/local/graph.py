@@ -110,7 +110,7 @@ class LocalGraph:
             (each for each in (number, *hidden) if each < len(self._score)), np.int64
         )
         best, scores = self._best(found, counts, asked, (mine, left_out), most)
-        candidates = self._reasoned(best, scores, found, np.repeat(asked, counts))
+        candidates = self._reasoned(best, scores, found, (asked, counts))
         if len(candidates) < most:
             known = {*mine.tolist(), *left_out.tolist(), *best.tolist()}
             candidates += self._most_followed(known, most - len(candidates))
@@ -167,24 +167,27 @@ class LocalGraph:
         return best, by_score
 
     def _reasoned(
-        self, best: Cells, scores: NDArray[np.float64], found: Cells, by: Cells
+        self,
+        best: Cells,
+        scores: NDArray[np.float64],
+        found: Cells,
+        asked: tuple[Cells, Counts],
     ) -> list[Candidate]:
-        """Say who of those followed follows each, whom most people follow first."""
+        """Say who of those asked follows each, whom most people follow first."""
         if not len(best):
             return []
         self._mark[best] = True
-        here = self._mark[found]
+        here = self._mark[found].nonzero()[0]
         self._mark[best] = False
-        who, through = found[here], by[here]
-        order = np.lexsort((through, -self._into.count[through], who))
-        who, through = who[order], through[order].tolist()
-        first = np.searchsorted(who, best).tolist()
-        last = np.searchsorted(who, best, "right").tolist()
+        friends, counts = asked
+        through = friends[counts.cumsum().searchsorted(here, "right")]
+        order = self._into.count[through].argsort(kind="stable")[::-1]
+        by: dict[int, list[int]] = {number: [] for number in best.tolist()}
+        for one, friend in zip(found[here[order]].tolist(), through[order].tolist(), strict=True):
+            by[one].append(friend)
         return [
-            Candidate(
-                number, score, through[i : min(j, i + MOST_NAMED)], max(0, j - i - MOST_NAMED)
-            )
-            for number, score, i, j in zip(best.tolist(), scores.tolist(), first, last, strict=True)
+            Candidate(number, score, known[:MOST_NAMED], max(0, len(known) - MOST_NAMED))
+            for (number, known), score in zip(by.items(), scores.tolist(), strict=True)
         ]
 
     def _most_followed(self, known: Collection[int], most: int) -> list[Candidate]:
@@ -294,14 +297,17 @@ def _top(found: Cells, scores: NDArray[np.float64], most: int) -> Cells:
     asked = 4 * most
     while True:
         if asked < len(found):
-            some = np.argpartition(scores, len(scores) - asked)[len(scores) - asked :]
+            some = scores.argpartition(len(scores) - asked)[len(scores) - asked :]
+            some = some[scores[some] > 0.0]
         else:
-            some = _all(scores)
-        some = some[scores[some] > 0.0]
-        numbers, places = np.unique(found[some], return_index=True)
-        if len(numbers) >= most or asked >= len(found):
-            best = np.lexsort((numbers, -scores[some[places]]))[:most]
-            return numbers[best]
+            some = (scores > 0.0).nonzero()[0]
+        # In the order of numbers, so that each can be told from the one before it.
+        some = some[found[some].argsort()]
+        numbers = found[some]
+        fresh = numbers[1:] != numbers[:-1]
+        if np.count_nonzero(fresh) + 1 >= most or asked >= len(found):
+            some = np.concatenate((some[:1], some[1:][fresh]))
+            return found[some[(-scores[some]).argsort(kind="stable")[:most]]]
         asked *= 8
 
 

@@ -32,14 +32,21 @@ class Numbers:
     async def users(self, numbers: Sequence[int]) -> dict[int, UUID]:
         """Return who these are; of somebody who was erased, perhaps who that was."""
         known = self._users.get
-        found = {number: known(number) for number in numbers}
-        missing = [number for number, user in found.items() if user is None]
-        if missing:
-            for number, user in zip(missing, await self._look.many(missing), strict=True):
-                if isinstance(user, Exception):
-                    raise user
+        found: dict[int, UUID] = {}
+        missing = []
+        for number in numbers:
+            user = known(number)
+            if user is None:
+                missing.append(number)
+            else:
                 found[number] = user
-        return {number: user for number, user in found.items() if user is not None}
+        if missing:
+            for number, answer in zip(missing, await self._look.many(missing), strict=True):
+                if isinstance(answer, Exception):
+                    raise answer
+                if answer is not None:
+                    found[number] = answer
+        return found
 
     async def _stand(self, users: list[UUID]) -> Sequence[Standing]:
         found = await reads.standings(self._db, users)
