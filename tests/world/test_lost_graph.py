@@ -134,6 +134,29 @@ async def test_answers_go_on_without_neo4j_and_it_catches_up(
     assert password.encode() not in deployment.output
 
 
+async def test_answers_go_on_while_neo4j_hangs(
+    tmp_path: Path, dsn: str, pool: Pool, neo4j: Server
+) -> None:
+    async with deployed(tmp_path, NOVA_DATABASE=dsn, NOVA_GRAPH=neo4j.url) as deployment:
+        app = await deployment.start()
+        crowd = Crowd(app, await app.people(6))
+        async with app.client() as client:
+            for _ in range(10):
+                await crowd.act(client)
+            neo4j.pause()
+            try:
+                for _ in range(20):
+                    await crowd.act(client)
+                status, said = await ready(app)
+                assert (status, "no answer within" in said or "did not answer" in said) == (
+                    200,
+                    True,
+                )
+            finally:
+                neo4j.resume()
+        await until(lambda: is_whole(neo4j, pool))
+
+
 async def lags(app: App) -> bool:
     return await metric(app, LAG) > 0
 
