@@ -97,6 +97,21 @@ async def test_who_was_displaced_writes_nothing_more(index: Neo4jGraph, other: N
     assert await other.place() == SECOND
 
 
+async def test_a_fill_that_broke_off_is_begun_again_or_left_to_who_has_done_it(
+    index: Neo4jGraph, other: Neo4jGraph
+) -> None:
+    await index.begin(empty=True)
+    await index.fill(ADA, numbers(BEN), 0)
+    await index.begin(empty=True)  # it need not wait for itself
+    await index.fill(ADA, numbers(CLEO), 0)
+    await other.begin(empty=True, force=True)
+    await other.fill(ADA, numbers(DORA), 0)
+    await other.finish(FIRST)
+    await index.bring([Edge(BEN, ADA, follows=True)], [CLEO], after=FIRST, to=SECOND)
+    assert await followed(index, ADA) == {DORA}
+    assert await followed(index, BEN) == {ADA}
+
+
 async def test_filling_again_writes_what_differs(index: Neo4jGraph) -> None:
     await index.begin(empty=True)
     await index.fill(ADA, numbers(BEN, CLEO), 0)

@@ -27,6 +27,7 @@ from nova.ports.places import Place
 
 ANSWER_S = 0.5
 """For an answer; whoever asks is better served by PostgreSQL after that."""
+PLACE_S = 5.0
 WRITE_S = 30.0
 CONNECTING_S = 2.0
 CONNECTIONS = 50
@@ -136,8 +137,8 @@ class Neo4jGraph:
     # -- keeping in step ------------------------------------------------------------------------
 
     async def place(self) -> Place | None:
-        async with translated(WRITE_S):
-            rows = await self._rows(statements.PLACE, {}, WRITE_S)
+        async with translated(PLACE_S):
+            rows = await self._rows(statements.PLACE, {}, PLACE_S)
         self._breaker.close()
         if not rows or rows[0]["xact"] is None:
             return None
@@ -156,10 +157,10 @@ class Neo4jGraph:
         for statement in statements.SCHEMA:
             async with translated(2 * WRITE_S):
                 await self._rows(statement, {}, 2 * WRITE_S, WRITE_ACCESS)
-        self._forget_pending()
-        self._fills = self._fresh = False
-        self._filler = uuid4().hex
+        self._leave_off()
+        mine, self._filler = self._filler, uuid4().hex
         parameters = {
+            "mine": mine,
             "filler": self._filler,
             "force": force,
             "patience_ms": int(PATIENCE_S * 1000),
@@ -186,6 +187,7 @@ class Neo4jGraph:
     async def bring(
         self, edges: Sequence[Edge], gone: Sequence[int], *, after: Place, to: Place
     ) -> None:
+        self._leave_off()  # a fill that failed here, and that somebody else has done since
         for number in gone:  # piece by piece; to do it twice, or late, does no harm
             await self.forget(number)
         move = {"after_xact": after.xact, "after_position": after.position, **_place(to)}
@@ -247,6 +249,10 @@ class Neo4jGraph:
     async def _guard_filling(self, tx: AsyncTransaction) -> None:
         if self._fills:
             await _guarded(tx, statements.FILLING, {"filler": self._filler})
+
+    def _leave_off(self) -> None:
+        self._forget_pending()
+        self._fills = self._fresh = False
 
     def _forget_pending(self) -> None:
         self._pending, self._waiting = {}, 0

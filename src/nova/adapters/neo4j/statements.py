@@ -28,7 +28,8 @@ return i.log as log, i.xact as xact, i.position as position, i.at as at
 BEGIN = """
 merge (i:NovaIndex {name: 'follows'})
 set i.touched = timestamp()
-with i where $force or i.filler is null or timestamp() - i.beat > $patience_ms
+with i where $force or i.filler is null or i.filler = $mine
+    or timestamp() - i.beat > $patience_ms
 remove i.log, i.xact, i.position, i.at
 set i.filler = $filler, i.beat = timestamp()
 return i.name
