@@ -15,6 +15,7 @@ from nova.feature import Feature
 from nova.features import graph
 from nova.features.accounts import People
 from nova.features.graph import (
+    Faces,
     Feed,
     Graph,
     Keeper,
@@ -86,7 +87,10 @@ def feature(
     backbone.signals.on(graph.SIGNAL, relations.silences.forget)
     cursors = graph.cursors(settings.tokens.signing_secret.encode())
     lists = Lists(db, clock, people, cursors, Ways(db, walks))
-    return graph.plug(relations, lists, people, Suggester(Numbers(db), walks, lists))
+    numbers = Numbers(db)
+    faces = Faces(numbers, lists)
+    backbone.signals.on("user", faces.forget)
+    return graph.plug(relations, lists, people, Suggester(numbers, walks, faces))
 
 
 def _index(

@@ -11,6 +11,7 @@ from nova.adapters.local.graph import LocalGraph
 from nova.adapters.postgres.pool import open_pool
 from nova.features.graph import (
     HEARS,
+    Faces,
     Feed,
     Lists,
     Mirrored,
@@ -96,7 +97,10 @@ async def connected(
         lists = Lists(
             world.db, clock, world.people, cursors(b"of the tests"), Ways(world.db, walks)
         )
-        suggester = Suggester(Numbers(world.db), walks, lists)
+        numbers = Numbers(world.db)
+        faces = Faces(numbers, lists)
+        world.backbone.signals.on("user", faces.forget)
+        suggester = Suggester(numbers, walks, faces)
         feature = plug(world.graph, lists, world.people, suggester)
         async with world.backbone.run(), api_client(feature.routes, world) as client:
             await world.meet("Ada", "Ben", "Cleo", "Dora", "Eve")

@@ -82,3 +82,17 @@ async def test_an_index_that_starts_later_answers_alike(here: Connected) -> None
     assert await fresh.suggest(number, hidden=(), most=9) == await here.index.suggest(
         number, hidden=(), most=9
     )
+
+
+async def test_a_new_name_is_shown_in_suggestions_and_reasons(here: Connected) -> None:
+    await here.follow("ada", "ben")
+    await here.follow("ben", "cleo")
+    await here.settled("ada", "cleo")
+    async with here.world.db.transaction() as tx:
+        await tx.run("update accounts.users set name = 'Benedict' where external_id = 'ben'")
+        tx.signal("user", str(here.world.ids["ben"]))
+
+    async def renamed() -> bool:
+        return await here.suggested("ada") == {"cleo": "followed by Benedict"}
+
+    await until(renamed, within_s=10)

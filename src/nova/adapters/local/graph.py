@@ -181,7 +181,7 @@ class LocalGraph:
         self._mark[best] = False
         friends, counts = asked
         through = friends[counts.cumsum().searchsorted(here, "right")]
-        order = self._into.count[through].argsort(kind="stable")[::-1]
+        order = (-self._into.count[through]).argsort(kind="stable")
         by: dict[int, list[int]] = {number: [] for number in best.tolist()}
         for one, friend in zip(found[here[order]].tolist(), through[order].tolist(), strict=True):
             by[one].append(friend)

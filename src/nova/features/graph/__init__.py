@@ -5,6 +5,7 @@ from pathlib import Path
 from nova.feature import Feature, Job
 from nova.features.graph.api import Handlers
 from nova.features.graph.events import FACTS, RebuildAsked
+from nova.features.graph.faces import Faces
 from nova.features.graph.feed import HEARS, Feed
 from nova.features.graph.imports import EdgeImport
 from nova.features.graph.keeping import Keeper
@@ -24,6 +25,7 @@ __all__ = [
     "HEARS",
     "SIGNAL",
     "EdgeImport",
+    "Faces",
     "Feed",
     "Graph",
     "Keeper",

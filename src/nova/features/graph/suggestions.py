@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from uuid import UUID
 
 from nova.features.graph import rules
-from nova.features.graph.lists import Lists
+from nova.features.graph.faces import Faces
 from nova.features.graph.models import Person, Reason, Suggestion
 from nova.features.graph.numbers import Numbers
 from nova.ports.graph import Candidate, GraphWalks
@@ -13,28 +13,24 @@ from nova.ports.graph import Candidate, GraphWalks
 class Suggester:
     """Suggests people, with reasons."""
 
-    def __init__(self, numbers: Numbers, index: GraphWalks, lists: Lists) -> None:
+    def __init__(self, numbers: Numbers, index: GraphWalks, faces: Faces) -> None:
         self._numbers = numbers
         self._index = index
-        self._lists = lists
+        self._faces = faces
 
     async def suggest(self, user: UUID, most: int) -> list[Suggestion]:
         standing = await self._numbers.standing(user)
         found = await self._index.suggest(standing.number, hidden=standing.hidden, most=most)
-        if not found:
-            return []
-        named = {each for one in found for each in one.by}
-        users = await self._numbers.users([*named.union(one.number for one in found)])
-        people = {one.id: one for one in await self._lists.people(list(users.values()))}
-        known = {number: people[each] for number, each in users.items() if each in people}
+        named = {one.number for one in found}.union(*[one.by for one in found])
+        people = await self._faces.of(named)
         return [
-            Suggestion(person=known[one.number], score=one.score, reason=_reason(one, known))
+            Suggestion(person=person, score=one.score, reason=_reason(one, people))
             for one in found
-            if one.number in known and users[one.number] != user
+            if (person := people.get(one.number)) is not None and person.id != user
         ]
 
 
-def _reason(one: Candidate, known: Mapping[int, Person]) -> Reason:
-    named = [known[each] for each in one.by if each in known]
-    names = [each.name or each.external_id or "somebody" for each in named]
-    return Reason(says=rules.says(names, one.more), followed_by=named, more=one.more)
+def _reason(one: Candidate, people: Mapping[int, Person]) -> Reason:
+    by = [people[each] for each in one.by if each in people]
+    names = [each.name or each.external_id or "somebody" for each in by]
+    return Reason(says=rules.says(names, one.more), followed_by=by, more=one.more)
