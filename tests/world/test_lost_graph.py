@@ -39,11 +39,12 @@ class Crowd:
         self.people = people
         self.follows: set[tuple[str, str]] = set()
         self.answers = 0
+        self.tired = False
         self._random = Random(5)  # noqa: S311  # an example
 
     async def live(self) -> None:
         async with self.app.client() as client:
-            while True:
+            while not self.tired:
                 await self.act(client)
 
     async def act(self, client: httpx.AsyncClient) -> None:
@@ -100,7 +101,7 @@ async def test_answers_go_on_without_neo4j_and_it_catches_up(
     async with deployed(tmp_path, NOVA_DATABASE=dsn, NOVA_GRAPH=neo4j.url) as deployment:
         app = await deployment.start()
         crowd = Crowd(app, await app.people(12))
-        living = [asyncio.create_task(crowd.live())]
+        living = asyncio.create_task(crowd.live())
         await crowd.goes_on(40)
         await until(lambda: is_served(app))
         assert (await ready(app))[1].startswith("Neo4j 5.26")
@@ -118,9 +119,8 @@ async def test_answers_go_on_without_neo4j_and_it_catches_up(
 
         await asyncio.to_thread(neo4j.start)
         await crowd.goes_on(40)
-        for each in living:
-            each.cancel()
-        await asyncio.gather(*living, return_exceptions=True)
+        crowd.tired = True
+        await living
         await until(lambda: is_whole(neo4j, pool))
         assert await pool.value("select count(*) from graph.follows") == len(crowd.follows)
 
