@@ -40,7 +40,8 @@ engines: $(READY) ## start the real engines and print how to reach them
 
 test-engines: $(READY) ## run the contract suites and fault tests against the real engines
 	$(PY) tests/engines -- $(PY) -m pytest -n 2 -q \
-	  tests/adapters/test_pool.py tests/adapters/test_arrays.py tests/backbone tests/features
+	  tests/contracts tests/adapters/test_pool.py tests/adapters/test_arrays.py \
+	  tests/adapters/test_neo4j.py tests/backbone tests/features tests/world/test_lost_graph.py
 
 bench: $(READY) ## measure the numbers in docs/reference/benchmarks.md
 	.venv/bin/nova bench notifications

@@ -57,6 +57,14 @@ def test_ids_of_events_are_remembered_for_longer_than_the_log_is_kept(
         load([], {}, flags)
 
 
+@pytest.mark.parametrize("graph", ["embedded:", "neo4j://u:p@db", "bolt+s://u:p@db:7687"])
+def test_the_graph_is_embedded_or_in_neo4j(graph: str) -> None:
+    assert load([], {"NOVA_GRAPH": graph}, {}).settings.graph == graph
+    with pytest.raises(Misconfigured, match="graph: expected an address") as caught:
+        load([], {"NOVA_GRAPH": f"redis+{graph}"}, {})
+    assert "u:p" not in str(caught.value)
+
+
 def test_a_secret_may_come_from_a_file(tmp_path: Path) -> None:
     (tmp_path / "secret").write_text("s3cret\n")
     loaded = load([], {"NOVA_TOKENS_SECRET_FILE": str(tmp_path / "secret")}, {})

@@ -13,10 +13,7 @@ import msgspec
 from msgspec import Struct
 from prometheus_client import CollectorRegistry
 
-from nova import __version__, secrets
-from nova.adapters.local import graph_metrics
-from nova.adapters.local.graph import LocalGraph
-from nova.adapters.local.graph_file import GraphFile
+from nova import __version__, app_graph, secrets
 from nova.adapters.postgres import metrics as postgres_metrics
 from nova.adapters.postgres.embedded import attach, embedded
 from nova.adapters.postgres.idempotency import PostgresIdempotency
@@ -26,30 +23,20 @@ from nova.backbone.backbone import Backbone
 from nova.backbone.groups import Pace
 from nova.backbone.migrations import Room, Unmigratable, migrate, rooms
 from nova.feature import Feature, Job
-from nova.features import accounts, graph, notifications, posts
+from nova.features import accounts, notifications, posts
 from nova.features.accounts import Accounts, Credentials, People
 from nova.features.accounts.models import NewToken, Upsert
 from nova.features.demo import Demo, Person
 from nova.features.demo import plug as plug_demo
-from nova.features.graph import (
-    EdgeImport,
-    Faces,
-    Feed,
-    Graph,
-    Keeper,
-    Lists,
-    Numbers,
-    Sights,
-    Silences,
-    Suggester,
-    Ways,
-)
+from nova.features.graph import EdgeImport, Graph, Sights, Silences
 from nova.features.notifications import Notifications
 from nova.features.posts.models import NewPost
 from nova.kernel.clock import Clock, SystemClock
 from nova.ports.channels import Retention
 from nova.ports.database import DatabaseUnavailable, Pool
+from nova.ports.graph import KeptGraphIndex
 from nova.settings import Settings
+from nova.starting import EMBEDDED, CannotStart
 from nova.web import openapi
 from nova.web.api import Api
 from nova.web.auth import Auth
@@ -71,15 +58,10 @@ from nova.web.serve import serve as serve_http
 from nova.web.static import Site
 from nova.web.tokens import Tokens
 
-EMBEDDED = "embedded:"
 LOOPBACK = {"127.0.0.1", "::1", "localhost"}
 PACKAGE = Path(__file__).parent
 MIGRATING_S = 3600.0
 """Statements of a migration may run for this long; locks are never waited for that long."""
-
-
-class CannotStart(Exception):
-    """Something Nova needs is not there; the message says what, and how to mend it."""
 
 
 class House(Struct, kw_only=True):
@@ -93,6 +75,8 @@ class House(Struct, kw_only=True):
     notifications: Notifications
     graph: Graph
     edges: EdgeImport
+    outside: KeptGraphIndex | None
+    """The graph index, when it is not in this process."""
     auth: Auth
     hub: Hub
     features: Sequence[Feature]
@@ -166,6 +150,8 @@ async def built(
         clock=clock,
         token_creates_users=settings.tokens.create_users,
     )
+    stack = AsyncExitStack()
+    outside = await stack.enter_async_context(app_graph.outside(settings))
     features: list[Feature] = []
     signing = settings.tokens.signing_secret.encode()
     owners = Accounts(
@@ -199,7 +185,9 @@ async def built(
     edges = EdgeImport(db, clock, people)
     features += [
         accounts.plug(owners, credentials, cursor_secret=signing),
-        _graph(settings, backbone, people, relations, clock=clock, registry=registry),
+        app_graph.feature(
+            settings, outside, backbone, people, relations, clock=clock, registry=registry
+        ),
         notifications.plug(notifier),
         posts.plug(written),
     ]
@@ -239,10 +227,14 @@ async def built(
             notifications=notifier,
             graph=relations,
             edges=edges,
+            outside=outside,
             auth=auth,
             hub=hub,
             features=features,
-            readiness=Readiness({"database": pool.ping} | ({"jwks": keys.ping} if keys else {})),
+            readiness=Readiness(
+                {"database": pool.ping} | ({"jwks": keys.ping} if keys else {}),
+                spared={"graph": outside.ping} if outside else {},
+            ),
             registry=registry,
         )
     finally:
@@ -250,6 +242,7 @@ async def built(
         await notifier.close()
         if keys is not None:
             await keys.close()
+        await stack.aclose()
 
 
 @asynccontextmanager
@@ -282,6 +275,8 @@ async def serve(
         except (DatabaseUnavailable, Unmigratable) as reason:
             raise CannotStart(str(reason)) from reason
         house = await stack.enter_async_context(built(settings, pool, demo=demo))
+        if house.outside is not None:
+            await app_graph.reached(house.outside)
         postgres_metrics.register(pool, house.registry)
         await house.credentials.first_key(secret=secrets.server_key(settings.data))
         idempotency = PostgresIdempotency(pool)
@@ -345,32 +340,6 @@ def browser_folder() -> Path:
     """Return the browser code: in the package when installed, beside it in a checkout."""
     installed = PACKAGE / "browser"
     return installed if installed.is_dir() else PACKAGE.parents[1] / "web"
-
-
-def _graph(
-    settings: Settings,
-    backbone: Backbone,
-    people: People,
-    relations: Graph,
-    *,
-    clock: Clock,
-    registry: CollectorRegistry,
-) -> Feature:
-    """Put the graph together, with its index in this process and in a file between restarts."""
-    db, index = backbone.db, LocalGraph()
-    graph_metrics.register(index, registry)
-    feed = Feed(db, index)
-    shelf = GraphFile(index, settings.data / "graph.index")
-    keeper = Keeper(db, clock, feed, shelf, log_days=settings.log.retention_days)
-    backbone.project("graph", graph.HEARS, fill=keeper.begin, hear=feed.hear, keep=keeper.keep)
-    backbone.signals.on(graph.SIGNAL, relations.silences.forget)
-    backbone.signals.on(graph.FOLLOWEES, relations.followees.forget)
-    cursors = graph.cursors(settings.tokens.signing_secret.encode())
-    lists = Lists(db, clock, people, cursors, Ways(db, index))
-    numbers = Numbers(db)
-    faces = Faces(numbers, lists)
-    backbone.signals.on("user", faces.forget)
-    return graph.plug(relations, lists, people, Suggester(numbers, index, faces))
 
 
 def _listen(backbone: Backbone, people: People, auth: Auth, watch: Watch) -> None:

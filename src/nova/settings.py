@@ -13,6 +13,8 @@ from msgspec import Meta, Struct, field
 from nova.web.jwks import check_address
 from nova.web.realtime.namespaces import FAMILIES, Namespace
 
+GRAPHS = ("embedded:", "neo4j:", "neo4j+s:", "neo4j+ssc:", "bolt:", "bolt+s:", "bolt+ssc:")
+
 Port = Annotated[int, Meta(ge=0, le=65535)]
 Natural = Annotated[int, Meta(ge=1, le=2**31 - 1)]
 Seconds = Annotated[float, Meta(gt=0, le=10**9)]
@@ -157,6 +159,13 @@ class Settings(Struct, frozen=True, kw_only=True):
         Secret,
         about("`embedded:` for PostgreSQL inside the data folder, or a postgresql:// address."),
     ] = "embedded:"
+    graph: Annotated[
+        Secret,
+        about(
+            "`embedded:` for the graph's index in each process, or the neo4j:// address of a "
+            "Neo4j server, with user and password, that holds it for all."
+        ),
+    ] = "embedded:"
     namespaces: Annotated[
         tuple[Namespace, ...],
         about("Families of channels for the app's own use; see the socket's reference."),
@@ -247,6 +256,8 @@ def load(
 
 def _contradictions(settings: Settings) -> Iterator[str]:
     """Yield what is wrong with settings that are right one by one."""
+    if not settings.graph.startswith(GRAPHS):
+        yield f"graph: expected an address that begins with one of {', '.join(GRAPHS)}"
     remembered, kept = settings.notifications.dedupe_days, settings.log.retention_days
     if remembered <= kept:  # the log is dropped by the day, so it keeps up to a day more
         yield (

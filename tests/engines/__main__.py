@@ -8,39 +8,66 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+# In place of this folder, whose modules are named like the libraries of their engines.
+sys.path.pop(0)
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from engines.postgresql import Missing, postgresql  # after the path is known
+from engines.engine import Engine, Missing  # after the path is known
+from engines.neo4j import neo4j
+from engines.postgresql import postgresql
 
-ENGINES = {"postgresql": (postgresql, "NOVA_TEST_DATABASE")}
+Start = Callable[[Path], AbstractContextManager[Engine]]
+
+ENGINES: dict[str, tuple[Start, str]] = {
+    "postgresql": (postgresql, "NOVA_TEST_DATABASE"),
+    "neo4j": (neo4j, "NOVA_TEST_NEO4J"),
+}
 
 
 def main(command: Sequence[str]) -> int:
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     with ExitStack() as running:
         folder = Path(running.enter_context(TemporaryDirectory(prefix="nova-engines-")))
         folder.chmod(0o755)
-        variables = {}
-        for name, (start, variable) in ENGINES.items():
-            try:
-                engine = running.enter_context(start(folder / name))
-            except Missing as missing:
-                print(f"engine {name}: not run: {missing}")
-                if os.environ.get("CI"):
-                    return 1
-            else:
-                print(f"engine {name}: {engine.version}")
-                variables[variable] = engine.url
+        variables = started(folder, running)
+        if os.environ.get("CI") and len(variables) < len(ENGINES):
+            return 1
         for variable, url in variables.items():
             print(f"export {variable}={url}", flush=True)
         if command:
-            return subprocess.run(command, env=os.environ | variables, check=False).returncode
+            environment = os.environ | variables | {"NOVA_TEST_ENGINES": " ".join(ENGINES)}
+            return subprocess.run(command, env=environment, check=False).returncode
         signal.sigwait([signal.SIGINT, signal.SIGTERM])
         return 0
+
+
+def started(folder: Path, running: ExitStack) -> dict[str, str]:
+    """Start all engines at once; return the variables that say where those that run are."""
+
+    def start(name: str) -> Engine | Missing:
+        engine = ENGINES[name][0](folder / name)
+        try:
+            there = engine.__enter__()
+        except Missing as missing:
+            return missing
+        running.push(engine.__exit__)
+        return there
+
+    variables = {}
+    with ThreadPoolExecutor(len(ENGINES)) as starters:
+        for name, there in zip(ENGINES, starters.map(start, ENGINES), strict=True):
+            if isinstance(there, Missing):
+                print(f"engine {name}: not run: {there}", flush=True)
+            else:
+                print(f"engine {name}: {there.version}", flush=True)
+                variables[ENGINES[name][1]] = there.url
+    return variables
 
 
 if __name__ == "__main__":

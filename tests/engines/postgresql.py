@@ -1,37 +1,24 @@
 """PostgreSQL as the distribution ships it."""
 
-import os
-import pwd
 import shutil
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+
+from engines.engine import Engine, Missing, end, free_port, runner
 
 STARTING_S = 30.0
 RUN_AS = "postgres"
-
-
-class Missing(Exception):
-    """The engine is not installed here."""
-
-
-class Engine(NamedTuple):
-    """A running engine."""
-
-    url: str
-    version: str
 
 
 @contextmanager
 def postgresql(folder: Path) -> Iterator[Engine]:
     """Run the newest PostgreSQL of the distribution on a free port of the loopback address."""
     programs = _programs()
-    user = _user()
+    user = runner(RUN_AS)
     folder.mkdir()
     if user is not None:
         shutil.chown(folder, user)
@@ -60,14 +47,7 @@ def postgresql(folder: Path) -> Iterator[Engine]:
         )
     finally:
         server.send_signal(signal.SIGINT)
-        server.wait(STARTING_S)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+        end(server)
 
 
 def _programs() -> Path:
@@ -77,16 +57,6 @@ def _programs() -> Path:
     if not found:
         raise Missing("install the package postgresql")
     return found[-1].parent
-
-
-def _user() -> str | None:
-    """Whom to run as: PostgreSQL refuses to be root."""
-    if os.getuid() != 0:
-        return None
-    try:
-        return pwd.getpwnam(RUN_AS).pw_name
-    except KeyError:
-        raise Missing(f"there is no user {RUN_AS!r}") from None
 
 
 def _wait(programs: Path, port: int) -> None:

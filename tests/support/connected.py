@@ -5,11 +5,25 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import httpx
+from prometheus_client import CollectorRegistry
 
 from nova.adapters.local.graph import LocalGraph
 from nova.adapters.postgres.pool import open_pool
-from nova.features.graph import HEARS, Faces, Feed, Lists, Numbers, Suggester, Ways, cursors, plug
+from nova.features.graph import (
+    HEARS,
+    Faces,
+    Feed,
+    Lists,
+    Mirrored,
+    Numbers,
+    Standby,
+    Suggester,
+    Ways,
+    cursors,
+    plug,
+)
 from nova.kernel.clock import Clock, SystemClock
+from nova.ports.graph import GraphWalks, KeptGraphIndex
 from support.http import api_client, bearer
 from support.notified import SERVER, World
 from support.waiting import until
@@ -62,21 +76,31 @@ class Connected:
 
 
 @asynccontextmanager
-async def connected(dsn: str, clock: Clock | None = None) -> AsyncIterator[Connected]:
-    """Yield a running world of five people who have nothing to do with each other yet."""
+async def connected(
+    dsn: str, clock: Clock | None = None, outside: KeptGraphIndex | None = None
+) -> AsyncIterator[Connected]:
+    """Yield a running world of five people who have nothing to do with each other yet.
+
+    Its index is in process, unless there is one `outside`.
+    """
     async with open_pool(dsn, size=8, wait_s=5.0) as pool:
         clock = clock or SystemClock()
         world = World(pool, clock)
         index = LocalGraph()
-        feed = Feed(world.db, index)
-        world.backbone.project("graph", HEARS, fill=feed.fill, hear=feed.hear)
+        walks: GraphWalks = index
+        if outside is None:
+            feed = Feed(world.db, index)
+            world.backbone.project("graph", HEARS, fill=feed.fill, hear=feed.hear)
+        else:
+            world.backbone.mirror("graph-index", HEARS, Mirrored(world.db, outside))
+            walks = Standby(world.db, outside, CollectorRegistry())
         lists = Lists(
-            world.db, clock, world.people, cursors(b"of the tests"), Ways(world.db, index)
+            world.db, clock, world.people, cursors(b"of the tests"), Ways(world.db, walks)
         )
         numbers = Numbers(world.db)
         faces = Faces(numbers, lists)
         world.backbone.signals.on("user", faces.forget)
-        suggester = Suggester(numbers, index, faces)
+        suggester = Suggester(numbers, walks, faces)
         feature = plug(world.graph, lists, world.people, suggester)
         async with world.backbone.run(), api_client(feature.routes, world) as client:
             await world.meet("Ada", "Ben", "Cleo", "Dora", "Eve")

@@ -9,7 +9,7 @@ import httpx
 from nova.adapters.local.graph import LocalGraph
 from nova.adapters.postgres.pool import open_pool
 from nova.features import posts
-from nova.features.graph import Lists, Numbers, Suggester, Ways, cursors
+from nova.features.graph import Faces, Lists, Numbers, Suggester, Ways, cursors
 from nova.features.graph import plug as plug_graph
 from nova.kernel.clock import Clock, SystemClock
 from support.http import api_client, bearer
@@ -98,10 +98,10 @@ async def town(dsn: str, clock: Clock | None = None, **knobs: Any) -> AsyncItera
     async with open_pool(dsn, size=8, wait_s=5.0) as pool:
         clock = clock or SystemClock()
         world = World(pool, clock, **knobs)
-        index = LocalGraph()
+        index, numbers = LocalGraph(), Numbers(world.db)
         ways = Ways(world.db, index)
         lists = Lists(world.db, clock, world.people, cursors(b"of the tests"), ways)
-        suggester = Suggester(Numbers(world.db), index, lists)
+        suggester = Suggester(numbers, index, Faces(numbers, lists))
         connected = plug_graph(world.graph, lists, world.people, suggester)
         posted = posts.plug(world.posts)
         routes = [*connected.routes, *posted.routes, *world.feature.routes]

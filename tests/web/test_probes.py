@@ -45,6 +45,17 @@ async def test_what_does_not_answer_is_named() -> None:
         assert (await client.get("/healthz")).status_code == 200
 
 
+async def test_what_can_be_spared_is_shown_and_keeps_nobody_away() -> None:
+    ready = Readiness({"truth": here}, spared={"graph": gone})
+    async with api_client([], mounts={"/readyz": ready}) as client:
+        answer = await client.get("/readyz")
+    assert answer.status_code == 200
+    assert answer.json()["checks"] == {
+        "truth": "PostgreSQL 18",
+        "graph": "ConnectionRefusedError: nobody listens",
+    }
+
+
 async def test_draining_is_not_ready() -> None:
     ready = Readiness({"truth": here})
     ready.drain()

@@ -15,10 +15,11 @@ from nova.backbone.doubts import Doubts
 from nova.backbone.groups import Group, Listener, Pace
 from nova.backbone.jobs import Job, Worker
 from nova.backbone.letters import DeadLetters
+from nova.backbone.mirrors import Keeper, Mirror
 from nova.backbone.neighbours import Neighbours
 from nova.backbone.outbox import PostgresOutbox
 from nova.backbone.projections import Fill, Hear, Keep, Projection
-from nova.backbone.retention import Housekeeping
+from nova.backbone.retention import Chore, Housekeeping
 from nova.backbone.signals import Signals
 from nova.backbone.statistics import Counts, Instruments, Statistics
 from nova.backbone.tail import Tail
@@ -60,6 +61,7 @@ class Backbone:
         self._consumers: list[str] = []
         self._groups: list[Group] = []
         self._projections: list[tuple[str, Projection]] = []
+        self._mirrors: list[tuple[str, Mirror]] = []
         self._counts: list[Counts] = []
         self._on_publication: list[Callable[[Sequence[Publication]], None]] = []
         self._neighbours = Neighbours(pool, self._consumers, lease_s=lease_s)
@@ -84,6 +86,7 @@ class Backbone:
         self._doorbell.add(self._tail.bell)
         self.jobs: list[Job] = []
         """Add to these before `run`."""
+        self._retention_days = retention_days
         self._housekeeping = Housekeeping(
             pool, keep=timedelta(days=retention_days), retention_of=retention_of
         )
@@ -130,6 +133,21 @@ class Backbone:
         self._projections.append((name, projection))
         self._doorbell.add(projection.bell)
 
+    def mirror(self, name: str, kinds: Sequence[type[Fact]], keeper: Keeper) -> None:
+        """Keep something outside of the database in step with the truth; before `run`."""
+        counts = Counts(self._instruments, name, self._clock)
+        mirror = Mirror(
+            self._pool,
+            kinds,
+            keeper,
+            counts=counts,
+            retention_days=self._retention_days,
+            wait_s=self._pace.wait_s,
+        )
+        self._counts.append(counts)
+        self._mirrors.append((name, mirror))
+        self._doorbell.add(mirror.bell)
+
     def on_publication(self, call: Callable[[Sequence[Publication]], None]) -> None:
         """Call with what any process published, after its commit."""
         self._on_publication.append(call)
@@ -157,7 +175,10 @@ class Backbone:
         for name, projection in self._projections:
             tasks.forever(f"projection {name}", projection.turn)
             tasks.forever(f"keeping {name}", projection.keep_now_and_then)
-        for job in [*self._housekeeping.chores(), *self.jobs]:
+        for name, mirror in self._mirrors:
+            tasks.forever(f"watch {name}", mirror.watch)
+        feeding = [Chore(name, 1.0, mirror.run) for name, mirror in self._mirrors]
+        for job in [*self._housekeeping.chores(), *feeding, *self.jobs]:
             worker = Worker(job, self._pool, self._neighbours)
             tasks.forever(worker.name, worker.turn)
         try:

@@ -7,12 +7,13 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import perf_counter
+from typing import Any
 
 import numpy as np
 from msgspec import Struct
 
 from nova.app import visited
-from nova.bench import graph_index
+from nova.bench import graph_index, graph_outside
 from nova.bench.client import Caller
 from nova.bench.notifications import create_users
 from nova.bench.people import Follows, follows
@@ -47,13 +48,18 @@ QUICK = Plan(
 """A look in a quarter of a minute; its figures are not for publication."""
 
 
-async def run(plan: Plan, progress: Callable[[str], None]) -> dict[str, float]:
+async def run(
+    plan: Plan, progress: Callable[[str], None], neo4j: str | None = None
+) -> dict[str, Any]:
     """Measure the index, then a server; a feed and other engines join here, each in a block."""
     progress(f"the index of {plan.people:,} people")
-    result = await asyncio.to_thread(graph_index.measure, plan.people, plan.asked)
+    result: dict[str, Any] = await asyncio.to_thread(graph_index.measure, plan.people, plan.asked)
     async with serving({}) as server:
         result |= await served(server, plan, progress)
-    return result
+    if neo4j is None:
+        return result
+    progress(f"the index of {plan.served:,} people in Neo4j")
+    return result | {"neo4j": await graph_outside.measure(neo4j, plan.served, plan.asked)}
 
 
 async def served(server: Server, plan: Plan, progress: Callable[[str], None]) -> dict[str, float]:

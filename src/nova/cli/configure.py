@@ -63,7 +63,7 @@ def template() -> str:
         if head != section:
             section = head
             lines += ["", f"[{section}]"]
-        if not knob.secret or knob.name == "database":
+        if not knob.secret or knob.default:
             lines += [f"# {knob.sentence}", f"# {last} = {default(knob)}"]
     return "\n".join(lines) + "\n"
 

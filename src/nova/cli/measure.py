@@ -27,6 +27,11 @@ def add(verbs: Verbs) -> None:
         metavar="FILE",
         help="graph: how good suggestions are, on this list of friendships, two ids a line",
     )
+    bench.add_argument(
+        "--neo4j",
+        metavar="URL",
+        help="graph: ask a Neo4j, too; what Nova has in it is emptied",
+    )
     bench.set_defaults(run=_bench)
 
 
@@ -38,9 +43,9 @@ def _bench(args: argparse.Namespace) -> int:
     return 0
 
 
-def _chosen(args: argparse.Namespace) -> Coroutine[Any, Any, dict[str, float]]:
+def _chosen(args: argparse.Namespace) -> Coroutine[Any, Any, Mapping[str, Any]]:
     if args.what == "graph":
-        return graph.run(graph.QUICK if args.quick else graph.Plan(), _progress)
+        return graph.run(graph.QUICK if args.quick else graph.Plan(), _progress, args.neo4j)
     return notifications.run(notifications.QUICK if args.quick else notifications.Plan(), _progress)
 
 
@@ -56,12 +61,14 @@ def _ranking(args: argparse.Namespace) -> int:
     return 0
 
 
-def _print(result: Mapping[str, float], *, as_json: bool) -> None:
+def _print(result: Mapping[str, Any], *, as_json: bool) -> None:
     if as_json:
         say(msgspec.json.format(msgspec.json.encode(result)).decode())
         return
     for name, value in result.items():
-        say(f"{name:<36}{value:>14,.2f}")
+        inner = value.items() if isinstance(value, Mapping) else ()
+        for each, number in [(f"{name}.{one}", two) for one, two in inner] or [(name, value)]:
+            say(f"{each:<36}{number:>14,.2f}")
 
 
 def _progress(what: str) -> None:

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 import msgspec
 from msgspec import Struct
 
-from nova import app
+from nova import app, app_graph
 from nova.backbone import migrations
 from nova.cli.options import Verbs, say, settings
 from nova.cli.options import add as add_options
@@ -17,7 +17,9 @@ from nova.features.notifications.models import Story
 from nova.kernel.clock import SystemClock
 from nova.kernel.errors import Refused
 from nova.ports.database import DatabaseUnavailable, Pool
+from nova.ports.graph import GraphUnavailable
 from nova.settings import Settings
+from nova.starting import CannotStart
 from nova.web.jwks import KeysUnavailable
 
 
@@ -78,6 +80,8 @@ async def _examined(args: argparse.Namespace) -> AsyncIterator[Finding]:
             detail="no user token can be verified.",
             fix="run 'nova init', or set tokens.secret, tokens.jwks_url or tokens.jwks_file.",
         )
+    async for finding in _outside(loaded.settings):
+        yield finding
     try:
         async with app.truth(loaded.settings) as pool:
             start = time.perf_counter()
@@ -97,7 +101,7 @@ async def _examined(args: argparse.Namespace) -> AsyncIterator[Finding]:
             )
             if not pending:
                 yield await _lag(pool)
-    except (app.CannotStart, DatabaseUnavailable, migrations.Unmigratable) as wrong:
+    except (CannotStart, DatabaseUnavailable, migrations.Unmigratable) as wrong:
         yield Finding(
             "database",
             healthy=False,
@@ -116,6 +120,22 @@ async def _keys(settings: Settings) -> Finding:
         return Finding("public keys", healthy=False, detail=wrong.detail, fix=wrong.hint or "")
     finally:
         await keys.close()
+
+
+async def _outside(chosen: Settings) -> AsyncIterator[Finding]:
+    """Yield how the graph index is, if it is outside of Nova's processes."""
+    try:
+        async with app_graph.outside(chosen) as outside:
+            if outside is not None:
+                yield Finding("graph index", healthy=True, detail=f"{await outside.ping()}.")
+    except (CannotStart, GraphUnavailable) as wrong:
+        yield Finding(
+            "graph index",
+            healthy=False,
+            detail=str(wrong),
+            fix="check the setting 'graph', and that the server runs; "
+            "a running Nova answers from the database meanwhile.",
+        )
 
 
 async def _lag(pool: Pool) -> Finding:
@@ -142,7 +162,7 @@ def _migrate(args: argparse.Namespace) -> int:
     try:
         asyncio.run(run())
     except (DatabaseUnavailable, migrations.Unmigratable) as wrong:
-        raise app.CannotStart(str(wrong)) from wrong
+        raise CannotStart(str(wrong)) from wrong
     return 0
 
 

@@ -5,6 +5,21 @@ from typing import Protocol
 
 from msgspec import Struct
 
+from nova.kernel.errors import Unavailable
+from nova.ports.places import Place
+
+
+class GraphUnavailable(Unavailable):
+    """The graph index does not answer at the moment, or is being filled."""
+
+    code = "graph_unavailable"
+
+
+class Displaced(GraphUnavailable):
+    """Another process writes to the graph index now; nothing of this was written."""
+
+    code = "graph_displaced"
+
 
 class Edge(Struct, frozen=True, gc=False):
     """Whether one person follows another now; people are numbers, as in the truth."""
@@ -25,22 +40,8 @@ class Candidate(Struct, frozen=True):
     """How many more there are."""
 
 
-class GraphIndex(Protocol):
-    """Answers within microseconds; may be dropped and filled again at any time."""
-
-    async def fill(self, number: int, followees: bytes, followers: int) -> None:
-        """Say whom a person follows, the newest last, and how many follow the person.
-
-        `followees` are 32-bit numbers in the machine's own order.
-        """
-
-    async def apply(self, edges: Sequence[Edge]) -> None:
-        """Bring edges up to date; the same one twice does no harm."""
-
-    async def forget(self, number: int) -> None:
-        """Leave a person out of every answer from now on."""
-
-    async def clear(self) -> None: ...
+class GraphWalks(Protocol):
+    """Walks along follows. Raises GraphUnavailable when it cannot."""
 
     async def suggest(
         self, number: int, *, hidden: Collection[int], most: int
@@ -63,3 +64,53 @@ class GraphIndex(Protocol):
 
         It leads through nobody of `around`. None when there is no such way.
         """
+
+
+class GraphIndex(GraphWalks, Protocol):
+    """Answers within microseconds; may be dropped and filled again at any time."""
+
+    async def fill(self, number: int, followees: bytes, followers: int) -> None:
+        """Say whom a person follows, the newest last, and how many follow the person.
+
+        `followees` are 32-bit numbers in the machine's own order.
+        """
+
+    async def apply(self, edges: Sequence[Edge]) -> None:
+        """Bring edges up to date; the same one twice does no harm."""
+
+    async def forget(self, number: int) -> None:
+        """Leave a person out of every answer from now on."""
+
+    async def clear(self) -> None: ...
+
+
+class KeptGraphIndex(GraphIndex, Protocol):
+    """An index outside of this process, which keeps its place in the log beside its content.
+
+    What `bring` and `fill` write and how far they got is durable together, or not at all; who
+    goes on from a place where the index no longer stands is refused with Displaced. So facts may
+    come twice, late, or from two processes at once.
+    """
+
+    async def place(self) -> Place | None:
+        """Return how far it has been brought; None when it has to be filled."""
+
+    async def begin(self, *, empty: bool, force: bool = False) -> None:
+        """Begin to fill; it answers nobody until `finish`. `empty` forgets what was in it.
+
+        Raises Displaced while another process fills it, unless by `force`.
+        """
+
+    async def finish(self, at: Place) -> None:
+        """Say that everything up to a place has been filled in."""
+
+    async def bring(
+        self, edges: Sequence[Edge], gone: Sequence[int], *, after: Place, to: Place
+    ) -> None:
+        """Bring edges up to date and leave people out for ever, and go on to another place.
+
+        Raises Displaced, and writes nothing of the edges, unless it stands at `after`.
+        """
+
+    async def ping(self) -> str:
+        """Return what is there, and how current it is."""

@@ -31,9 +31,19 @@ async def healthz(scope: Scope, _receive: Receive, send: Send) -> None:
 class Readiness:
     """Ready when everything that this process needs answers, and it is not about to end."""
 
-    def __init__(self, pings: Mapping[str, Ping], *, within_s: float = 2.0) -> None:
-        """`pings` may still be filled after this: it is read at each request."""
+    def __init__(
+        self,
+        pings: Mapping[str, Ping],
+        *,
+        spared: Mapping[str, Ping] | None = None,
+        within_s: float = 2.0,
+    ) -> None:
+        """Both may still be filled after this: they are read at each request.
+
+        Without what is `spared` this process answers all the same, if less well: it is shown.
+        """
         self._pings = pings
+        self._spared = {} if spared is None else spared
         self._within_s = within_s
         self._draining = False
 
@@ -50,9 +60,11 @@ class Readiness:
 
     async def check(self) -> tuple[str, dict[str, str]]:
         """Return "ready", "draining" or "unready", and what each ping said."""
-        names = list(self._pings)
-        said = await gather(*(self._ask(self._pings[name]) for name in names))
+        names = [*self._pings, *self._spared]
+        pings = [*self._pings.values(), *self._spared.values()]
+        said = await gather(*(self._ask(ping) for ping in pings))
         checks = {name: text for name, (_, text) in zip(names, said, strict=True)}
+        said = said[: len(self._pings)]
         if self._draining:
             return "draining", checks
         return ("ready" if all(fine for fine, _ in said) else "unready"), checks

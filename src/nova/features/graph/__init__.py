@@ -4,12 +4,13 @@ from pathlib import Path
 
 from nova.feature import Feature, Job
 from nova.features.graph.api import Handlers
-from nova.features.graph.events import FACTS
+from nova.features.graph.events import FACTS, RebuildAsked
 from nova.features.graph.faces import Faces
 from nova.features.graph.feed import HEARS, Feed
 from nova.features.graph.imports import EdgeImport
 from nova.features.graph.keeping import Keeper
 from nova.features.graph.lists import Lists
+from nova.features.graph.mirrored import Mirrored
 from nova.features.graph.numbers import Numbers
 from nova.features.graph.paths import Ways
 from nova.features.graph.reads import Place
@@ -18,6 +19,7 @@ from nova.features.graph.service import Graph, People
 from nova.features.graph.sights import SIGNAL as FOLLOWEES
 from nova.features.graph.sights import Followees, Sights
 from nova.features.graph.silences import SIGNAL, Silences
+from nova.features.graph.standby import Standby
 from nova.features.graph.suggestions import Suggester
 from nova.web.cursors import Cursors
 
@@ -32,10 +34,13 @@ __all__ = [
     "Graph",
     "Keeper",
     "Lists",
+    "Mirrored",
     "Numbers",
     "People",
+    "RebuildAsked",
     "Sights",
     "Silences",
+    "Standby",
     "Suggester",
     "Ways",
     "cursors",

@@ -121,6 +121,16 @@ class EdgesImported(Fact, frozen=True, kw_only=True):
         return self.name
 
 
+class RebuildAsked(Fact, frozen=True, kw_only=True):
+    """An operator asked for the index of the graph to be filled from the truth again."""
+
+    topic: ClassVar[str] = "graph"
+
+    @property
+    def key(self) -> str:
+        return "index"
+
+
 class PersonForgotten(Fact, frozen=True, kw_only=True):
     """A user was erased, with every edge from and to them."""
 
@@ -150,5 +160,6 @@ FACTS: tuple[type[Fact], ...] = (
     SuggestionDismissed,
     PrivacyChanged,
     EdgesImported,
+    RebuildAsked,
     PersonForgotten,
 )

@@ -9,7 +9,7 @@ from typing import Any
 from structlog import get_logger
 
 from nova.features.graph import events
-from nova.features.graph.events import EdgesImported, PersonForgotten
+from nova.features.graph.events import EdgesImported, PersonForgotten, RebuildAsked
 from nova.kernel.events import Fact, Heard
 from nova.ports.database import Queries
 from nova.ports.graph import Edge, GraphIndex
@@ -44,6 +44,7 @@ HEARS: Sequence[type[Fact]] = (
     events.FollowApproved,
     EdgesImported,
     PersonForgotten,
+    RebuildAsked,
 )
 
 
@@ -70,17 +71,21 @@ class Feed:
     async def hear(self, heard: Sequence[Heard[Any]]) -> None:
         """Bring the index up to date with what these facts are about."""
         facts = [each.fact for each in heard]
-        pairs = [fact.pair for fact in facts if hasattr(fact, "pair")]
-        if pairs:
-            rows = await self._db.fetch(NOW, *(list(column) for column in zip(*pairs, strict=True)))
-            await self._index.apply(
-                [Edge(row["follower"], row["followee"], row["follows"]) for row in rows]
-            )
+        if edges := await self.now(facts):
+            await self._index.apply(edges)
         for fact in facts:
             if isinstance(fact, PersonForgotten):
                 await self._index.forget(fact.number)
-        if any(isinstance(fact, EdgesImported) for fact in facts):
+        if any(isinstance(fact, EdgesImported | RebuildAsked) for fact in facts):
             await self.fill()
+
+    async def now(self, facts: Sequence[Fact]) -> list[Edge]:
+        """Return how it stands between those whom facts are about."""
+        pairs = [fact.pair for fact in facts if hasattr(fact, "pair")]
+        if not pairs:
+            return []
+        rows = await self._db.fetch(NOW, *(list(column) for column in zip(*pairs, strict=True)))
+        return [Edge(row["follower"], row["followee"], row["follows"]) for row in rows]
 
 
 def _numbers(binary: bytes) -> bytes:

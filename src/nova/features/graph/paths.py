@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from nova.features.graph import reads
 from nova.ports.database import Queries
-from nova.ports.graph import GraphIndex
+from nova.ports.graph import GraphWalks
 
 MOST_HOPS = 6
 MOST_FOUND = 100_000
@@ -14,7 +14,7 @@ MOST_FOUND = 100_000
 class Ways:
     """Asks the index first; what that does not know is searched for in the truth."""
 
-    def __init__(self, db: Queries, index: GraphIndex) -> None:
+    def __init__(self, db: Queries, index: GraphWalks) -> None:
         self._db = db
         self._index = index
 

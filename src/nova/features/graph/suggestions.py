@@ -7,13 +7,13 @@ from nova.features.graph import rules
 from nova.features.graph.faces import Faces
 from nova.features.graph.models import Person, Reason, Suggestion
 from nova.features.graph.numbers import Numbers
-from nova.ports.graph import Candidate, GraphIndex
+from nova.ports.graph import Candidate, GraphWalks
 
 
 class Suggester:
     """Suggests people, with reasons."""
 
-    def __init__(self, numbers: Numbers, index: GraphIndex, faces: Faces) -> None:
+    def __init__(self, numbers: Numbers, index: GraphWalks, faces: Faces) -> None:
         self._numbers = numbers
         self._index = index
         self._faces = faces

@@ -1,0 +1,118 @@
+"""The composition root's part about the graph: its index in each process, or in Neo4j for all."""
+
+import importlib
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+from prometheus_client import CollectorRegistry
+
+from nova.adapters.local import graph_metrics
+from nova.adapters.local.graph import LocalGraph
+from nova.adapters.local.graph_file import GraphFile
+from nova.backbone.backbone import Backbone
+from nova.backbone.mirrors import here
+from nova.feature import Feature
+from nova.features import graph
+from nova.features.accounts import People
+from nova.features.graph import (
+    Faces,
+    Feed,
+    Graph,
+    Keeper,
+    Lists,
+    Mirrored,
+    Numbers,
+    Standby,
+    Suggester,
+    Ways,
+)
+from nova.kernel.clock import Clock
+from nova.ports.graph import GraphUnavailable, GraphWalks, KeptGraphIndex
+from nova.settings import Settings
+from nova.starting import EMBEDDED, CannotStart
+
+CONSUMER = "graph-index"
+"""Its name in the log's metrics."""
+
+
+@asynccontextmanager
+async def outside(settings: Settings) -> AsyncIterator[KeptGraphIndex | None]:
+    """Open the graph index that the settings name, if it is not in this process; no call yet."""
+    if settings.graph == EMBEDDED:
+        yield None
+        return
+    try:
+        opened = importlib.import_module("nova.adapters.neo4j.graph").open_graph(settings.graph)
+    except ModuleNotFoundError as missing:
+        raise CannotStart(
+            f"The setting 'graph' names Neo4j, and the package {missing.name!r} is not installed. "
+            "Install nova-social[neo4j]."
+        ) from missing
+    async with AsyncExitStack() as stack:
+        try:
+            index = await stack.enter_async_context(opened)
+        except ValueError as wrong:
+            raise CannotStart(f"The setting 'graph' is no address of a Neo4j: {wrong}.") from wrong
+        yield index
+
+
+async def reached(index: KeptGraphIndex) -> None:
+    """Never begin without an engine that was asked for."""
+    try:
+        await index.ping()
+    except GraphUnavailable as reason:
+        raise CannotStart(
+            f"{reason.detail} Check the setting 'graph', and that the server runs."
+        ) from reason
+
+
+def feature(
+    settings: Settings,
+    outside: KeptGraphIndex | None,
+    backbone: Backbone,
+    people: People,
+    relations: Graph,
+    *,
+    clock: Clock,
+    registry: CollectorRegistry,
+) -> Feature:
+    """Put the graph together, with its index in this process or outside of it."""
+    db = backbone.db
+    walks: GraphWalks
+    if outside is None:
+        walks = _index(settings, backbone, clock, registry)
+    else:
+        backbone.mirror(CONSUMER, graph.HEARS, Mirrored(db, outside))
+        walks = Standby(db, outside, registry)
+    backbone.signals.on(graph.SIGNAL, relations.silences.forget)
+    backbone.signals.on(graph.FOLLOWEES, relations.followees.forget)
+    cursors = graph.cursors(settings.tokens.signing_secret.encode())
+    lists = Lists(db, clock, people, cursors, Ways(db, walks))
+    numbers = Numbers(db)
+    faces = Faces(numbers, lists)
+    backbone.signals.on("user", faces.forget)
+    return graph.plug(relations, lists, people, Suggester(numbers, walks, faces))
+
+
+def _index(
+    settings: Settings, backbone: Backbone, clock: Clock, registry: CollectorRegistry
+) -> LocalGraph:
+    """Keep the index in this process, and in a file between restarts."""
+    db, index = backbone.db, LocalGraph()
+    graph_metrics.register(index, registry)
+    feed = Feed(db, index)
+    shelf = GraphFile(index, settings.data / "graph.index")
+    keeper = Keeper(db, clock, feed, shelf, log_days=settings.log.retention_days)
+    backbone.project("graph", graph.HEARS, fill=keeper.begin, hear=feed.hear, keep=keeper.keep)
+    return index
+
+
+async def rebuild(backbone: Backbone, index: KeptGraphIndex | None) -> bool:
+    """Fill the graph index anew. False: it is in each process, and they were asked to do so."""
+    if index is None:
+        async with backbone.db.transaction() as tx:
+            await tx.emit(graph.RebuildAsked())
+        return False
+    end = await here(backbone.db.pool)  # before the fill: what is committed since then comes again
+    await Mirrored(backbone.db, index).rebuild(end, force=True)
+    return True
