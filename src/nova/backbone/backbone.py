@@ -84,6 +84,8 @@ class Backbone:
         self._doorbell.add(self._tail.bell)
         self.jobs: list[Job] = []
         """Add to these before `run`."""
+        self.turns: list[tuple[str, Callable[[], Awaitable[None]]]] = []
+        """Further work of this process, repeated for ever; add before `run`."""
         self._housekeeping = Housekeeping(
             pool, keep=timedelta(days=retention_days), retention_of=retention_of
         )
@@ -156,6 +158,8 @@ class Backbone:
         for job in [*self._housekeeping.chores(), *self.jobs]:
             worker = Worker(job, self._pool, self._neighbours)
             tasks.forever(worker.name, worker.turn)
+        for name, turn in self.turns:
+            tasks.forever(name, turn)
         try:
             yield
         finally:

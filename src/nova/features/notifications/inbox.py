@@ -8,6 +8,7 @@ import msgspec
 
 from nova.backbone.database import Database, Tx
 from nova.features.notifications import boxes
+from nova.features.notifications.events import NotificationsMarked, NotificationsRemoved
 from nova.features.notifications.models import (
     Counts,
     Mark,
@@ -117,6 +118,12 @@ class Inbox:
                 unread=counts.unread,
             )
             tx.publish(f"{CHANNEL}{user}", _encode(event))
+            if marking.mark.value in ("seen", "read", "archive"):
+                await tx.emit(
+                    NotificationsMarked(
+                        user=user, mark=marking.mark.value, ids=event.ids, up_to=event.up_to
+                    )
+                )
         return Marked(changed=len(changed), unseen=counts.unseen, unread=counts.unread)
 
 
@@ -161,6 +168,7 @@ class Removal:
                     unread=counts[user].unread,
                 )
                 tx.publish(f"{CHANNEL}{user}", _encode(event))
+                await tx.emit(NotificationsRemoved(user=user, ids=event.ids, reason=reason))
         return gone
 
 

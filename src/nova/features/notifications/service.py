@@ -11,12 +11,12 @@ from nova.features.notifications import boxes, preferences, types
 from nova.features.notifications.catalogue import DAY_S
 from nova.features.notifications.inbox import Inbox, Removal, everything
 from nova.features.notifications.ingest import Ingest
-from nova.features.notifications.pipeline import Blocks, People, Pipeline
+from nova.features.notifications.pipeline import Blocks, People, Pipeline, Reach
 from nova.features.notifications.preferences import PreferenceBook
 from nova.features.notifications.retention import Ages, Retention
 from nova.features.notifications.runs import Runs
 from nova.features.notifications.social import Social
-from nova.features.notifications.traces import Failures, Traces
+from nova.features.notifications.traces import Afterwards, Failures, Traces
 from nova.features.notifications.types import Types
 from nova.kernel.clock import Clock
 from nova.web.cursors import Cursors
@@ -56,11 +56,16 @@ class Notifications:
         signing_secret: bytes,
         dead_letters: DeadLetters | None = None,
         failures: Failures | None = None,
+        reach: Reach | None = None,
+        afterwards: Afterwards | None = None,
         retention_days: float = 30,
         dedupe_days: float = 14,
         defaults: Mapping[str, bool] | None = None,
     ) -> None:
-        """`defaults` says which channels are off where neither person nor type says so."""
+        """`defaults` says which channels are off where neither person nor type says so.
+
+        `reach` knows who has devices, and `afterwards` what became of deliveries to them.
+        """
         ages = Ages(dedupe_s=dedupe_days * DAY_S, lifetime_s=retention_days * DAY_S)
         self._db = db
         self.people = people
@@ -79,10 +84,11 @@ class Notifications:
             runs=self.runs,
             registry=registry,
             lifetime_s=ages.lifetime_s,
+            reach=reach,
         )
         self.inbox = Inbox(db, clock, Cursors(signing_secret, "inbox", int))
         self.removal = Removal(db, clock, remembered_s=ages.dedupe_s)
-        self.traces = Traces(db, failures)
+        self.traces = Traces(db, failures, afterwards)
         self.retention = Retention(db, clock, ages)
         signals.on(preferences.SIGNAL, self.preferences.forget)
         signals.on(types.SIGNAL, self.types.forget)
@@ -110,5 +116,9 @@ class Notifications:
         chosen = await self.preferences.get(user)
         return {
             "notifications": await everything(self._db, user),
-            "preferences": {"channels": chosen.channels, "types": chosen.types},
+            "preferences": {
+                "channels": chosen.channels,
+                "types": chosen.types,
+                "objects": chosen.objects,
+            },
         }

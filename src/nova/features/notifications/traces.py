@@ -5,6 +5,8 @@ from datetime import datetime
 from typing import Any, Protocol
 from uuid import UUID
 
+from msgspec.structs import replace
+
 from nova.backbone import intake
 from nova.features.notifications.inbox import NoSuchNotification
 from nova.features.notifications.models import Step, Story
@@ -29,10 +31,11 @@ REASONS = {
     "preference": "The recipient does not want it.",
     "blocked": "The recipient has blocked who did it.",
     "muted": "The recipient has muted who did it.",
+    "retracted": "It was stored; then the app took the event back.",
     "deleted": "It was stored; then its recipient deleted it.",
     "expired": "It was stored; then its time was over.",
 }
-REMOVED = ("deleted", "expired")
+REMOVED = ("deleted", "expired", "retracted")
 
 
 class NoSuchEvent(NotFound):
@@ -49,23 +52,44 @@ class Failures(Protocol):
         """Return the error of the dead letter whose fact has this value there, or None."""
 
 
+class Afterwards(Protocol):
+    """What became of a notification outside the app."""
+
+    async def steps(self, notification: UUID) -> Sequence[tuple[str, datetime, str]]:
+        """Return name, time and sentence of each moment, in their order."""
+
+
 class Traces:
     """Tells stories from what the tables hold."""
 
-    def __init__(self, db: Queries, failures: Failures | None = None) -> None:
+    def __init__(
+        self,
+        db: Queries,
+        failures: Failures | None = None,
+        afterwards: Afterwards | None = None,
+    ) -> None:
         self._db = db
         self._failures = failures
+        self._afterwards = afterwards
 
     async def notification(self, id_: UUID, user: UUID | None = None) -> Story:
         """Tell a notification's story; of another `user` it does not exist."""
         row = await self._db.row(STORED, id_)
         if row is not None and user in (None, row["user_id"]):
-            return _stored(row)
+            return await self._continued(_stored(row), row["accepted_at"])
         row = await self._db.row(SUPPRESSED, id_)
         mine = row is not None and row["user_id"] == user and row["reason"] in REMOVED
         if row is None or not (user is None or mine):
             raise NoSuchNotification
-        return _suppressed(row)
+        return await self._continued(_suppressed(row), row["accepted_at"])
+
+    async def _continued(self, story: Story, start: datetime) -> Story:
+        """Add what became of it outside the app, in the order of time."""
+        if self._afterwards is None:
+            return story
+        more = _steps(start, await self._afterwards.steps(story.notification))
+        steps = sorted([*story.steps, *more], key=lambda step: step.at)
+        return replace(story, steps=steps)
 
     async def event(self, id_: str) -> Story:
         """Tell an event's story by the sender's id of it."""
