@@ -15,6 +15,7 @@ from prometheus_client import CollectorRegistry
 
 from nova import __version__, secrets
 from nova.adapters.local.graph import LocalGraph
+from nova.adapters.local.outbox import OutboxSink
 from nova.adapters.postgres import metrics as postgres_metrics
 from nova.adapters.postgres.embedded import attach, embedded
 from nova.adapters.postgres.idempotency import PostgresIdempotency
@@ -24,14 +25,16 @@ from nova.backbone.backbone import Backbone
 from nova.backbone.groups import Pace
 from nova.backbone.migrations import Room, Unmigratable, migrate, rooms
 from nova.feature import Feature, Job
-from nova.features import accounts, graph, notifications
-from nova.features.accounts import Accounts, Credentials, People
+from nova.features import accounts, deliveries, graph, notifications
+from nova.features.accounts import Accounts, Credentials, Devices, People
 from nova.features.accounts.models import NewToken, Upsert
+from nova.features.deliveries import LANES, Deliveries, Knobs, Pacing, Tale
 from nova.features.demo import Demo, Person
 from nova.features.demo import plug as plug_demo
 from nova.features.graph import EdgeImport, Feed, Graph, Lists, Silences, Suggester
 from nova.features.notifications import Notifications
 from nova.kernel.clock import Clock, SystemClock
+from nova.ports.carriers import Carrier
 from nova.ports.channels import Retention
 from nova.ports.database import DatabaseUnavailable, Pool
 from nova.settings import Settings
@@ -76,6 +79,7 @@ class House(Struct, kw_only=True):
     accounts: Accounts
     credentials: Credentials
     notifications: Notifications
+    deliveries: Deliveries
     graph: Graph
     edges: EdgeImport
     auth: Auth
@@ -152,8 +156,10 @@ async def built(
     )
     features: list[Feature] = []
     signing = settings.tokens.signing_secret.encode()
+    zones, devices = available_timezones(), Devices(db)
+    backbone.signals.on(accounts.SIGNAL, devices.forget_user)
     owners = Accounts(
-        db, people, clock=clock, zones=available_timezones(), features=lambda: features
+        db, people, clock=clock, zones=zones, features=lambda: features, devices=devices
     )
     relations = Graph(db, clock, Silences(db, clock))
     notifier = Notifications(
@@ -166,13 +172,31 @@ async def built(
         signing_secret=signing,
         dead_letters=backbone.dead_letters,
         failures=backbone.dead_letters,
+        reach=devices,
+        afterwards=Tale(db),
         retention_days=settings.notifications.retention_days,
         dedupe_days=settings.notifications.dedupe_days,
+    )
+    courier = Deliveries(
+        db,
+        clock,
+        backbone.signals,
+        registry,
+        carriers=_carriers(pool, clock),
+        people=people,
+        devices=devices,
+        graves=devices,
+        preferences=notifier.preferences,
+        badges=notifier.inbox,
+        zones=zones,
+        signing_secret=signing,
+        knobs=_knobs(settings),
     )
     features += [
         accounts.plug(owners, credentials, cursor_secret=signing),
         _graph(backbone, clock, people, relations, signing),
         notifications.plug(notifier),
+        deliveries.plug(courier, db),
     ]
     if demo:
         features.append(plug_demo(Demo(_DemoApp(owners, credentials, notifier), clock)))
@@ -196,6 +220,7 @@ async def built(
         if feature.hears:
             backbone.group(feature.name, feature.hears)
         backbone.jobs += feature.jobs
+        backbone.turns += [(turn.name, turn.run) for turn in feature.turns]
     socket_metrics.register(hub, registry)
     try:
         yield House(
@@ -205,6 +230,7 @@ async def built(
             accounts=owners,
             credentials=credentials,
             notifications=notifier,
+            deliveries=courier,
             graph=relations,
             edges=EdgeImport(db, clock, people),
             auth=auth,
@@ -214,6 +240,7 @@ async def built(
             registry=registry,
         )
     finally:
+        await courier.close()
         await notifier.close()
         if keys is not None:
             await keys.close()
@@ -324,6 +351,23 @@ def _graph(
     backbone.signals.on(graph.SIGNAL, relations.silences.forget)
     lists = Lists(backbone.db, clock, people, graph.cursors(signing))
     return graph.plug(relations, lists, people, Suggester(backbone.db, index, lists))
+
+
+def _carriers(pool: Pool, clock: Clock) -> Mapping[str, Carrier]:
+    """Return what carries each lane: the sink, where there are no credentials for a provider."""
+    sink = OutboxSink(pool, clock)
+    return dict.fromkeys(LANES, sink)
+
+
+def _knobs(settings: Settings) -> Knobs:
+    given = settings.deliveries
+    pacing = Pacing(at_once=given.at_once, per_s=given.per_s)
+    return Knobs(
+        public_url=given.public_url,
+        spread_s=given.release_spread_s,
+        retention_days=given.retention_days,
+        pacing=dict.fromkeys(LANES, pacing),
+    )
 
 
 def _listen(backbone: Backbone, people: People, auth: Auth, watch: Watch) -> None:

@@ -126,6 +126,27 @@ class Notifications(Struct, frozen=True, kw_only=True):
     ] = 14
 
 
+class Deliveries(Struct, frozen=True, kw_only=True):
+    """Push and mail on their way to devices and mailboxes."""
+
+    public_url: Annotated[
+        str, about("Where people reach this server, as in https://nova.example; for links in mail.")
+    ] = ""
+    at_once: Annotated[
+        Annotated[int, Meta(ge=1, le=10_000)],
+        about("Attempts under way in one process and lane (ios, android, web, mail), at most."),
+    ] = 64
+    per_s: Annotated[
+        Annotated[float, Meta(ge=0, le=10**6)],
+        about("Attempts per second and lane, of all processes together; 0 for no limit."),
+    ] = 0.0
+    release_spread_s: Annotated[
+        Annotated[float, Meta(ge=0, le=3_600)],
+        about("Seconds over which people are spread whose quiet hours end at the same time."),
+    ] = 60.0
+    retention_days: Annotated[Natural, about("Days that the log of deliveries is kept.")] = 30
+
+
 class Settings(Struct, frozen=True, kw_only=True):
     """What a deployment may choose."""
 
@@ -146,6 +167,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     log: Log = field(default_factory=Log)
     socket: Socket = field(default_factory=Socket)
     notifications: Notifications = field(default_factory=Notifications)
+    deliveries: Deliveries = field(default_factory=Deliveries)
 
 
 class Knob(NamedTuple):

@@ -1,94 +1,98 @@
-"""Carriers: what takes a rendered push or mail to a provider, and says how that went."""
+"""Channels out: what carries a rendered notification to one device or mailbox."""
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Literal, Protocol, TypeAlias
+from typing import Literal, Protocol
 from uuid import UUID
 
 from msgspec import Struct
 
-Platform: TypeAlias = Literal["ios", "android", "web", "mail"]
-
 
 class Target(Struct, frozen=True):
-    """Where to: one device or one mailbox."""
+    """Where a parcel goes: one device or mailbox."""
 
     device_id: UUID | None
-    """None for a mailbox, which belongs to the user and not to a device."""
-    platform: Platform
+    """The device, None for a mailbox."""
+    platform: Literal["ios", "android", "web", "mail"]
     address: str
-    """The push token, the endpoint of a Web Push subscription, or the e-mail address."""
+    """A device token (ios, android), an endpoint's URL (web), or an e-mail address (mail)."""
     keys: dict[str, str] = {}
-    """Web Push: `p256dh` and `auth`. APNs: `topic` and `environment` (production or sandbox)."""
+    """Web Push: `p256dh` and `auth`, base64url. APNs: `topic`, `environment` (`production` or
+    `sandbox`); both may be absent."""
 
 
 class Parcel(Struct, frozen=True):
-    """What to deliver, already in words.
-
-    Without title and body nothing is shown: `data` alone goes to the app, in the background.
-    """
+    """What is carried, already rendered for its recipient."""
 
     id: UUID
-    """The delivery's id: stable over retries, so that a Message-ID can be made of it."""
+    """The delivery's id; stable over retries: a mail's Message-ID derives from it."""
     target: Target
     title: str
+    """The title, or a mail's subject. Without title and body, a push wakes the app silently."""
     body: str
     html: str | None
-    """The body as HTML, for mail."""
+    """A mail's HTML part; `body` is its plain one."""
     url: str | None
-    """Where a tap leads."""
     data: dict[str, str]
     collapse_id: str
-    """At most 32 characters of base64url: a later parcel with the same one replaces this one."""
+    """Of two parcels with the same one, the later replaces the earlier on the device: so it
+    makes repeats harmless and recalls possible."""
     urgent: bool
     expires_at: datetime
-    """After this time it is worth nothing any more."""
+    """When it is of no use any more; aware. Nothing is sent after it."""
     locale: str
     unsubscribe_url: str | None
-    """For List-Unsubscribe (RFC 8058): a POST there ends such mail; a GET changes nothing."""
+    """Where one click unsubscribes (RFC 8058); https."""
     badge: int | None
-    """What the app's icon should show."""
 
 
 class Verdict(StrEnum):
-    """What became of a parcel."""
+    """What became of a parcel, and so what to do next."""
 
     SENT = "sent"
-    """The provider took it."""
+    """The provider has it."""
     RETRY = "retry"
-    """Not now: the provider, or the way there, is in trouble. It was not delivered."""
+    """Not sent; the same parcel may pass later."""
     GONE = "gone"
-    """The address is dead: nothing will ever arrive there."""
+    """Not sent; the address is dead. See `gone_since` before deleting it."""
     REFUSED = "refused"
-    """The provider will not have this parcel; another one to the same address may do."""
+    """Not sent, and never will be: this parcel is at fault, the address is not."""
     MISCONFIGURED = "misconfigured"
-    """Our credentials or settings are wrong: no parcel of this carrier will get through."""
+    """Not sent; our credentials or settings are at fault: pause the channel, purge nothing."""
     UNKNOWN = "unknown"
-    """It may have been delivered: the reply was lost."""
+    """May have been delivered: the reply was lost. Repeat with the same collapse id."""
 
 
 class Outcome(Struct, frozen=True):
-    """How a carrier's attempt went."""
+    """What a provider made of a parcel."""
 
     verdict: Verdict
-    code: str = ""
-    """The provider's own word for it, as in `UNREGISTERED` or `4.7.1`."""
-    text: str = ""
-    retry_after_s: float | None = None
-    """Seconds for which the provider wants to be left alone."""
-    gone_since: datetime | None = None
-    """When the provider learned that the address is dead; a later registration is not meant."""
-    provider_id: str | None = None
-    """The provider's id of what it took."""
+    code: str
+    """The provider's own name for it (`Unregistered`, `429`, `5.1.1`), or ours in snake case."""
+    text: str
+    """A sentence for people who look into the delivery log."""
+    retry_after_s: float | None
+    """The least wait before a retry, when the provider or its documentation demands one."""
+    gone_since: datetime | None
+    """When the provider saw the address die; a registration newer than that is alive."""
+    provider_id: str | None
+    """The provider's id of the message."""
 
 
 class Carrier(Protocol):
-    """One way out. Safe to call concurrently; a failed delivery is an Outcome, not an exception."""
+    """Sends parcels over one provider's protocol.
 
-    name: str
+    To recall what is on a device, send a parcel with the same collapse id.
+    """
+
+    @property
+    def name(self) -> str: ...
 
     async def send(self, parcel: Parcel) -> Outcome:
-        """Try once to deliver; retries, pacing and deadlines are the caller's affair."""
+        """Send once, without retries that could deliver twice; many calls may run at once.
+
+        Whatever the provider or the network does is an Outcome; what raises is a bug.
+        """
 
     async def ping(self) -> str:
-        """Return the provider's name and state in a line, or raise Unavailable."""
+        """Return a sentence about the reachable provider, or raise Unavailable with the reason."""

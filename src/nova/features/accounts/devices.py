@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import Protocol
 from uuid import UUID
 
 from msgspec import Struct
@@ -23,15 +24,22 @@ class NoSuchDevice(NotFound):
     code = "no_such_device"
 
 
-class Death(Struct, frozen=True):
-    """A provider's word that an address is gone; without a device it is the user's mailbox."""
+class Death(Protocol):
+    """A provider's word that an address is gone."""
 
-    user: UUID
-    device: UUID | None
-    address: str
-    reason: str
-    at: datetime
-    """A registration after this time is not meant."""
+    @property
+    def user(self) -> UUID: ...
+    @property
+    def device(self) -> UUID | None:
+        """None: the user's mailbox."""
+
+    @property
+    def address(self) -> str: ...
+    @property
+    def reason(self) -> str: ...
+    @property
+    def at(self) -> datetime:
+        """A registration after this time is not meant."""
 
 
 class _Seen(Struct, frozen=True):

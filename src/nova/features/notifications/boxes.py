@@ -12,6 +12,8 @@ from nova.ports.database import Queries
 
 COUNTS = "select unseen, unread from notifications.boxes where user_id = $1"
 
+COUNTS_OF = "select user_id, unread from notifications.boxes where user_id = any($1::uuid[])"
+
 LIST = {
     State.CURRENT: """
 select * from notifications.inbox
@@ -179,6 +181,11 @@ class Changed(Struct, frozen=True):
 
 async def read_counts(db: Queries, user: UUID) -> Counts:
     return counts(await db.row(COUNTS, user))
+
+
+async def unread_of(db: Queries, users: Sequence[UUID]) -> dict[UUID, int]:
+    """Return how many are unread of each who was ever notified."""
+    return {row["user_id"]: row["unread"] for row in await db.fetch(COUNTS_OF, users)}
 
 
 async def page(

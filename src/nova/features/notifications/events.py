@@ -1,7 +1,7 @@
 """The facts of notifications: the feature's shop window."""
 
 from datetime import datetime
-from typing import ClassVar, Literal
+from typing import ClassVar
 from uuid import UUID
 
 from msgspec import Raw
@@ -73,7 +73,8 @@ class NotificationStored(_OfUser, frozen=True, kw_only=True):
 class NotificationsMarked(_OfUser, frozen=True, kw_only=True):
     """A person saw, read or archived notifications: those named, or all up to a number."""
 
-    mark: Literal["seen", "read", "archive"]
+    mark: str
+    """seen, read or archive."""
     ids: list[UUID] | None = None
     up_to: int | None = None
 

@@ -27,6 +27,7 @@ from nova.web.cursors import Cursors
 from nova.web.routes import Paged
 
 NEWEST = 2**62
+LOOKED_AT = frozenset({Mark.SEEN, Mark.READ, Mark.ARCHIVE})
 _encode = msgspec.json.Encoder().encode
 
 
@@ -52,6 +53,10 @@ class Inbox:
 
     async def counts(self, user: UUID) -> Counts:
         return await boxes.read_counts(self._db, user)
+
+    async def unread(self, users: Sequence[UUID]) -> Mapping[UUID, int]:
+        """Return the unread counts of many, as the icons of their apps show them."""
+        return await boxes.unread_of(self._db, users)
 
     async def one(self, user: UUID, id_: UUID) -> Notification:
         found = await boxes.one(self._db, user, id_)
@@ -118,7 +123,7 @@ class Inbox:
                 unread=counts.unread,
             )
             tx.publish(f"{CHANNEL}{user}", _encode(event))
-            if marking.mark.value in ("seen", "read", "archive"):
+            if marking.mark in LOOKED_AT:
                 await tx.emit(
                     NotificationsMarked(
                         user=user, mark=marking.mark.value, ids=event.ids, up_to=event.up_to

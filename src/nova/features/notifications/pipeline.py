@@ -176,7 +176,7 @@ class Pipeline:
             chose = choices[user] if user is not None else None
             actor = ids.get(fact.actor_id) if fact.actor_id is not None else None
             if user is None or user == actor or kind is None or chose is not None:
-                decision = decide(user, actor, kind, chose, defaults, fact.related_entity_id)
+                decision = decide(user, actor, kind, chose, defaults, about=fact.related_entity_id)
             else:
                 found = usual.get(kind.name)
                 if found is None:

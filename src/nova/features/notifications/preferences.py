@@ -120,6 +120,29 @@ class PreferenceBook:
             await self._save(tx, user, choices)
         return await self._whole(choices)
 
+    async def wanted(
+        self, asks: Sequence[tuple[UUID, str, str | None]]
+    ) -> list[Mapping[str, tuple[bool, str]]]:
+        """Return, for each (user, type, what it is about), whether each channel is on, and why."""
+        known = await self._types.known()
+        choices = await self.of(list({user for user, _, _ in asks}))
+        return [
+            {
+                each: chosen(each, known[kind], choices[user], self.defaults, about)
+                for each in CHANNELS
+            }
+            if kind in known
+            else {}
+            for user, kind, about in asks
+        ]
+
+    async def turn_off(self, user: UUID, kind: str | None, channel: str) -> None:
+        """Turn a channel off for a type; for all types when that is None or not known."""
+        if kind in await self._types.known() and kind is not None:
+            await self.patch(user, Changes(types={kind: {channel: False}}))
+        else:
+            await self.patch(user, Changes(channels={channel: False}))
+
     async def erase(self, tx: Tx, user: UUID) -> None:
         await tx.run(REMOVE, user)
         self._changed(tx, user)

@@ -36,6 +36,7 @@ def decide(
     kind: Ready | None,
     choices: Choices | None,
     defaults: Mapping[str, bool],
+    *,
     about: str | None = None,
 ) -> Decision:
     """Decide about one event; `choices` is None for a person who chose nothing."""
