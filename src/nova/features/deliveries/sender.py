@@ -154,15 +154,13 @@ class Lane:
 
     async def _claim(self, room: int) -> int:
         now = self._clock.now()
-        if self._pacing.per_s:
-            apart = 1.0 / self._pacing.per_s
-            room = await self._db.value(store.PACE, self.name, now, room, apart, 1.0)
-            if not room:
-                await asyncio.sleep(min(apart, self._pacing.wait_s))
-                return -1
         lease_s = self.patience.timeout_s + 2 * MARGIN_S
         started = self._clock.monotonic()
-        claimed = await store.claim(self._db, self.name, now, room, lease_s)
+        if per_s := self._pacing.per_s:
+            async with self._db.transaction() as tx:
+                claimed = await store.claim_paced(tx, self.name, now, room, lease_s, per_s)
+        else:
+            claimed = await store.claim(self._db, self.name, now, room, lease_s)
         if not claimed:
             return 0
         badges = await self._counted([each for each, _ in claimed])

@@ -173,18 +173,18 @@ update deliveries.lanes
  where lane = $1
 """
 
-# GCRA over all processes: $2 now, $3 how many are wanted, $4 seconds apart, $5 seconds of burst.
-PACE = """
-with old as (
-    select greatest(paced_until, $2) as at from deliveries.lanes where lane = $1 for update
-), grant_ as (
-    select at, least($3::int, greatest(0, floor(
-        ($5 - extract(epoch from at - $2)::float8) / $4 + 1)::int)) as n from old
-), taken as (
-    update deliveries.lanes set paced_until = at + n * $4 * interval '1 second'
-      from grant_ where lane = $1 and n > 0
-)
-select n from grant_
+# GCRA over all processes; the lane's row is locked until what was claimed is charged.
+# $2 now, $3 how many are wanted, $4 seconds apart, $5 seconds of burst.
+ALLOWED = """
+select least($3::int, greatest(0, floor(
+    ($5::float8 - greatest(0, extract(epoch from paced_until - $2)::float8)) / $4::float8 + 1)::int))
+  from deliveries.lanes where lane = $1 for update
+"""
+
+CHARGE = """
+update deliveries.lanes
+   set paced_until = greatest(paced_until, $2) + $3::int * $4::float8 * interval '1 second'
+ where lane = $1
 """
 
 PULSE = """
@@ -270,6 +270,20 @@ async def claim(
         "The process ended between sending and recording.",
     )
     return [(claimed(row), bool(row["again"])) for row in rows]
+
+
+async def claim_paced(
+    tx: Queries, lane: str, now: datetime, most: int, lease_s: float, per_s: float
+) -> list[tuple[Claimed, bool]]:
+    """Lease what is due, but no more than all processes together may send; in a transaction."""
+    apart_s = 1.0 / per_s
+    allowed = await tx.value(ALLOWED, lane, now, most, apart_s, 1.0)
+    if not allowed:
+        return []
+    claims = await claim(tx, lane, now, allowed, lease_s)
+    if claims:
+        await tx.run(CHARGE, lane, now, len(claims), apart_s)
+    return claims
 
 
 async def record(db: Queries, noted: Sequence[Noted], now: datetime) -> list[Row]:
