@@ -190,6 +190,7 @@ async def built(
         badges=notifier.inbox,
         zones=zones,
         signing_secret=signing,
+        rehearsal=notifier.rehearsal,
         knobs=_knobs(settings),
     )
     features += [

@@ -109,6 +109,7 @@ class Delivered(World):
             badges=self.all.inbox,
             zones=zones,
             signing_secret=b"of the tests",
+            rehearsal=self.all.rehearsal,
             knobs=knobs or Knobs(spread_s=0.0, public_url="https://nova.example"),
             roll=lambda: 0.0,
         )

@@ -13,6 +13,11 @@ from support.delivered import SENT, Delivered, delivered, outcome
 from support.notified import event
 from support.waiting import until
 
+LEFT = """
+select (select count(*) from deliveries.deliveries) as rows,
+       (select count(*) from deliveries.digests) as digests,
+       (select count(*) from deliveries.outbox) as outbox
+"""
 CAUTION = Caution(wait_s=30, window_s=600, least=5, share=0.3)
 
 
@@ -174,5 +179,4 @@ async def test_erasing_a_user_leaves_nothing(here: Delivered) -> None:
     await here.ended(2)
     assert (await here.accounts.export(here.ids["ben"])).data["deliveries"]["deliveries"]
     await here.accounts.delete(here.ids["ben"])
-    for table in ("deliveries", "digests", "entries", "quiet_hours", "suspects", "throttles"):
-        assert await here.pool.value(f"select count(*) from deliveries.{table}") == 0, table
+    assert dict(await here.pool.row(LEFT) or {}) == {"rows": 0, "digests": 0, "outbox": 0}

@@ -6,8 +6,10 @@ from uuid import UUID
 
 import pytest
 
+from nova.features.deliveries.policies import Throttle
 from nova.features.deliveries.quiet import WEEK, Schedule, Window
 from nova.features.deliveries.quiet_hours import AlwaysQuiet, Trial, UnknownZone
+from nova.features.notifications.catalogue import Kind, Wording
 from nova.features.notifications.models import Changes, Mark, Marking
 from nova.kernel.clock import ManualClock
 from nova.ports.carriers import Verdict
@@ -131,8 +133,6 @@ async def test_who_ends_quiet_hours_gets_everything_at_once(
 async def test_a_critical_type_wakes_even_those_who_turned_everything_off(
     night: Delivered,
 ) -> None:
-    from nova.features.notifications.catalogue import Kind, Wording
-
     await night.all.types.put(
         "alarm", Kind(templates={"en": Wording("Somebody signed in as you")}, critical=True)
     )
@@ -154,7 +154,7 @@ async def test_one_thing_can_be_muted_and_the_rest_goes_on(dsn: str) -> None:
         await here.send(event("e1", actor_id="ada", related_entity_id="post-1"))
         await here.send(event("e2", actor_id="ada", related_entity_id="post-2"))
         rows = await here.ended(2)
-        assert [(row.phase, row.rule) for row in rows][0] == ("dropped", "objects.post-1.push")
+        assert (rows[0].phase, rows[0].rule) == ("dropped", "objects.post-1.push")
         assert rows[1].status == "sent"
 
 
@@ -192,8 +192,6 @@ async def test_mail_takes_over_at_once_when_every_push_bounced(dsn: str) -> None
 
 
 async def test_a_throttle_keeps_the_rest_in_the_inbox(dsn: str) -> None:
-    from nova.features.deliveries.policies import Throttle
-
     clock = ManualClock(EVENING)
     async with delivered(dsn, clock=clock) as here:
         await here.policy("like", throttle=Throttle(limit=3, per_s=60))

@@ -1,6 +1,7 @@
 """Quiet hours against a calendar that looks at every minute, in all zones there are."""
 
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from zoneinfo import ZoneInfo, available_timezones
 
 import pytest
@@ -20,8 +21,8 @@ schedules = st.builds(
     days=st.dictionaries(st.sampled_from(WEEK), st.lists(windows, max_size=3), max_size=7),
 )
 # Around the changes of 2026 in Europe, America, Australia, Chile, Lebanon, Morocco and Troll, too.
-moments = st.datetimes(datetime(2026, 1, 1), datetime(2027, 1, 1)).map(
-    lambda at: at.replace(tzinfo=UTC, microsecond=0)
+moments = st.integers(0, 365 * 86_400).map(
+    lambda seconds: datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=seconds)
 )
 
 
@@ -118,7 +119,7 @@ def test_the_ribbon_has_no_gaps_and_tells_the_same(
     pieces = quiet.ribbon(schedule, zone, at)
     assert pieces[0].start == at
     assert pieces[-1].end == at + timedelta(hours=24)
-    for one, following in zip(pieces, pieces[1:], strict=False):
+    for one, following in pairwise(pieces):
         assert one.end == following.start
         assert one.quiet != following.quiet
     for piece in pieces:

@@ -3,9 +3,11 @@
 from uuid import UUID
 
 from nova.features.graph.models import Act
+from nova.features.notifications.models import Mark
 from nova.ports.carriers import Verdict
 from support.delivered import Delivered, outcome
 from support.notified import event
+from support.waiting import until
 
 
 async def test_a_deleted_notification_is_recalled_with_its_collapse_id(here: Delivered) -> None:
@@ -18,7 +20,8 @@ async def test_a_deleted_notification_is_recalled_with_its_collapse_id(here: Del
     first, recall = here.ios.parcels
     assert recall.collapse_id == first.collapse_id
     assert (recall.title, recall.body) == ("", "")
-    assert recall.data == {"nova": "recall", "notification": str(shown["id"])}
+    assert recall.data["nova"] == "recall"
+    assert recall.data["notification"] == shown["id"]
 
 
 async def test_a_block_cancels_what_waits_and_recalls_what_is_out(here: Delivered) -> None:
@@ -62,8 +65,6 @@ async def test_what_is_taken_back_while_it_goes_out_is_recalled_after_it(here: D
         row = await here.pool.row("select cancelled from deliveries.deliveries")
         return row is not None and row["cancelled"] == "removed"
 
-    from support.waiting import until
-
     await until(marked)
     here.ios.open.set()
     await here.ended(2)
@@ -77,9 +78,6 @@ async def test_what_was_cancelled_under_way_is_not_tried_again(here: Delivered) 
     await here.like("e1")
     await here.sees(lambda: here.ios.parcels)
     (shown,) = await here.inbox("ben")
-    from nova.features.notifications.models import Mark
-    from support.waiting import until
-
     await here.all.inbox.mark_one(here.ids["ben"], UUID(shown["id"]), Mark.READ)
 
     async def marked() -> bool:

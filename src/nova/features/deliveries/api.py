@@ -6,6 +6,7 @@ from uuid import UUID
 from msgspec import Meta, Struct
 
 from nova.features.deliveries import store_log
+from nova.features.deliveries.explain import Explained, Supposed
 from nova.features.deliveries.models import (
     Detail,
     LaneState,
@@ -125,6 +126,9 @@ class Handlers:
 
     async def delete_policy(self, call: Call[Any, Any]) -> None:
         await self._all.policies.delete(_type(call))
+
+    async def explain(self, call: Call[Supposed, Any]) -> Explained:
+        return await self._all.explainer.explain(call.body)
 
     async def unsubscribe_page(self, call: Call[Any, Any]) -> Html:
         return Html(self._all.unsubscribe.page(call.path["token"]))

@@ -77,7 +77,7 @@ returning id, user_id, channel, type
 """
 
 ENTRIES = """
-select * from deliveries.entries where digest = any($1::uuid[]) order by digest, at desc
+select * from deliveries.entries where digest = any($1::uuid[]) order by digest, number desc
 """
 
 FORGET = """

@@ -10,7 +10,7 @@ from nova.features.deliveries.asks import Devices, People
 from nova.features.deliveries.digests import Digests, Entry
 from nova.features.deliveries.models import New
 from nova.features.deliveries.plan import Choice, Person
-from nova.features.deliveries.policies import PLAIN, Policies, Policy
+from nova.features.deliveries.policies import PLAIN, Policies, Policy, Throttle
 from nova.features.deliveries.quiet_hours import QuietBook
 from nova.features.graph.events import Blocked, Muted
 from nova.features.notifications.events import (
@@ -209,12 +209,11 @@ class Planner:
         beyond: set[UUID] = set()
         for fact, throttle in limited:
             key = (fact.user, fact.type)
-            apart = timedelta(seconds=throttle.per_s / throttle.limit)
             due = max(at.get(key, now), now)
-            if due - now > timedelta(seconds=throttle.per_s) - apart:
+            if beyond_throttle(throttle, due, now):
                 beyond.add(fact.notification)
             else:
-                at[key] = due + apart
+                at[key] = due + timedelta(seconds=throttle.per_s / throttle.limit)
         changed = sorted(at)
         await tx.run(
             THROTTLE,
@@ -223,6 +222,12 @@ class Planner:
             [at[key] for key in changed],
         )
         return beyond
+
+
+def beyond_throttle(throttle: Throttle, due: datetime, now: datetime) -> bool:
+    """Return whether one more is beyond the limit; `due` is when it would be in time (GCRA)."""
+    apart_s = throttle.per_s / throttle.limit
+    return (due - now).total_seconds() > throttle.per_s - apart_s + 1e-6
 
 
 def _entry(fact: NotificationStored, channel: str, zone: str) -> Entry:

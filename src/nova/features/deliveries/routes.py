@@ -8,6 +8,7 @@ from nova.features.deliveries.api import (
     PolicyOf,
     Resume,
 )
+from nova.features.deliveries.explain import Explained, Supposed
 from nova.features.deliveries.models import (
     Delivery,
     Detail,
@@ -29,7 +30,7 @@ CLICKS = Limit("unsubscribe", per_s=5, burst=50)
 
 
 def routes(do: Handlers) -> Sequence[Route]:
-    return (*_log(do), *_lanes(do), *_quiet(do), *_policies(do), *_unsubscribe(do))
+    return (*_log(do), *_lanes(do), *_quiet(do), *_policies(do), *_explain(do), *_unsubscribe(do))
 
 
 def _log(do: Handlers) -> Sequence[Route]:
@@ -185,6 +186,20 @@ def _policies(do: Handlers) -> Sequence[Route]:
             handler=do.delete_policy,
             summary="Go back to the built-in policy of a type",
             status=204,
+        ),
+    )
+
+
+def _explain(do: Handlers) -> Sequence[Route]:
+    return (
+        Route(
+            method="POST",
+            path="/v1/notifications/explain",
+            rule=Rule.SERVER,
+            handler=do.explain,
+            summary="Tell what would become of an event, channel by channel; nothing is done",
+            body=Supposed,
+            returns=Explained,
         ),
     )
 

@@ -158,7 +158,7 @@ class Lane:
         started = self._clock.monotonic()
         if per_s := self._pacing.per_s:
             async with self._db.transaction() as tx:
-                claimed = await store.claim_paced(tx, self.name, now, room, lease_s, per_s)
+                claimed = await store.claim_paced(tx, self.name, now, room, lease_s, per_s=per_s)
         else:
             claimed = await store.claim(self._db, self.name, now, room, lease_s)
         if not claimed:
@@ -261,7 +261,7 @@ class Lane:
             body=one.body,
             html=rendering.html(one.title, one.body, one.url, link, one.locale) if mail else None,
             url=one.url,
-            data=_keys.decode(one.data),
+            data=_keys.decode(one.data) | {"delivery": str(one.id)},
             collapse_id=one.collapse_id,
             urgent=one.urgent,
             expires_at=one.expires_at,

@@ -14,6 +14,7 @@ from nova.features.deliveries import planner, policies, quiet_hours, store, stor
 from nova.features.deliveries.asks import Devices, Graves, People, Preferences, Signals
 from nova.features.deliveries.burial import Burial, Caution
 from nova.features.deliveries.digests import Digests
+from nova.features.deliveries.explain import Explainer, Rehearsal
 from nova.features.deliveries.ledger import Ledger, nobody
 from nova.features.deliveries.models import (
     LANES,
@@ -89,6 +90,7 @@ class Deliveries:
         badges: Badges,
         zones: Collection[str],
         signing_secret: bytes,
+        rehearsal: Rehearsal,
         knobs: Knobs | None = None,
         roll: Callable[[], float] = random.random,
     ) -> None:
@@ -123,6 +125,9 @@ class Deliveries:
         )
         self.release = Release(
             db, clock, self.planner, preferences, rings=self.ring, spread_s=knobs.spread_s
+        )
+        self.explainer = Explainer(
+            db, clock, rehearsal=rehearsal, planner=self.planner, policies=self.policies
         )
         self.burial = Burial(db, clock, graves, knobs.caution)
         meters = Meters(registry)

@@ -177,7 +177,8 @@ update deliveries.lanes
 # $2 now, $3 how many are wanted, $4 seconds apart, $5 seconds of burst.
 ALLOWED = """
 select least($3::int, greatest(0, floor(
-    ($5::float8 - greatest(0, extract(epoch from paced_until - $2)::float8)) / $4::float8 + 1)::int))
+    ($5::float8 - greatest(0, extract(epoch from paced_until - $2)::float8)) / $4::float8
+    + 1)::int))
   from deliveries.lanes where lane = $1 for update
 """
 
@@ -273,7 +274,7 @@ async def claim(
 
 
 async def claim_paced(
-    tx: Queries, lane: str, now: datetime, most: int, lease_s: float, per_s: float
+    tx: Queries, lane: str, now: datetime, most: int, lease_s: float, *, per_s: float
 ) -> list[tuple[Claimed, bool]]:
     """Lease what is due, but no more than all processes together may send; in a transaction."""
     apart_s = 1.0 / per_s

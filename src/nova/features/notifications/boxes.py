@@ -49,6 +49,10 @@ ONE = "select * from notifications.inbox where id = $1 and user_id = $2"
 
 NUMBER = "select number from notifications.inbox where id = $1 and user_id = $2"
 
+OWNER = "select user_id from notifications.inbox where id = $1"
+
+SUPPRESSED = "select exists (select from notifications.suppressed where id = $1)"
+
 # Alone in its statement: the next one then sees what the lock's last holder committed.
 LOCK = "select top from notifications.boxes where user_id = $1 for update"
 
@@ -198,6 +202,15 @@ async def page(
 async def one(db: Queries, user: UUID, id_: UUID) -> Notification | None:
     row = await db.row(ONE, id_, user)
     return None if row is None else notification(row)
+
+
+async def owner(db: Queries, id_: UUID) -> UUID | None:
+    found: UUID | None = await db.value(OWNER, id_)
+    return found
+
+
+async def suppressed(db: Queries, id_: UUID) -> bool:
+    return bool(await db.value(SUPPRESSED, id_))
 
 
 async def number(db: Queries, user: UUID, id_: UUID) -> int | None:

@@ -6,6 +6,7 @@ from uuid import UUID
 
 import msgspec
 
+from nova.backbone import intake
 from nova.backbone.database import Database, Tx
 from nova.features.notifications import boxes
 from nova.features.notifications.events import NotificationsMarked, NotificationsRemoved
@@ -21,7 +22,7 @@ from nova.features.notifications.models import (
 )
 from nova.features.notifications.pipeline import CHANNEL
 from nova.kernel.clock import Clock
-from nova.kernel.errors import Invalid, NotFound
+from nova.kernel.errors import Conflict, Invalid, NotFound
 from nova.ports.database import Queries
 from nova.web.cursors import Cursors
 from nova.web.routes import Paged
@@ -41,6 +42,20 @@ class UnclearMark(Invalid):
     """A mark is for `ids`, or `up_to` one, or `all`: exactly one of these."""
 
     code = "unclear_mark"
+
+
+class NoSuchEvent(NotFound):
+    """No event of this id was accepted, or it is no longer remembered."""
+
+    code = "no_such_event"
+    hint = "Ids of events are remembered for `notifications.dedupe_days`."
+
+
+class Undecided(Conflict):
+    """The event was accepted a moment ago and has not been decided yet; nothing was changed."""
+
+    code = "event_undecided"
+    hint = "Try again after the number of seconds given."
 
 
 class Inbox:
@@ -147,6 +162,19 @@ class Removal:
             gone = await self._remove(tx, [user], [id_], "deleted")
             if not gone:
                 raise NoSuchNotification
+
+    async def retract(self, event: str) -> None:
+        """Take back what an event caused, on every device; retracting twice is fine."""
+        accepted = await intake.entry(self._db, event)
+        if accepted is None:
+            raise NoSuchEvent
+        async with self._db.transaction() as tx:
+            owner = await boxes.owner(tx, accepted.record)
+            if owner is None and not await boxes.suppressed(tx, accepted.record):
+                raise Undecided(retry_after=1.0)
+            if owner is not None:
+                await boxes.lock(tx, owner)
+                await self._remove(tx, [owner], [accepted.record], "retracted")
 
     async def expire(self, most: int = 1_000) -> int:
         """Remove up to `most` whose time is over; return how many went."""

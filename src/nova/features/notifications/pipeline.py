@@ -138,6 +138,18 @@ class Pipeline:
 
         tx.after_commit(published)
 
+    async def rehearse(
+        self, fact: EventAccepted, at: datetime
+    ) -> tuple[Decision, NotificationStored | None]:
+        """Decide about an event and put it into words; nothing is written."""
+        known = await self._learn([fact])
+        made, unmade = self._decided([fact], known)
+        if unmade:
+            return unmade[0].decision, None
+        run = Run(new_id(), at, at)
+        told = Writer(known, run, self._lifetime_s).write(*made[0])
+        return made[0][2], stored(told, 0, run, known, self._preferences.defaults)
+
     async def _learn(self, facts: Sequence[EventAccepted]) -> Known:
         """Look everything up, side by side; almost always all of it is remembered."""
         references = {fact.recipient_id for fact in facts}

@@ -13,6 +13,7 @@ from nova.features.notifications.inbox import Inbox, Removal, everything
 from nova.features.notifications.ingest import Ingest
 from nova.features.notifications.pipeline import Blocks, People, Pipeline, Reach
 from nova.features.notifications.preferences import PreferenceBook
+from nova.features.notifications.rehearsal import Rehearsal
 from nova.features.notifications.retention import Ages, Retention
 from nova.features.notifications.runs import Runs
 from nova.features.notifications.social import Social
@@ -86,6 +87,7 @@ class Notifications:
             lifetime_s=ages.lifetime_s,
             reach=reach,
         )
+        self.rehearsal = Rehearsal(self.pipeline)
         self.inbox = Inbox(db, clock, Cursors(signing_secret, "inbox", int))
         self.removal = Removal(db, clock, remembered_s=ages.dedupe_s)
         self.traces = Traces(db, failures, afterwards)

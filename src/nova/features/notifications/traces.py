@@ -8,9 +8,8 @@ from uuid import UUID
 from msgspec.structs import replace
 
 from nova.backbone import intake
-from nova.features.notifications.inbox import NoSuchNotification
+from nova.features.notifications.inbox import NoSuchEvent, NoSuchNotification
 from nova.features.notifications.models import Step, Story
-from nova.kernel.errors import NotFound
 from nova.kernel.ids import parse_id
 from nova.ports.database import Queries, Row
 
@@ -36,13 +35,6 @@ REASONS = {
     "expired": "It was stored; then its time was over.",
 }
 REMOVED = ("deleted", "expired", "retracted")
-
-
-class NoSuchEvent(NotFound):
-    """No event of this id was accepted, or it is no longer remembered."""
-
-    code = "no_such_event"
-    hint = "Ids of events are remembered for `notifications.dedupe_days`."
 
 
 class Failures(Protocol):
