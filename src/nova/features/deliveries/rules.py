@@ -80,7 +80,7 @@ PATIENCE: Mapping[str, Patience] = {
         give_up_s=4 * DAY_S,
         attempts=40,
         ttl_s=4 * DAY_S,
-        timeout_s=60.0,
+        timeout_s=30.0,
         asked_s=15 * MINUTE_S,
         transient=("4.", "45"),
     ),

@@ -26,8 +26,6 @@ _log = get_logger()
 Platform: TypeAlias = Literal["ios", "android", "web", "mail"]
 _keys = msgspec.json.Decoder(dict[str, str])
 
-MARGIN_S = 15.0
-"""A lease outlives the timeout of an attempt by so much; who woke up later than that sends not."""
 RECORD_PAUSES_S = (0.2, 1.0, 3.0)
 
 
@@ -44,6 +42,8 @@ class Pacing(Struct, frozen=True, kw_only=True):
     """Attempts under way in one process, at most: the lane's bulkhead."""
     per_s: float = 0.0
     """Attempts per second of all processes together; 0: as fast as it goes."""
+    margin_s: float = 15.0
+    """A lease outlives the timeout of an attempt by twice that; who wakes up later sends not."""
     wait_s: float = 1.0
     """Longest time between two looks when nothing rings."""
 
@@ -154,7 +154,7 @@ class Lane:
 
     async def _claim(self, room: int) -> int:
         now = self._clock.now()
-        lease_s = self.patience.timeout_s + 2 * MARGIN_S
+        lease_s = self.patience.timeout_s + 2 * self._pacing.margin_s
         started = self._clock.monotonic()
         if per_s := self._pacing.per_s:
             async with self._db.transaction() as tx:
@@ -188,7 +188,7 @@ class Lane:
 
     async def _send(self, one: Claimed, badge: int | None, started: float) -> None:
         """Try once, and write down how it went."""
-        if self._clock.monotonic() - started > MARGIN_S:
+        if self._clock.monotonic() - started > self._pacing.margin_s:
             # This process stood still meanwhile, so the lease may be over by the time of sending.
             await store.give_back(self._db, [one])
             return
