@@ -1,20 +1,29 @@
 """Parcels, and simulators in this process with carriers that reach them."""
 
+import json
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import uuid4
 
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
+from nova.adapters.apns.carrier import Apns
+from nova.adapters.apns.tokens import Tokens
+from nova.adapters.fcm.carrier import Fcm
+from nova.adapters.fcm.oauth import service_account
 from nova.adapters.webpush.carrier import WebPush
 from nova.adapters.webpush.vapid import Vapid
-from nova.kernel.clock import SystemClock
+from nova.kernel.clock import ManualClock, SystemClock
 from nova.ports.carriers import Parcel, Target
+from nova.simulators.apns import ApnsSimulator
 from nova.simulators.certificates import Authority
+from nova.simulators.fcm import FcmSimulator
 from nova.simulators.webpush import Subscription, WebPushSimulator
 from nova.wire.addresses import Guard
 from nova.wire.jws import unpadded
@@ -83,3 +92,80 @@ async def browsers(
 
 def shown(folder: Path, authority: Authority) -> Path:
     return authority.write(folder / "ca.pem")
+
+
+TEAM, KEY_ID, TOPIC = "TEAM123456", "KEY1234567", "com.example.app"
+
+
+class Apple(NamedTuple):
+    """Both hosts of APNs, and a carrier to them."""
+
+    production: ApnsSimulator
+    sandbox: ApnsSimulator
+    carrier: Apns
+    clock: SystemClock | ManualClock
+
+
+@asynccontextmanager
+async def apple(
+    *, clock: SystemClock | ManualClock | None = None, bounds: Bounds = QUICK, **given: Any
+) -> AsyncIterator[Apple]:
+    """`given` are arguments of the simulators."""
+    authority, key = Authority(), ec.generate_private_key(ec.SECP256R1())
+    pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+    hosts = {
+        name: ApnsSimulator(name, keys={KEY_ID: key.public_key()}, **given)
+        for name in ("production", "sandbox")
+    }
+    for host in hosts.values():
+        await host.start(tls=authority.server("127.0.0.1", offer=("h2",)))
+    time = clock or SystemClock()
+    carrier = Apns(
+        Tokens(pem, key_id=KEY_ID, team_id=TEAM, clock=time),
+        topic=TOPIC,
+        tls=trusting(authority, "h2"),
+        clock=time,
+        hosts={name: f"https://127.0.0.1:{host.server.port}" for name, host in hosts.items()},
+        bounds=bounds,
+    )
+    try:
+        yield Apple(hosts["production"], hosts["sandbox"], carrier, time)
+    finally:
+        await carrier.close()
+        for host in hosts.values():
+            await host.close()
+
+
+def iphone(token: str, **keys: str) -> Target:
+    return Target(uuid4(), "ios", token, keys)
+
+
+def android(token: str) -> Target:
+    return Target(uuid4(), "android", token)
+
+
+@asynccontextmanager
+async def google(
+    *, clock: SystemClock | ManualClock | None = None, bounds: Bounds = QUICK, **given: Any
+) -> AsyncIterator[tuple[FcmSimulator, Fcm]]:
+    """`given` are arguments of the simulator."""
+    authority, simulator = Authority(), FcmSimulator(key=rsa_key(), **given)
+    await simulator.start(tls=authority.server("127.0.0.1"))
+    account = service_account(json.dumps(simulator.service_account()))
+    carrier = Fcm(
+        account,
+        tls=trusting(authority),
+        clock=clock or SystemClock(),
+        host=simulator.url,
+        bounds=bounds,
+    )
+    try:
+        yield simulator, carrier
+    finally:
+        await carrier.close()
+        await simulator.close()
+
+
+@cache
+def rsa_key() -> rsa.RSAPrivateKey:
+    return rsa.generate_private_key(public_exponent=65537, key_size=2048)
