@@ -2,7 +2,7 @@
 
 import json
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -17,6 +17,9 @@ from nova.adapters.apns.carrier import Apns
 from nova.adapters.apns.tokens import Tokens
 from nova.adapters.fcm.carrier import Fcm
 from nova.adapters.fcm.oauth import service_account
+from nova.adapters.smtp.carrier import Smtp
+from nova.adapters.smtp.message import Sender
+from nova.adapters.smtp.pool import Relay, Security
 from nova.adapters.webpush.carrier import WebPush
 from nova.adapters.webpush.vapid import Vapid
 from nova.kernel.clock import ManualClock, SystemClock
@@ -24,6 +27,7 @@ from nova.ports.carriers import Parcel, Target
 from nova.simulators.apns import ApnsSimulator
 from nova.simulators.certificates import Authority
 from nova.simulators.fcm import FcmSimulator
+from nova.simulators.smtp import SmtpSimulator
 from nova.simulators.webpush import Subscription, WebPushSimulator
 from nova.wire.addresses import Guard
 from nova.wire.jws import unpadded
@@ -169,3 +173,39 @@ async def google(
 @cache
 def rsa_key() -> rsa.RSAPrivateKey:
     return rsa.generate_private_key(public_exponent=65537, key_size=2048)
+
+
+SENDER = Sender("Nova für alle", "no-reply@example.com")
+
+
+@asynccontextmanager
+async def post_office(
+    *,
+    security: Security = "starttls",
+    sign: Callable[[bytes], bytes] | None = None,
+    username: str = "",
+    given: str = "secret",
+    **relay: Any,
+) -> AsyncIterator[tuple[SmtpSimulator, Smtp]]:
+    """Return a mail server and a carrier; `given` is the password that the carrier has."""
+    authority = Authority()
+    simulator = SmtpSimulator(username=username, password="secret")
+    tls = None if security == "none" else authority.server("127.0.0.1", offer=())
+    await simulator.start(tls=tls, starttls=security == "starttls")
+    told = {"hello": "example.com", "timeout_s": 5.0} | relay
+    carrier = Smtp(
+        Relay("127.0.0.1", simulator.port, security, username, given, **told),
+        SENDER,
+        tls=ssl.create_default_context(cadata=authority.pem.decode()),
+        clock=SystemClock(),
+        sign=sign,
+    )
+    try:
+        yield simulator, carrier
+    finally:
+        await carrier.close()
+        await simulator.close()
+
+
+def mailbox(address: str) -> Target:
+    return Target(None, "mail", address)

@@ -158,6 +158,8 @@ async def test_a_server_that_restarts_is_found_again() -> None:
         assert (await client.send(ask("/1"))).status == 200
         port = mood.server.port
         await mood.server.close()
+        while client._lines:  # until it has noticed
+            await asyncio.sleep(0.01)
         waiting = asyncio.create_task(client.send(ask("/2")))
         await asyncio.sleep(0.02)
         await mood.server.start(port=port)

@@ -101,6 +101,7 @@ class _Http2(Peer):
             case h2.events.StreamReset():
                 self._headers.pop(event.stream_id or 0, None)
                 self._bodies.pop(event.stream_id or 0, None)
+                self._unsent.pop(event.stream_id or 0, None)
             case h2.events.WindowUpdated():
                 for number, body in list(self._unsent.items()):
                     self._send(number, body)
@@ -121,7 +122,7 @@ class _Http2(Peer):
 
     def _answer(self, number: int, answer: Answer) -> None:
         stream = self._h2.streams.get(number)
-        if stream is None or stream.closed:
+        if stream is None or stream.closed or (self._last is not None and number > self._last):
             return
         if answer.manner == "refuse":
             self._h2.reset_stream(number, ErrorCodes.REFUSED_STREAM)
@@ -137,14 +138,17 @@ class _Http2(Peer):
         self._flush()
 
     def _send(self, number: int, body: bytes) -> None:
-        room = min(self._h2.local_flow_control_window(number), 16_384)
-        if len(body) <= room:
-            self._unsent.pop(number, None)
-            self._h2.send_data(number, body, end_stream=True)
-            return
-        if room > 0:
+        while True:
+            room = min(self._h2.local_flow_control_window(number), 16_384)
+            if len(body) <= room:
+                self._unsent.pop(number, None)
+                self._h2.send_data(number, body, end_stream=True)
+                return
+            if room <= 0:
+                self._unsent[number] = body
+                return
             self._h2.send_data(number, body[:room])
-        self._unsent[number] = body[max(room, 0) :]
+            body = body[room:]
 
     def limit_streams(self, count: int) -> None:
         self._h2.update_settings({SettingCodes.MAX_CONCURRENT_STREAMS: count})

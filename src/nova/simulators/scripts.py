@@ -1,7 +1,7 @@
 """What a simulator was told to do: by the beginning of a token, or by rules."""
 
 from collections import deque
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from datetime import UTC, datetime
 from typing import Annotated, Generic, TypeVar
 
@@ -50,27 +50,32 @@ class Script:
 
     def __init__(self, known: Collection[str]) -> None:
         self.known = frozenset(known) | frozenset(MANNERS) | {"ok"}
-        self._rules: list[list[object]] = []
+        self._rules: list[tuple[Rule, int | None]] = []
 
     def add(self, rule: Rule) -> None:
         """Raises ValueError for an answer that this simulator does not have."""
         if rule.answer not in self.known:
             raise ValueError(f"no such answer: {rule.answer}; there are {sorted(self.known)}")
-        self._rules.insert(0, [rule, rule.times])
+        self._rules.insert(0, (rule, rule.times))
 
     def clear(self) -> None:
         self._rules.clear()
 
     def find(self, name: str) -> Rule:
         """Return what to do for a token, and count it."""
-        for entry in self._rules:
-            rule, left = entry
-            if isinstance(rule, Rule) and rule.match in name and left != 0:
-                if isinstance(left, int):
-                    entry[1] = left - 1
-                return rule
+        rule = self.first(lambda rule: rule.match in name)
+        if rule is not None:
+            return rule
         beginning = name.split(".", 1)[0]
         return Rule(answer=beginning if beginning in self.known else "ok")
+
+    def first(self, fits: Callable[[Rule], bool]) -> Rule | None:
+        """Return the newest rule that fits and is not used up, and count it."""
+        for number, (rule, left) in enumerate(self._rules):
+            if left != 0 and fits(rule):
+                self._rules[number] = (rule, None if left is None else left - 1)
+                return rule
+        return None
 
 
 R = TypeVar("R", bound=Struct)

@@ -15,7 +15,6 @@ from nova.wire.hpack import Encoder
 
 MOST_STREAMS = 1000
 """Streams of a connection at once, even where the server would take more."""
-_WINDOW = 1 << 24
 _LAST_STREAM = 1 << 30  # ids end at 2³¹; a new connection begins anew
 _CONFIGURATION = H2Configuration(
     client_side=True,
@@ -91,7 +90,6 @@ class Http2:
             client=True, initial_values={SettingCodes.ENABLE_PUSH: 0}
         )
         connection.initiate_connection()
-        connection.increment_flow_control_window(_WINDOW)
         self.flush()
 
     @property
@@ -248,7 +246,8 @@ class Http2:
         """Replay streams above the last id; those up to it may still be answered."""
         last = event.last_stream_id or 0
         self._owner.retire()
-        for number in [each for each in self._exchanges if each > last]:
+        for number in sorted((each for each in self._exchanges if each > last), reverse=True):
+            self._reset(number)
             exchange = self._ended(number)
             if exchange is not None:
                 self._owner.again(exchange)

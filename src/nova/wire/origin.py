@@ -78,7 +78,7 @@ class Line(asyncio.Protocol):
     # -- nova.wire.http2.Owner --------------------------------------------------------------------
 
     def write(self, data: bytes) -> None:
-        if self._transport is not None:
+        if self._transport is not None and not self._transport.is_closing():
             self._transport.write(data)
 
     def changed(self) -> None:
@@ -102,7 +102,7 @@ class Line(asyncio.Protocol):
 
     def close(self) -> None:
         self.retired = True
-        if self._transport is not None:
+        if self._transport is not None and not self._transport.is_closing():
             self.codec.close()
             self._transport.close()
 
