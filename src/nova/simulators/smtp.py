@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import warnings
 from email import message_from_bytes, policy
 from typing import Any
 
@@ -168,17 +169,20 @@ class SmtpSimulator:
     def _protocol(self, loop: asyncio.AbstractEventLoop, tls: Any) -> SMTP:
         self.accepted += 1
         wanted = bool(self._credentials[0])
-        protocol = SMTP(
-            _Handler(self.script, self.received),
-            hostname="simulator",
-            ident="Nova simulator",
-            enable_SMTPUTF8=True,
-            tls_context=tls,
-            auth_required=wanted,
-            auth_require_tls=False,
-            authenticator=self._authenticate if wanted else None,
-            loop=loop,
-        )
+        with warnings.catch_warnings():
+            # aiosmtpd warns of passwords in clear; here nobody listens but this machine.
+            warnings.simplefilter("ignore")
+            protocol = SMTP(
+                _Handler(self.script, self.received),
+                hostname="simulator",
+                ident="Nova simulator",
+                enable_SMTPUTF8=True,
+                tls_context=tls,
+                auth_required=wanted,
+                auth_require_tls=False,
+                authenticator=self._authenticate if wanted else None,
+                loop=loop,
+            )
         self._protocols = [each for each in self._protocols if each.transport is not None]
         self._protocols.append(protocol)
         return protocol
