@@ -21,6 +21,7 @@ from nova.adapters.postgres.embedded import attach, embedded
 from nova.adapters.postgres.idempotency import PostgresIdempotency
 from nova.adapters.postgres.pool import PostgresPool, open_pool
 from nova.adapters.postgres.refusals import CannotEmbed
+from nova.adapters.webhooks.poster import Poster
 from nova.backbone.backbone import Backbone
 from nova.backbone.groups import Pace
 from nova.backbone.migrations import Room, Unmigratable, migrate, rooms
@@ -177,12 +178,14 @@ async def built(
         retention_days=settings.notifications.retention_days,
         dedupe_days=settings.notifications.dedupe_days,
     )
+    hooks = Poster(clock, networks=settings.webhooks.networks)
     courier = Deliveries(
         db,
         clock,
         backbone.signals,
         registry,
         carriers=_carriers(pool, clock),
+        hooks=hooks,
         people=people,
         devices=devices,
         graves=devices,
@@ -242,6 +245,7 @@ async def built(
         )
     finally:
         await courier.close()
+        await hooks.close()
         await notifier.close()
         if keys is not None:
             await keys.close()

@@ -1,7 +1,7 @@
 """A small world whose notifications leave the app: devices, carriers that play along, a ledger."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any
@@ -13,6 +13,7 @@ from prometheus_client import CollectorRegistry
 
 from nova.adapters.local.outbox import OutboxSink
 from nova.adapters.postgres.pool import PostgresPool, open_pool
+from nova.adapters.webhooks.poster import Poster
 from nova.features.accounts import SIGNAL, Accounts, Credentials, Devices
 from nova.features.accounts import plug as plug_accounts
 from nova.features.accounts.models import Change, NewDevice, SubscriptionKeys, WebSubscription
@@ -22,6 +23,7 @@ from nova.features.deliveries.policies import Policy
 from nova.features.graph.models import Act
 from nova.kernel.clock import Clock, SystemClock
 from nova.ports.carriers import Outcome, Parcel, Verdict
+from nova.ports.hooks import Hooks
 from nova.web.tokens import Tokens
 from support.http import api_client
 from support.notified import World
@@ -79,12 +81,20 @@ class Delivered(World):
     """The world of notifications, with phones in it."""
 
     def __init__(
-        self, pool: PostgresPool, clock: Clock, *, knobs: Knobs | None = None, **more: Any
+        self,
+        pool: PostgresPool,
+        clock: Clock,
+        *,
+        knobs: Knobs | None = None,
+        hooks: Hooks | None = None,
+        posts: Mapping[str, Post] | None = None,
+        **more: Any,
     ) -> None:
         self.devices: Devices | None = None
-        self.posts: dict[str, Post] = {lane: Post() for lane in LANES}
+        self.posts: dict[str, Post] = {lane: Post() for lane in LANES} | dict(posts or {})
         super().__init__(pool, clock, reach=self, afterwards=Tale(pool), **more)
         self.clock = clock
+        self.hooks = hooks or Poster(clock, networks=["127.0.0.0/8"])
         self.devices = Devices(self.db)
         self.backbone.signals.on(SIGNAL, self.devices.forget_user)
         zones = available_timezones()
@@ -102,6 +112,7 @@ class Delivered(World):
             self.backbone.signals,
             CollectorRegistry(),
             carriers=self.posts,
+            hooks=self.hooks,
             people=self.people,
             devices=self.devices,
             graves=self.devices,
@@ -198,6 +209,8 @@ async def delivered(
             await one.meet("Ada", "Ben", "Cleo")
             yield one
             await one.deliveries.close()
+            if isinstance(one.hooks, Poster):
+                await one.hooks.close()
             await one.all.close()
 
 

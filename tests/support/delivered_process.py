@@ -42,8 +42,7 @@ class Telling(Post):
 
 
 async def main(dsn: str, name: str) -> None:
-    async with delivered(dsn, knobs=HASTY) as here:
-        here.deliveries.lanes["ios"].carrier = Telling()
+    async with delivered(dsn, knobs=HASTY, posts={"ios": Telling()}) as here:
         await here.policy("like")
         await here.phone("ben")
         for turn in count():

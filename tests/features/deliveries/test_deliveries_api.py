@@ -201,7 +201,7 @@ async def test_one_click_ends_mail_of_a_type_and_looking_does_not(
 
 
 async def test_the_sink_shows_what_was_rendered(here: Delivered, api: httpx.AsyncClient) -> None:
-    here.deliveries.lanes["ios"].carrier = sink(here, here.clock)
+    here.deliveries.platforms["ios"].carrier = sink(here, here.clock)
     await here.phone("ben")
     await here.phone("cleo")
     await here.like("e1")

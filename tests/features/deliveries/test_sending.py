@@ -47,7 +47,7 @@ async def test_who_has_no_device_costs_the_log_no_fact(here: Delivered) -> None:
 
 
 async def test_without_credentials_the_sink_keeps_what_was_rendered(here: Delivered) -> None:
-    here.deliveries.lanes["mail"].carrier = sink(here, here.clock)
+    here.deliveries.platforms["mail"].carrier = sink(here, here.clock)
     await here.policy("like")
     await here.mailbox("ben")
     await here.send(event("e1", actor_id="ada", metadata={"title": "<b>Tea</b>"}))

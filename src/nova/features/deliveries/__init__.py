@@ -33,6 +33,7 @@ def plug(deliveries: Deliveries, queries: Queries) -> Feature:
             NotificationsRemoved: planner.removed,
             Blocked: planner.blocked,
             Muted: planner.muted,
+            DeliveryEnded: deliveries.webhooks.ended,
         },
         facts=(DeliveryEnded,),
         jobs=(

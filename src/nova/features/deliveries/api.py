@@ -21,6 +21,13 @@ from nova.features.deliveries.policies import Policy
 from nova.features.deliveries.quiet import Schedule
 from nova.features.deliveries.quiet_hours import QuietHours, Trial
 from nova.features.deliveries.service import Deliveries, NoSuchDelivery
+from nova.features.deliveries.webhooks import (
+    CreatedWebhook,
+    NewWebhook,
+    NoSuchWebhook,
+    Webhook,
+    WebhookList,
+)
 from nova.kernel.errors import Invalid, NotFound, Unauthenticated
 from nova.kernel.ids import parse_id
 from nova.kernel.text import Name
@@ -130,6 +137,21 @@ class Handlers:
     async def explain(self, call: Call[Supposed, Any]) -> Explained:
         return await self._all.explainer.explain(call.body)
 
+    async def webhooks(self, _call: Call[Any, Any]) -> WebhookList:
+        return await self._all.webhooks.list()
+
+    async def add_webhook(self, call: Call[NewWebhook, Any]) -> CreatedWebhook:
+        return await self._all.webhooks.add(call.body)
+
+    async def remove_webhook(self, call: Call[Any, Any]) -> None:
+        await self._all.webhooks.remove(_webhook(call))
+
+    async def enable_webhook(self, call: Call[Any, Any]) -> Webhook:
+        return await self._all.webhooks.enable(_webhook(call))
+
+    async def test_webhook(self, call: Call[Any, Any]) -> Detail:
+        return await self._all.one(await self._all.webhooks.test(_webhook(call)))
+
     async def unsubscribe_page(self, call: Call[Any, Any]) -> Html:
         return Html(self._all.unsubscribe.page(call.path["token"]))
 
@@ -141,6 +163,13 @@ def _id(call: Call[Any, Any]) -> UUID:
     found = parse_id(call.path["id"])
     if found is None:
         raise NoSuchDelivery
+    return found
+
+
+def _webhook(call: Call[Any, Any]) -> UUID:
+    found = parse_id(call.path["webhook"])
+    if found is None:
+        raise NoSuchWebhook
     return found
 
 

@@ -1,6 +1,5 @@
 """Writes outcomes down, many at once, with everything that follows from them."""
 
-import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
@@ -60,7 +59,7 @@ class Ledger:
             await self._follow_up(tx, rows)
             await self._pause(tx, items)
             if tells:
-                await tx.emit(*(ended(row) for row in rows if row["due"] is None))
+                await tx.emit(*(ended(row) for row in rows if tellable(row)))
         return [noted.claimed.id in held for noted, _ in items]
 
     async def _count(self, tx: Tx, noted: Sequence[Noted]) -> None:
@@ -79,7 +78,7 @@ class Ledger:
             ]
             if fine:
                 await tx.run(store.CLEAR, lane, fine)
-        gone = [each for each in noted if each.verdict == "gone"]
+        gone = [each for each in noted if each.verdict == "gone" and each.claimed.lane in LANES]
         for each in sorted(gone, key=lambda each: (each.claimed.lane, each.claimed.address)):
             one = each.claimed
             await tx.run(
@@ -144,7 +143,6 @@ def ended(row: Row) -> DeliveryEnded:
     )
 
 
-async def nobody() -> bool:
-    """Say that nobody wants facts of deliveries."""
-    await asyncio.sleep(0)
-    return False
+def tellable(row: Row) -> bool:
+    """Return whether this is the end of a delivery; that of a webhook's call is no news."""
+    return row["due"] is None and row["lane"] in LANES

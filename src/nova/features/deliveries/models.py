@@ -103,7 +103,7 @@ class Which(Struct, frozen=True, kw_only=True):
 
     user: Name | None = None
     notification: UUID | None = None
-    channel: Channel | None = None
+    channel: Literal["push", "web_push", "email", "webhook"] | None = None
     phase: Phase | None = None
     status: (
         Literal["undelivered", "bounced", "attempted", "queued", "sent", "delivered", "opened"]
@@ -119,7 +119,7 @@ class Redrive(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Which dead letters to try again; what is left out matches all."""
 
     user: Name | None = None
-    channel: Channel | None = None
+    channel: Literal["push", "web_push", "email", "webhook"] | None = None
     type: Name | None = None
     code: Name | None = None
     since: Annotated[datetime, Meta(tz=True)] | None = None

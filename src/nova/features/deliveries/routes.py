@@ -23,6 +23,12 @@ from nova.features.deliveries.policies import Policy
 from nova.features.deliveries.quiet import Schedule
 from nova.features.deliveries.quiet_hours import QuietHours, Trial
 from nova.features.deliveries.unsubscribe import PATH
+from nova.features.deliveries.webhooks import (
+    CreatedWebhook,
+    NewWebhook,
+    Webhook,
+    WebhookList,
+)
 from nova.web.actors import Rule
 from nova.web.routes import Limit, Paged, Route
 
@@ -30,7 +36,15 @@ CLICKS = Limit("unsubscribe", per_s=5, burst=50)
 
 
 def routes(do: Handlers) -> Sequence[Route]:
-    return (*_log(do), *_lanes(do), *_quiet(do), *_policies(do), *_explain(do), *_unsubscribe(do))
+    return (
+        *_log(do),
+        *_lanes(do),
+        *_quiet(do),
+        *_policies(do),
+        *_explain(do),
+        *_webhooks(do),
+        *_unsubscribe(do),
+    )
 
 
 def _log(do: Handlers) -> Sequence[Route]:
@@ -186,6 +200,57 @@ def _policies(do: Handlers) -> Sequence[Route]:
             handler=do.delete_policy,
             summary="Go back to the built-in policy of a type",
             status=204,
+        ),
+    )
+
+
+def _webhooks(do: Handlers) -> Sequence[Route]:
+    base = "/v1/webhooks"
+    return (
+        Route(
+            method="GET",
+            path=base,
+            rule=Rule.SERVER,
+            handler=do.webhooks,
+            summary="List webhooks",
+            description="Their calls and attempts: GET /v1/deliveries?channel=webhook.",
+            returns=WebhookList,
+        ),
+        Route(
+            method="POST",
+            path=base,
+            rule=Rule.SERVER,
+            handler=do.add_webhook,
+            summary="Add an address that is told of deliveries, signed as Standard Webhooks says",
+            body=NewWebhook,
+            returns=CreatedWebhook,
+            status=201,
+            secret=True,
+        ),
+        Route(
+            method="DELETE",
+            path=f"{base}/{{webhook}}",
+            rule=Rule.SERVER,
+            handler=do.remove_webhook,
+            summary="Remove a webhook; its waiting calls are dropped",
+            status=204,
+        ),
+        Route(
+            method="POST",
+            path=f"{base}/{{webhook}}/enable",
+            rule=Rule.SERVER,
+            handler=do.enable_webhook,
+            summary="Tell a webhook again that was disabled by its own 410",
+            returns=Webhook,
+        ),
+        Route(
+            method="POST",
+            path=f"{base}/{{webhook}}/test",
+            rule=Rule.SERVER,
+            handler=do.test_webhook,
+            summary="Send a webhook something that means nothing",
+            returns=Detail,
+            status=202,
         ),
     )
 

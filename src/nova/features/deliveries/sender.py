@@ -1,7 +1,7 @@
 """Lanes: one per platform, each with its own room, pace, breaker and patience."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, Literal, Protocol, TypeAlias
 from uuid import UUID
@@ -82,7 +82,7 @@ class Meters:
 
 
 class Lane:
-    """Sends what is due for one platform. What happens to it is no other lane's affair.
+    """Sends what is due on one way out. What happens to it is no other lane's affair.
 
     An attempt is written down before it is made and again after it: a process that dies in
     between leaves an attempt of unknown outcome, and the next one carries the same collapse id.
@@ -90,35 +90,42 @@ class Lane:
 
     def __init__(
         self,
-        name: Platform,
-        carrier: Carrier,
+        name: str,
         *,
         db: Database,
         ledger: Ledger,
-        badges: Badges,
         clock: Clock,
         meters: Meters,
         roll: Callable[[], float],
-        links: Callable[[UUID, str], str | None],
         pacing: Pacing | None = None,
-        patience: Patience | None = None,
+        patience: Patience,
     ) -> None:
-        """`links` makes the address that unsubscribes a user from a type's mail."""
         self.name = name
-        self.carrier = carrier
-        self.patience = patience or rules.PATIENCE[name]
+        self.patience = patience
         self.breaker = Breaker(roll)
         self._pacing = pacing or Pacing()
         self._db = db
         self._ledger = ledger
-        self._badges = badges
         self._clock = clock
         self._meters = meters
         self._roll = roll
-        self._links = links
         self._bell = asyncio.Event()
         self._room = asyncio.Event()
         self._sending: set[asyncio.Task[None]] = set()
+
+    @property
+    def carried_by(self) -> str:
+        """What takes it on from here."""
+        raise NotImplementedError
+
+    async def _out(self, one: Claimed, badge: int | None) -> Outcome:
+        """Hand one over."""
+        raise NotImplementedError
+
+    async def _counted(self, claimed: Sequence[Claimed]) -> Mapping[UUID, int]:
+        """Return what the icons of these users' apps should show."""
+        del claimed
+        return {}
 
     @property
     def in_flight(self) -> int:
@@ -174,11 +181,6 @@ class Lane:
         self._meters.in_flight.labels(self.name).set(len(self._sending))
         return len(claimed)
 
-    async def _counted(self, claimed: Sequence[Claimed]) -> Mapping[UUID, int]:
-        if self.name == "mail":
-            return {}
-        return await self._badges.unread(list({each.user for each in claimed}))
-
     def _sent(self, task: asyncio.Task[None]) -> None:
         self._sending.discard(task)
         self._meters.in_flight.labels(self.name).set(len(self._sending))
@@ -192,7 +194,7 @@ class Lane:
             # This process stood still meanwhile, so the lease may be over by the time of sending.
             await store.give_back(self._db, [one])
             return
-        outcome = await self._tried(self._parcel(one, badge))
+        outcome = await self._tried(one, badge)
         now = self._clock.monotonic()
         self.breaker.went(sick=rules.sick(outcome, self.patience), now=now)
         self._meters.attempts.labels(self.name, outcome.verdict.value).inc()
@@ -209,15 +211,15 @@ class Lane:
                     self._meters.overtaken.labels(self.name).inc()
                 return
 
-    async def _tried(self, parcel: Parcel) -> Outcome:
+    async def _tried(self, one: Claimed, badge: int | None) -> Outcome:
         try:
             async with asyncio.timeout(self.patience.timeout_s):
-                return await self.carrier.send(parcel)
+                return await self._out(one, badge)
         except TimeoutError:
             says = f"No answer within {self.patience.timeout_s:g} s."
             return Outcome(Verdict.UNKNOWN, "timeout", says, None, None, None)
         except Exception as wrong:  # noqa: BLE001  # a bug in a carrier must not stop the lane
-            _log.exception("carrier_failed", lane=self.name, carrier=self.carrier.name)
+            _log.exception("carrier_failed", lane=self.name, carrier=self.carried_by)
             says = f"The carrier failed: {type(wrong).__name__}."
             return Outcome(Verdict.UNKNOWN, "carrier_failed", says, None, None, None)
 
@@ -246,14 +248,58 @@ class Lane:
             gone_since=outcome.gone_since,
         )
 
+
+def _clean(text: str, most: int) -> str:
+    return text.replace("\0", "\N{REPLACEMENT CHARACTER}").encode(errors="replace").decode()[:most]
+
+
+async def _first(event: asyncio.Event, within_s: float) -> Any:
+    try:
+        async with asyncio.timeout(within_s):
+            await event.wait()
+    except TimeoutError:
+        return
+
+
+class PlatformLane(Lane):
+    """The lane of a platform: its carrier takes rendered parcels."""
+
+    def __init__(
+        self,
+        platform: Platform,
+        carrier: Carrier,
+        *,
+        badges: Badges,
+        links: Callable[[UUID, str], str | None],
+        **rest: Any,
+    ) -> None:
+        """`links` makes the address that unsubscribes a user from a type's mail."""
+        super().__init__(platform, **rest)
+        self._platform: Platform = platform
+        self.carrier = carrier
+        self._badges = badges
+        self._links = links
+
+    @property
+    def carried_by(self) -> str:
+        return self.carrier.name
+
+    async def _out(self, one: Claimed, badge: int | None) -> Outcome:
+        return await self.carrier.send(self._parcel(one, badge))
+
+    async def _counted(self, claimed: Sequence[Claimed]) -> Mapping[UUID, int]:
+        if self._platform == "mail":
+            return {}
+        return await self._badges.unread(list({each.user for each in claimed}))
+
     def _parcel(self, one: Claimed, badge: int | None) -> Parcel:
-        mail = self.name == "mail"
+        mail = self._platform == "mail"
         link = self._links(one.user, one.type) if mail else None
         return Parcel(
             id=one.id,
             target=Target(
                 device_id=one.device,
-                platform=self.name,
+                platform=self._platform,
                 address=one.address,
                 keys=_keys.decode(one.keys),
             ),
@@ -271,13 +317,17 @@ class Lane:
         )
 
 
-def _clean(text: str, most: int) -> str:
-    return text.replace("\0", "\N{REPLACEMENT CHARACTER}").encode(errors="replace").decode()[:most]
+class HookLane(Lane):
+    """The lane of webhooks: everything about retries is the same, the way out is a POST."""
 
+    def __init__(self, post: Callable[[Claimed], Awaitable[Outcome]], **rest: Any) -> None:
+        super().__init__("hook", **rest)
+        self._post = post
 
-async def _first(event: asyncio.Event, within_s: float) -> Any:
-    try:
-        async with asyncio.timeout(within_s):
-            await event.wait()
-    except TimeoutError:
-        return
+    @property
+    def carried_by(self) -> str:
+        return "webhooks"
+
+    async def _out(self, one: Claimed, badge: int | None) -> Outcome:
+        del badge
+        return await self._post(one)

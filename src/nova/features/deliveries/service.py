@@ -10,12 +10,20 @@ from msgspec import Struct
 from prometheus_client import CollectorRegistry
 
 from nova.backbone.database import Database, Tx
-from nova.features.deliveries import planner, policies, quiet_hours, store, store_log
+from nova.features.deliveries import (
+    planner,
+    policies,
+    quiet_hours,
+    rules,
+    store,
+    store_log,
+    webhooks,
+)
 from nova.features.deliveries.asks import Devices, Graves, People, Preferences, Signals
 from nova.features.deliveries.burial import Burial, Caution
 from nova.features.deliveries.digests import Digests
 from nova.features.deliveries.explain import Explainer, Rehearsal
-from nova.features.deliveries.ledger import Ledger, nobody
+from nova.features.deliveries.ledger import Ledger, ended
 from nova.features.deliveries.models import (
     LANES,
     Detail,
@@ -30,11 +38,20 @@ from nova.features.deliveries.policies import Policies
 from nova.features.deliveries.quiet_hours import QuietBook
 from nova.features.deliveries.release import Release
 from nova.features.deliveries.rules import Patience
-from nova.features.deliveries.sender import Badges, Lane, Meters, Pacing
+from nova.features.deliveries.sender import (
+    Badges,
+    HookLane,
+    Lane,
+    Meters,
+    Pacing,
+    PlatformLane,
+)
 from nova.features.deliveries.unsubscribe import Unsubscribe
+from nova.features.deliveries.webhooks import Webhooks
 from nova.kernel.clock import Clock
 from nova.kernel.errors import NotFound
 from nova.ports.carriers import Carrier
+from nova.ports.hooks import Hooks
 from nova.web.cursors import Cursors
 from nova.web.routes import Paged
 
@@ -83,6 +100,7 @@ class Deliveries:
         registry: CollectorRegistry,
         *,
         carriers: Mapping[str, Carrier],
+        hooks: Hooks,
         people: People,
         devices: Devices,
         graves: Graves,
@@ -103,7 +121,8 @@ class Deliveries:
         self.unsubscribe = Unsubscribe(preferences, signing_secret, knobs.public_url)
         self.quiet = QuietBook(db, clock, people, zones=zones)
         self.policies = Policies(db, clock)
-        self.ledger = Ledger(db, clock, rings=self.ring, heard=nobody)
+        self.webhooks = Webhooks(db, clock, hooks, rings=self.ring)
+        self.ledger = Ledger(db, clock, rings=self.ring, heard=self.webhooks.wanted)
         self.digests = Digests(
             db,
             clock,
@@ -130,23 +149,33 @@ class Deliveries:
             db, clock, rehearsal=rehearsal, planner=self.planner, policies=self.policies
         )
         self.burial = Burial(db, clock, graves, knobs.caution)
-        meters = Meters(registry)
-        self.lanes: dict[str, Lane] = {
-            name: Lane(
+        common: dict[str, Any] = {
+            "db": db,
+            "ledger": self.ledger,
+            "clock": clock,
+            "meters": Meters(registry),
+            "roll": roll,
+        }
+        self.platforms: dict[str, PlatformLane] = {
+            name: PlatformLane(
                 name,
                 carriers[name],
-                db=db,
-                ledger=self.ledger,
                 badges=badges,
-                clock=clock,
-                meters=meters,
-                roll=roll,
                 links=self.unsubscribe.link,
                 pacing=knobs.pacing.get(name),
-                patience=knobs.patience.get(name),
+                patience=knobs.patience.get(name, rules.PATIENCE[name]),
+                **common,
             )
             for name in LANES
         }
+        hook = HookLane(
+            self.webhooks.post,
+            pacing=knobs.pacing.get(webhooks.LANE),
+            patience=knobs.patience.get(webhooks.LANE, webhooks.PATIENCE),
+            **common,
+        )
+        self.lanes: dict[str, Lane] = {**self.platforms, webhooks.LANE: hook}
+        signals.on(webhooks.SIGNAL, self.webhooks.forget)
         signals.on(quiet_hours.SIGNAL, self.quiet.forget)
         signals.on(policies.SIGNAL, self.policies.forget)
 
@@ -189,13 +218,18 @@ class Deliveries:
     async def receipt(self, id_: UUID, user: UUID | None, status: str) -> None:
         """Note what a device said; a status never goes back."""
         reached = Status[status.upper()]
-        if not await store_log.receipt(self._db, id_, user, reached, self._clock.now()):
-            raise NoSuchDelivery
+        tells = await self.webhooks.wanted()
+        async with self._db.transaction() as tx:
+            row = await store_log.receipt(tx, id_, user, reached, self._clock.now())
+            if row is None:
+                raise NoSuchDelivery
+            if tells:
+                await tx.emit(ended(row))
 
     async def states(self) -> list[LaneState]:
         now = self._clock.monotonic()
         alive = {
-            name: (lane.carrier.name, lane.breaker.state(now).value, lane.in_flight)
+            name: (lane.carried_by, lane.breaker.state(now).value, lane.in_flight)
             for name, lane in self.lanes.items()
         }
         return await store_log.lanes(self._db, self._clock.now(), alive)

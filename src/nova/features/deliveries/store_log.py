@@ -52,7 +52,8 @@ returning lane
 RECEIPT = """
 update deliveries.deliveries
    set status = greatest(status, $3), delivered_at = coalesce(delivered_at, $4)
- where id = $1 and ($2::uuid is null or user_id = $2)
+ where id = $1 and ($2::uuid is null or user_id = $2) and lane <> 'hook'
+returning *
 """
 
 LANE = """
@@ -159,8 +160,10 @@ async def redrive(
     return [row["lane"] for row in rows]
 
 
-async def receipt(db: Queries, id_: UUID, user: UUID | None, status: Status, now: datetime) -> bool:
-    return await db.run(RECEIPT, id_, user, int(status), now) > 0
+async def receipt(
+    db: Queries, id_: UUID, user: UUID | None, status: Status, now: datetime
+) -> Row | None:
+    return await db.row(RECEIPT, id_, user, int(status), now)
 
 
 async def lanes(
@@ -168,14 +171,16 @@ async def lanes(
 ) -> list[LaneState]:
     """Return how every lane does; `alive` has carrier, breaker and attempts under way of each."""
     rows = {row["lane"]: row for row in await db.fetch(LANE, now, now - timedelta(hours=1))}
-    return [_lane(rows[lane], *alive.get(lane, ("", "closed", 0)), now) for lane in LANES]
+    return [
+        _lane(rows[lane], *alive.get(lane, ("", "closed", 0)), now) for lane in (*LANES, "hook")
+    ]
 
 
 def _lane(row: Row, carrier: str, breaker: str, in_flight: int, now: datetime) -> LaneState:
     paused = row["paused_until"] is not None and row["paused_until"] > now
     return LaneState(
         lane=row["lane"],
-        channel=CHANNEL_OF[row["lane"]],
+        channel=CHANNEL_OF.get(row["lane"], "webhook"),
         carrier=carrier,
         breaker=breaker,
         in_flight=in_flight,

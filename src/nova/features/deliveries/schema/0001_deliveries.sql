@@ -174,3 +174,16 @@ create table deliveries.entries (
 );
 create index entries_of_digest on deliveries.entries (digest);
 create index entries_of_user on deliveries.entries (user_id);
+
+-- Webhooks; their calls are deliveries of the lane `hook`.
+insert into deliveries.lanes (lane) values ('hook');
+
+create table deliveries.webhooks (
+    id uuid primary key,
+    url text not null,
+    secret bytea not null,
+    events text[] not null,           -- empty: all
+    made_at timestamptz not null,
+    disabled_at timestamptz,
+    disabled_why text
+);
