@@ -2,7 +2,7 @@
 
 import asyncio
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Literal, cast
 
 import h2.connection
@@ -52,12 +52,20 @@ class Peer:
 Handle = Callable[[Asked, Peer], Answer]
 
 
+class _H2(h2.connection.H2Connection):
+    """Counts no streams: a server refuses one that is too many, and h2 would end the connection."""
+
+    @property
+    def open_inbound_streams(self) -> int:
+        return 0
+
+
 class _Http2(Peer):
     def __init__(self, connection: "_Connection", most_streams: int) -> None:
         self._connection = connection
-        self._h2 = h2.connection.H2Connection(
-            H2Configuration(client_side=False, header_encoding=None)
-        )
+        self._h2 = _H2(H2Configuration(client_side=False, header_encoding=None))
+        self._limit = most_streams
+        self._open: set[int] = set()
         self._h2.local_settings = Settings(
             client=False,
             initial_values={
@@ -89,9 +97,7 @@ class _Http2(Peer):
     def _handle(self, event: h2.events.Event) -> None:
         match event:
             case h2.events.RequestReceived():
-                pairs = cast("list[tuple[bytes, bytes]]", event.headers or [])
-                headers = {name.decode(): value.decode("latin-1") for name, value in pairs}
-                self._headers[event.stream_id or 0] = headers
+                self._begun(event.stream_id or 0, event.headers or [])
             case h2.events.DataReceived():
                 number = event.stream_id or 0
                 self._bodies[number] = self._bodies.get(number, b"") + (event.data or b"")
@@ -99,6 +105,7 @@ class _Http2(Peer):
             case h2.events.StreamEnded():
                 self._asked(event.stream_id or 0)
             case h2.events.StreamReset():
+                self._open.discard(event.stream_id or 0)
                 self._headers.pop(event.stream_id or 0, None)
                 self._bodies.pop(event.stream_id or 0, None)
                 self._unsent.pop(event.stream_id or 0, None)
@@ -107,6 +114,15 @@ class _Http2(Peer):
                     self._send(number, body)
             case h2.events.ConnectionTerminated():
                 self._connection.end()
+
+    def _begun(self, number: int, pairs: Sequence[object]) -> None:
+        if len(self._open) >= self._limit:
+            self._connection.overrun()
+            self._h2.reset_stream(number, ErrorCodes.REFUSED_STREAM)
+            return
+        self._open.add(number)
+        given = cast("Sequence[tuple[bytes, bytes]]", pairs)
+        self._headers[number] = {name.decode(): value.decode("latin-1") for name, value in given}
 
     def _asked(self, number: int) -> None:
         headers = self._headers.pop(number, None)
@@ -125,6 +141,7 @@ class _Http2(Peer):
         if stream is None or stream.closed or (self._last is not None and number > self._last):
             return
         if answer.manner == "refuse":
+            self._open.discard(number)
             self._h2.reset_stream(number, ErrorCodes.REFUSED_STREAM)
         else:
             headers = [(b":status", b"%d" % answer.status)]
@@ -133,6 +150,8 @@ class _Http2(Peer):
             self._h2.send_headers(number, headers, end_stream=not answer.body)
             if answer.body:
                 self._send(number, answer.body)
+            else:
+                self._open.discard(number)
         if answer.manner == "goaway":
             self.goodbye()
         self._flush()
@@ -142,6 +161,7 @@ class _Http2(Peer):
             room = min(self._h2.local_flow_control_window(number), 16_384)
             if len(body) <= room:
                 self._unsent.pop(number, None)
+                self._open.discard(number)
                 self._h2.send_data(number, body, end_stream=True)
                 return
             if room <= 0:
@@ -151,6 +171,7 @@ class _Http2(Peer):
             body = body[room:]
 
     def limit_streams(self, count: int) -> None:
+        self._limit = count
         self._h2.update_settings({SettingCodes.MAX_CONCURRENT_STREAMS: count})
         self._flush()
 
@@ -236,6 +257,9 @@ class _Connection(asyncio.Protocol):
         if self._transport is not None:
             self._transport.write(data)
 
+    def overrun(self) -> None:
+        self._server.overruns += 1
+
     def cut(self) -> None:
         if self._transport is not None:
             self._transport.abort()
@@ -262,6 +286,8 @@ class HttpServer:
         self.handle = handle
         self.most_streams = most_streams
         self.accepted = 0
+        self.overruns = 0
+        """Streams that clients opened beyond the limit that they were told."""
         self.connections: set[_Connection] = set()
         self._server: asyncio.Server | None = None
         self.host, self.port = "", 0
