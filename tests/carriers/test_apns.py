@@ -124,7 +124,12 @@ def test_an_expired_token_is_renewed_once_in_twenty_minutes() -> None:
 @pytest.mark.parametrize(
     ("changes", "kind", "priority", "aps"),
     [
-        ({}, "alert", b"10", {"alert": {"title": "T", "body": "B"}, "sound": "default", "badge": 3}),
+        (
+            {},
+            "alert",
+            b"10",
+            {"alert": {"title": "T", "body": "B"}, "sound": "default", "badge": 3},
+        ),
         (
             {"urgent": False, "badge": None},
             "alert",
@@ -246,7 +251,9 @@ async def test_an_unreachable_host_is_tried_again_later() -> None:
 async def test_what_apns_would_refuse_is_not_sent() -> None:
     async with apple() as each:
         ben = iphone("ben")
-        assert (await each.carrier.send(parcel(ben, expires_at=NOW - timedelta(3650)))).code == "expired"
+        assert (
+            await each.carrier.send(parcel(ben, expires_at=NOW - timedelta(3650)))
+        ).code == "expired"
         assert (await each.carrier.send(parcel(iphone("../x")))).code == "bad_token"
         big = await each.carrier.send(parcel(ben, data={"a": "x" * 5000}))
         assert (big.verdict, big.code) == (Verdict.REFUSED, "PayloadTooLarge")

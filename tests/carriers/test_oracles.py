@@ -101,7 +101,12 @@ async def test_web_push_for_node_is_understood(node: str, tmp_path: Path) -> Non
     await service.start(tls=authority.server("127.0.0.1"))
     key = vapid_key()
     public = Vapid(key, subject="mailto:a@example.com", clock=SystemClock()).public
-    given = {"privateKey": key, "publicKey": public, "payload": "hällo", "subject": "mailto:a@b.c"}
+    given: dict[str, Any] = {
+        "privateKey": key,
+        "publicKey": public,
+        "payload": "hällo",
+        "subject": "mailto:a@b.c",
+    }
     ca = authority.write(tmp_path / "ca.pem")
     found = {}
     for name, owner in (("ben", public), ("Gone.eve", None), ("foreign", "another")):

@@ -93,7 +93,9 @@ class Received(Generic[R]):
         self.items.append(item)
 
 
-def steered(asked: Asked, script: Script, received: Received[R], peers: list[Peer]) -> Answer | None:
+def steered(
+    asked: Asked, script: Script, received: Received[R], peers: list[Peer]
+) -> Answer | None:
     """Answer a request to the control endpoint; None when it is not one."""
     if not asked.path.startswith("/simulator/"):
         return None

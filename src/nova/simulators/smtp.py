@@ -124,7 +124,7 @@ class _Handler:
 
 
 def _cut(server: SMTP) -> None:
-    if server.transport is not None:
+    if isinstance(server.transport, asyncio.WriteTransport):
         server.transport.abort()
 
 

@@ -19,7 +19,7 @@ from nova.kernel.clock import Clock
 from nova.kernel.errors import Unavailable
 from nova.ports.carriers import Outcome, Parcel, Verdict
 from nova.wire.exchange import Lost, Unsent
-from nova.wire.outcomes import expired, lost, outcome, unsent
+from nova.wire.outcomes import expired, judged, outcome
 
 _CLOSING = 421
 
@@ -65,16 +65,15 @@ class Smtp:
             return outcome(Verdict.REFUSED, "header_injection", f"There is {wrong}.")
         if self._sign is not None:
             mail = self._sign(mail)
-        try:
-            return await self._send(parcel, to, mail)
-        except Refusal as refusal:
-            return verdict(refusal.status, refusal.text, refusal.stage)
-        except Unsent as wrong:
-            return unsent(wrong)
-        except Lost as wrong:
-            return lost(wrong)
+        return await judged(self._send(parcel, to, mail))
 
     async def _send(self, parcel: Parcel, to: str, mail: bytes) -> Outcome:
+        try:
+            return await self._sent(parcel, to, mail)
+        except Refusal as refusal:
+            return verdict(refusal.status, refusal.text, refusal.stage)
+
+    async def _sent(self, parcel: Parcel, to: str, mail: bytes) -> Outcome:
         line = await self._pool.take()
         used = line.mails > 0
         try:

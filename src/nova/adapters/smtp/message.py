@@ -24,11 +24,11 @@ _WORD_BYTES = 42  # of UTF-8 in an encoded word of at most 75 characters (RFC 20
 _MOST_ADDRESS = 254
 
 
-class HeaderInjection(Exception):
+class HeaderInjection(ValueError):
     """A line break or another control character in what becomes a header."""
 
 
-class BadAddress(Exception):
+class BadAddress(ValueError):
     """Not an address that mail can be sent to."""
 
 
@@ -102,9 +102,13 @@ def _content(parcel: Parcel) -> bytes:
 def _part(kind: str, text: str) -> bytes:
     encoded = b2a_qp(_BREAKS.sub("\n", text).encode(), istext=True).replace(b"\n", b"\r\n")
     return (
-        f'Content-Type: text/{kind}; charset="utf-8"\r\n'
-        "Content-Transfer-Encoding: quoted-printable\r\n\r\n"
-    ).encode() + encoded + b"\r\n"
+        (
+            f'Content-Type: text/{kind}; charset="utf-8"\r\n'
+            "Content-Transfer-Encoding: quoted-printable\r\n\r\n"
+        ).encode()
+        + encoded
+        + b"\r\n"
+    )
 
 
 def _line(text: str) -> str:
