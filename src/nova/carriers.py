@@ -1,7 +1,7 @@
 """The carriers that the settings ask for; each needs an extra only when it is asked for."""
 
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -34,7 +34,7 @@ async def carriers(settings: Settings, clock: Clock) -> AsyncIterator[Mapping[st
             if not wanted:
                 continue
             try:
-                carrier = await make()
+                carrier = make()
             except ModuleNotFoundError as missing:
                 problems.append(
                     f"{name}: the package {missing.name} is not installed; "
@@ -52,7 +52,7 @@ async def carriers(settings: Settings, clock: Clock) -> AsyncIterator[Mapping[st
 
 def _makers(
     settings: Settings, clock: Clock
-) -> Mapping[str, tuple[str, str, Callable[[], Awaitable[_Closable]]]]:
+) -> Mapping[str, tuple[str, str, Callable[[], _Closable]]]:
     """Return for each name whether it is wanted, the extra it needs, and how it is made."""
     return {
         "fcm": (settings.fcm.credentials, "push", partial(_fcm, settings, clock)),
@@ -79,7 +79,7 @@ def _bounds(settings: Settings, connections: int) -> Any:
     return Bounds(connections=connections, waiting=chosen.waiting, deadline_s=chosen.deadline_s)
 
 
-async def _fcm(settings: Settings, clock: Clock) -> _Closable:
+def _fcm(settings: Settings, clock: Clock) -> _Closable:
     from nova.adapters.fcm.carrier import Fcm  # noqa: PLC0415  # an extra
     from nova.adapters.fcm.oauth import service_account  # noqa: PLC0415
 
@@ -88,7 +88,7 @@ async def _fcm(settings: Settings, clock: Clock) -> _Closable:
     return Fcm(account, tls=tls, clock=clock, host=settings.fcm.url, bounds=_bounds(settings, 1))
 
 
-async def _apns(settings: Settings, clock: Clock) -> _Closable:
+def _apns(settings: Settings, clock: Clock) -> _Closable:
     from nova.adapters.apns.carrier import Apns  # noqa: PLC0415  # an extra
     from nova.adapters.apns.tokens import Tokens  # noqa: PLC0415
 
@@ -105,7 +105,7 @@ async def _apns(settings: Settings, clock: Clock) -> _Closable:
     )
 
 
-async def _webpush(settings: Settings, clock: Clock) -> _Closable:
+def _webpush(settings: Settings, clock: Clock) -> _Closable:
     from nova.adapters.webpush.carrier import WebPush  # noqa: PLC0415  # an extra
     from nova.adapters.webpush.vapid import Vapid  # noqa: PLC0415
     from nova.wire.addresses import Guard  # noqa: PLC0415
@@ -122,7 +122,7 @@ async def _webpush(settings: Settings, clock: Clock) -> _Closable:
     )
 
 
-async def _smtp(settings: Settings, clock: Clock) -> _Closable:
+def _smtp(settings: Settings, clock: Clock) -> _Closable:
     from nova.adapters.smtp.carrier import Smtp  # noqa: PLC0415  # an extra
     from nova.adapters.smtp.dkim import signer  # noqa: PLC0415
     from nova.adapters.smtp.message import sender  # noqa: PLC0415

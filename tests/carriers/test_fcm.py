@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-
 from google.auth import jwt as google_jwt
 
 from nova.adapters.fcm.carrier import FcmUnreachable
@@ -188,7 +187,7 @@ async def test_google_verifies_our_assertion() -> None:
     async with google() as (service, carrier):
         public = service._key.public_key()
         pem = public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
-        claims = google_jwt.decode(carrier.tokens.assertion(), certs=pem)
+        claims = google_jwt.decode(carrier.tokens.assertion(), certs=pem)  # type: ignore[no-untyped-call]
         assert claims["aud"] == service.service_account()["token_uri"]
 
 

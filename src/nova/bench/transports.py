@@ -1,4 +1,4 @@
-"""`nova bench channels`, the carriers' part: CPU per send, with the simulators in other processes."""
+"""`nova bench channels`, the carriers' part: CPU per send, simulators in other processes."""
 
 import asyncio
 import os

@@ -27,10 +27,8 @@ async def start(which: str, host: str, port: int, folder: Path, say: Say) -> Clo
 
     Its settings stand in `folder`/nova.toml, and are said.
     """
-    folder = folder.absolute()
-    folder.mkdir(parents=True, exist_ok=True)
     authority = Authority()
-    authority.write(folder / "ca.pem")
+    folder = _prepared(folder, authority)
     settings, close = await _STARTS[which](host, port, folder, authority)
     settings += f"\n[outgoing]\nca_file = {_text(folder / 'ca.pem')}\n"
     if which == "webpush":
@@ -107,6 +105,12 @@ async def _smtp(host: str, port: int, _: Path, authority: Authority) -> tuple[st
         'sender = "Nova <no-reply@example.com>"\n'
         f"# Control: {control}/rules, {control}/received\n"
     ), office.close
+
+
+def _prepared(folder: Path, authority: Authority) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    authority.write(folder / "ca.pem")
+    return folder.absolute()
 
 
 _STARTS = {"fcm": _fcm, "apns": _apns, "webpush": _webpush, "smtp": _smtp}

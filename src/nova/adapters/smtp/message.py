@@ -17,6 +17,7 @@ from nova.ports.carriers import Parcel
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _ADDRESS = re.compile(r"[^\s@<>()\[\]\\,;:\"]{1,64}@[^\s@<>()\[\]\\,;:\"]{1,253}")
+_DOMAIN = re.compile(r"(?:[A-Za-z0-9_-]{1,63}\.)*[A-Za-z0-9-]{1,63}")
 _PLAIN_WORDS = re.compile(r"[\x20-\x7e]{0,60}")
 _SPECIALS = re.compile(r"[^A-Za-z0-9 !#$%&'*+/=?^_`{|}~-]")
 _BREAKS = re.compile(r"\r\n|\r|\n")
@@ -54,6 +55,8 @@ def address(text: str) -> str:
     if len(text) > _MOST_ADDRESS or not _ADDRESS.fullmatch(text) or _CONTROL.search(text):
         raise BadAddress("not an e-mail address")
     local, _, domain = text.rpartition("@")
+    if _DOMAIN.fullmatch(domain):
+        return text
     try:
         return f"{local}@{domain.encode('idna').decode()}"
     except UnicodeError as wrong:
