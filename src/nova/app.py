@@ -21,10 +21,10 @@ from nova.adapters.postgres.embedded import attach, embedded
 from nova.adapters.postgres.idempotency import PostgresIdempotency
 from nova.adapters.postgres.pool import PostgresPool, open_pool
 from nova.adapters.postgres.refusals import CannotEmbed
-from nova.adapters.webhooks.poster import Poster
 from nova.backbone.backbone import Backbone
 from nova.backbone.groups import Pace
 from nova.backbone.migrations import Room, Unmigratable, migrate, rooms
+from nova.carriers import PLATFORMS, carriers, hooks
 from nova.feature import Feature, Job
 from nova.features import accounts, deliveries, graph, notifications
 from nova.features.accounts import Accounts, Credentials, Devices, People
@@ -38,6 +38,7 @@ from nova.kernel.clock import Clock, SystemClock
 from nova.ports.carriers import Carrier
 from nova.ports.channels import Retention
 from nova.ports.database import DatabaseUnavailable, Pool
+from nova.ports.hooks import Hooks
 from nova.settings import Settings
 from nova.web import openapi
 from nova.web.api import Api
@@ -131,8 +132,29 @@ async def prepare(settings: Settings) -> int:
 async def built(
     settings: Settings, pool: Pool, clock: Clock | None = None, *, demo: bool = False
 ) -> AsyncIterator[House]:
-    """Build every part over a migrated database. Nothing runs in the background yet."""
+    """Build every part over a migrated database. Nothing runs in the background yet.
+
+    Raises Misconfigured with all that is wrong with providers of push and mail.
+    """
     clock = clock or SystemClock()
+    async with (
+        carriers(settings, clock) as ways,
+        hooks(settings, clock) as posts,
+        _built(settings, pool, clock, ways, posts, demo=demo) as house,
+    ):
+        yield house
+
+
+@asynccontextmanager
+async def _built(
+    settings: Settings,
+    pool: Pool,
+    clock: Clock,
+    ways: Mapping[str, Carrier],
+    posts: Hooks,
+    *,
+    demo: bool,
+) -> AsyncIterator[House]:
     registry = CollectorRegistry()
     retention = _Retention()
     backbone = Backbone(
@@ -178,14 +200,13 @@ async def built(
         retention_days=settings.notifications.retention_days,
         dedupe_days=settings.notifications.dedupe_days,
     )
-    hooks = Poster(clock, networks=settings.webhooks.networks)
     courier = Deliveries(
         db,
         clock,
         backbone.signals,
         registry,
-        carriers=_carriers(pool, clock),
-        hooks=hooks,
+        carriers=_lanes(ways, OutboxSink(pool, clock)),
+        hooks=posts,
         people=people,
         devices=devices,
         graves=devices,
@@ -245,7 +266,6 @@ async def built(
         )
     finally:
         await courier.close()
-        await hooks.close()
         await notifier.close()
         if keys is not None:
             await keys.close()
@@ -358,10 +378,12 @@ def _graph(
     return graph.plug(relations, lists, people, Suggester(backbone.db, index, lists))
 
 
-def _carriers(pool: Pool, clock: Clock) -> Mapping[str, Carrier]:
-    """Return what carries each lane: the sink, where there are no credentials for a provider."""
-    sink = OutboxSink(pool, clock)
-    return dict.fromkeys(LANES, sink)
+def _lanes(ways: Mapping[str, Carrier], sink: Carrier) -> Mapping[str, Carrier]:
+    """Return what carries each platform: the best carrier there is, or else the sink."""
+    return {
+        platform: next((ways[name] for name in PLATFORMS[platform] if name in ways), sink)
+        for platform in LANES
+    }
 
 
 def _knobs(settings: Settings) -> Knobs:

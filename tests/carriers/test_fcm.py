@@ -6,6 +6,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from google.auth import jwt as google_jwt
 
 from nova.adapters.fcm.carrier import FcmUnreachable
 from nova.adapters.fcm.oauth import service_account
@@ -16,6 +18,7 @@ from nova.simulators.fcm import ERRORS, refusal
 from nova.simulators.scripts import Rule
 from nova.wire.jws import BadKey
 from support.carried import android, google, iphone, parcel
+from support.waiting import until
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 EXPECTED: dict[str, tuple[Verdict, str, float | None]] = {
@@ -150,10 +153,10 @@ async def test_a_token_is_renewed_ahead_of_its_end_and_after_its_withdrawal() ->
         await carrier.send(ben)
         first = await carrier.tokens.header()
         clock.advance(200)
+        assert await carrier.tokens.header() is first
         later = parcel(android("ben"), expires_at=clock.now() + timedelta(hours=1))
         assert (await carrier.send(later)).verdict is Verdict.SENT
-        while await carrier.tokens.header() is first:  # nobody waits for the renewal
-            await asyncio.sleep(0.01)
+        await until(lambda: carrier.tokens._header is not first)  # nobody waits for the renewal
         assert service.asked_for_tokens == 2
         service.granted.clear()
         assert (await carrier.send(later)).verdict is Verdict.SENT
@@ -181,13 +184,10 @@ async def test_the_quota_is_told_and_the_message_kept_for_later() -> None:
 
 
 async def test_google_verifies_our_assertion() -> None:
-    google_jwt = pytest.importorskip("google.auth.jwt")
     async with google() as (service, carrier):
         public = service._key.public_key()
-        from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-
         pem = public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
-        claims = google_jwt.decode(carrier.tokens.assertion(), certs=pem)
+        claims = google_jwt.decode(carrier.tokens.assertion(), certs=pem)  # type: ignore[no-untyped-call]
         assert claims["aud"] == service.service_account()["token_uri"]
 
 

@@ -65,7 +65,7 @@ BEN = mailbox("ben@example.net")
         (550, "Version 5.1.12.7 says no", "data", Verdict.REFUSED, None, "550"),
     ],
 )
-def test_every_answer_has_its_verdict(
+def test_every_answer_has_its_verdict(  # noqa: PLR0917  # a column each
     status: int, text: str, stage: Stage, expected: Verdict, wait: float | None, code: str
 ) -> None:
     judged = verdict(status, text, stage)
@@ -79,7 +79,7 @@ def read(mail: bytes) -> Any:
 
 
 def test_a_mail_reads_as_it_was_written() -> None:
-    title = "Ada und 3 andere mögen deinen Beitrag über „Maschinen“ – und 🎉 noch viel mehr davon"
+    title = "Ada und 3 andere mögen deinen Beitrag über „Maschinen“ und 🎉 noch viel mehr davon"
     sent = parcel(
         BEN,
         title=title,
@@ -115,7 +115,7 @@ def test_any_title_and_body_arrive(title: str, body: str) -> None:
 
 
 def _raw(mail: Any, name: str) -> str:
-    return next(value for key, value in mail.raw_items() if key == name)
+    return str(next(value for key, value in mail.raw_items() if key == name))
 
 
 @pytest.mark.parametrize(
@@ -161,13 +161,16 @@ def test_domains_are_written_in_ascii() -> None:
 @pytest.mark.parametrize("security", ["tls", "starttls", "none"])
 async def test_a_mail_reaches_the_mailbox(security: Any) -> None:
     async with post_office(security=security, username="nova") as (office, carrier):
-        sent = parcel(BEN, html="<b>Hi</b>", body=".dot\n..two", unsubscribe_url="https://u.example/1")
+        sent = parcel(
+            BEN, html="<b>Hi</b>", body=".dot\n..two", unsubscribe_url="https://u.example/1"
+        )
         outcome = await carrier.send(sent)
         assert (outcome.verdict, outcome.provider_id) == (Verdict.SENT, f"<{sent.id}@example.com>")
         [mail] = office.received.items
         assert (mail.sender, mail.recipient) == ("no-reply@example.com", "ben@example.net")
-        assert mail.plain.splitlines()[:2] == [".dot", "..two"]
-        assert (mail.html or "").strip() == "<b>Hi</b>"
+        letter = mail.read()
+        assert letter.plain.splitlines()[:2] == [".dot", "..two"]
+        assert (letter.html or "").strip() == "<b>Hi</b>"
         assert await carrier.ping() == f"connected to 127.0.0.1:{office.port}"
 
 
@@ -177,7 +180,7 @@ async def test_a_repeat_carries_the_same_message_id() -> None:
         office.script.add(Rule(answer="lost", times=1))
         assert (await carrier.send(sent)).verdict is Verdict.UNKNOWN
         assert (await carrier.send(sent)).verdict is Verdict.SENT
-        first, second = office.received.items
+        first, second = (mail.read() for mail in office.received.items)
         assert first.headers["Message-ID"] == second.headers["Message-ID"]
 
 
@@ -275,9 +278,7 @@ async def test_what_is_too_late_or_to_nobody_is_not_sent() -> None:
 
 
 async def test_receivers_verify_our_signature() -> None:
-    key = rsa_key().private_bytes(
-        Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption()
-    )
+    key = rsa_key().private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption())
     public = rsa_key().public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     record = b"v=DKIM1; k=rsa; p=" + b64encode(public)
     signer = Signer(key, selector="nova", domain="example.com")
@@ -286,7 +287,7 @@ async def test_receivers_verify_our_signature() -> None:
         sent = parcel(BEN, html="<b>Hi</b>", title="Grüße " * 20, unsubscribe_url=unsubscribe)
         assert (await carrier.send(sent)).verdict is Verdict.SENT
         [mail] = office.received.items
-        raw = mail.raw.encode()
+        raw = mail.raw
         looked: list[bytes] = []
 
         def dns(name: bytes, timeout: float = 5) -> bytes:
@@ -295,6 +296,6 @@ async def test_receivers_verify_our_signature() -> None:
 
         assert dkim.verify(raw, dnsfunc=dns)
         assert looked == [b"nova._domainkey.example.com."]
-        signed = mail.headers["DKIM-Signature"].lower().replace(" ", "")
+        signed = mail.read().headers["DKIM-Signature"].lower().replace(" ", "")
         assert "list-unsubscribe:list-unsubscribe-post" in signed
         assert not dkim.verify(raw.replace(b"u/1", b"u/2"), dnsfunc=dns)

@@ -130,7 +130,7 @@ async def test_a_message_reaches_the_browser(version: str) -> None:
         assert plain["app_badge"] == 3
         assert plain["notification"] == {
             "title": "Ada liked your post",
-            "body": "“Notes on the engine” – 3 likes",
+            "body": "“Notes on the engine”: 3 likes",
             "tag": "post-1-likes",
             "lang": "en",
             "data": {"post": "1"},

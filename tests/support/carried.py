@@ -42,7 +42,7 @@ def parcel(target: Target, **changes: Any) -> Parcel:
         "id": uuid4(),
         "target": target,
         "title": "Ada liked your post",
-        "body": "“Notes on the engine” – 3 likes",
+        "body": "“Notes on the engine”: 3 likes",
         "html": None,
         "url": "https://example.com/posts/1",
         "data": {"post": "1"},
@@ -192,7 +192,7 @@ async def post_office(
     simulator = SmtpSimulator(username=username, password="secret")
     tls = None if security == "none" else authority.server("127.0.0.1", offer=())
     await simulator.start(tls=tls, starttls=security == "starttls")
-    told = {"hello": "example.com", "timeout_s": 5.0} | relay
+    told: dict[str, Any] = {"hello": "example.com", "timeout_s": 5.0} | relay
     carrier = Smtp(
         Relay("127.0.0.1", simulator.port, security, username, given, **told),
         SENDER,

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from nova import __version__
 from nova.app import CannotStart
-from nova.cli import admin, bring, configure, measure, operate, serve
+from nova.cli import admin, bring, configure, measure, operate, serve, simulate
 from nova.kernel.errors import Refused
 from nova.settings import Misconfigured
 
@@ -20,7 +20,7 @@ def parser() -> argparse.ArgumentParser:
     )
     top.add_argument("--version", action="version", version=f"nova {__version__}")
     verbs = top.add_subparsers(title="verbs", metavar="<verb>", required=True)
-    for room in (serve, configure, operate, admin, bring, measure):
+    for room in (serve, configure, operate, admin, bring, simulate, measure):
         room.add(verbs)
     return top
 

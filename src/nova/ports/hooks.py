@@ -13,7 +13,7 @@ class ForbiddenUrl(Invalid):
     code = "forbidden_url"
     hint = (
         "A webhook is an https:// address in the public internet; networks of your own are "
-        "allowed by the setting `webhooks.networks`."
+        "allowed by the setting `outgoing.allowed_networks`."
     )
 
 

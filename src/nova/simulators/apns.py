@@ -1,4 +1,4 @@
-"""APNs as Apple describes it: both hosts' checks, every reason, and the moods of its connections."""
+"""APNs as Apple describes it: its checks, every reason, and the moods of its connections."""
 
 import time
 from collections.abc import Collection, Mapping

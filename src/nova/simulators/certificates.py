@@ -46,7 +46,9 @@ class Authority:
             decipher_only=False,
         )
         identifier = x509.SubjectKeyIdentifier.from_public_key(self._key.public_key())
-        builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        builder = builder.add_extension(
+            x509.BasicConstraints(ca=True, path_length=0), critical=True
+        )
         builder = builder.add_extension(usage, critical=True)
         builder = builder.add_extension(identifier, critical=False)
         self._certificate = builder.sign(self._key, hashes.SHA256())

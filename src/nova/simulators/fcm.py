@@ -124,17 +124,22 @@ class FcmSimulator:
         if self.refuses_tokens:
             return answer_json(self.refuses_tokens, {"error": "unavailable"})
         form = parse_qs(asked.body.decode("latin-1"))
+        if form.get("grant_type") != [_GRANT]:
+            return answer_json(400, {"error": "unsupported_grant_type"})
         try:
-            if form.get("grant_type") != [_GRANT]:
-                raise BadToken("unknown grant_type")
             claims = verified(form.get("assertion", [""])[0], self._key.public_key(), "RS256")
         except BadToken as wrong:
             return answer_json(400, {"error": "invalid_grant", "error_description": str(wrong)})
         now = time.time()
         account = self.service_account()
-        if claims.get("iss") != account["client_email"] or claims.get("aud") != account["token_uri"]:
+        if (
+            claims.get("iss") != account["client_email"]
+            or claims.get("aud") != account["token_uri"]
+        ):
             return answer_json(400, {"error": "invalid_grant", "error_description": "iss or aud"})
-        if not now - 300 < claims.get("exp", 0) <= now + 3900 or _SCOPE not in claims.get("scope", ""):
+        if not now - 300 < claims.get("exp", 0) <= now + 3900 or _SCOPE not in claims.get(
+            "scope", ""
+        ):
             return answer_json(400, {"error": "invalid_grant", "error_description": "exp or scope"})
         token = self.grant()
         whole = {"access_token": token, "expires_in": int(self._lifetime_s), "token_type": "Bearer"}
@@ -182,7 +187,7 @@ class FcmSimulator:
 def _violation(message: dict[str, Any]) -> str:
     """Return what Google's parser would find wrong with a message, or nothing."""
     if unknown := message.keys() - _MEMBERS:
-        return f'Unknown name "{min(unknown)}" at \'message\': Cannot find field.'
+        return f"Unknown name \"{min(unknown)}\" at 'message': Cannot find field."
     if sum(each in message for each in ("token", "topic", "condition")) != 1:
         return "Exactly one of token, topic or condition is needed."
     data = message.get("data", {})
@@ -190,7 +195,7 @@ def _violation(message: dict[str, Any]) -> str:
         return "Invalid value at 'message.data[0].value' (TYPE_STRING)"
     android = message.get("android", {})
     if unknown := android.keys() - _ANDROID:
-        return f'Unknown name "{min(unknown)}" at \'message.android\': Cannot find field.'
+        return f"Unknown name \"{min(unknown)}\" at 'message.android': Cannot find field."
     if str(android.get("priority", "high")).upper() not in {"HIGH", "NORMAL"}:
         return "Invalid value at 'message.android.priority'"
     ttl = str(android.get("ttl", "0s"))

@@ -2,7 +2,7 @@
 
 import asyncio
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Literal, cast
 
 import h2.connection
@@ -11,11 +11,18 @@ from h2.config import H2Configuration
 from h2.errors import ErrorCodes
 from h2.exceptions import ProtocolError
 from h2.settings import SettingCodes, Settings
-from hpack import NeverIndexedHeaderTuple
 from httptools import HttpParserError, HttpRequestParser
 from hyperframe.frame import GoAwayFrame
 from msgspec import Struct
 
+_CONFIGURATION = H2Configuration(
+    client_side=False,
+    header_encoding=None,
+    validate_outbound_headers=False,
+    normalize_outbound_headers=False,
+    validate_inbound_headers=False,
+    normalize_inbound_headers=False,
+)
 Manner = Literal["reply", "silence", "cut", "refuse", "goaway"]
 """reply; never reply; process and cut the connection; refuse the stream; reply, and say goodbye."""
 
@@ -52,12 +59,58 @@ class Peer:
 Handle = Callable[[Asked, Peer], Answer]
 
 
+class _Literals:
+    """HPACK without tables: answers are short, and mostly differ."""
+
+    header_table_size = 4096
+
+    def encode(self, headers: Iterable[tuple[bytes, bytes]]) -> bytes:
+        out = bytearray()
+        for name, value in headers:
+            if name == b":status":
+                out += b"\x08" if value != b"200" else b"\x88"
+                if value == b"200":
+                    continue
+            else:
+                out += b"\0" + _length(name) + name
+            out += _length(value) + value
+        return bytes(out)
+
+
+def _length(text: bytes) -> bytes:
+    """Return a length with a prefix of seven bits (RFC 7541, 5.1)."""
+    size = len(text)
+    if size < 127:
+        return bytes((size,))
+    out, size = bytearray(b"\x7f"), size - 127
+    while size >= 128:
+        out.append(size & 127 | 128)
+        size >>= 7
+    return bytes(out) + bytes((size,))
+
+
+class _H2(h2.connection.H2Connection):
+    """Counts no streams: a server refuses one that is too many, and h2 would end the connection."""
+
+    @property
+    def open_inbound_streams(self) -> int:
+        return 0
+
+    def forget(self, number: int) -> None:
+        """Drop a stream that has ended, which h2 does while it counts."""
+        stream = self.streams.get(number)
+        if stream is not None and stream.closed:
+            del self.streams[number]
+            self._closed_streams[number] = stream.closed_by
+
+
 class _Http2(Peer):
     def __init__(self, connection: "_Connection", most_streams: int) -> None:
         self._connection = connection
-        self._h2 = h2.connection.H2Connection(
-            H2Configuration(client_side=False, header_encoding=None)
-        )
+        self._h2 = _H2(_CONFIGURATION)
+        self._h2.encoder = _Literals()  # type: ignore[assignment]  # quacks alike
+        self._limit = most_streams
+        self._open: set[int] = set()
         self._h2.local_settings = Settings(
             client=False,
             initial_values={
@@ -70,28 +123,32 @@ class _Http2(Peer):
         self._bodies: dict[int, bytes] = {}
         self._unsent: dict[int, bytes] = {}
         self._last: int | None = None
+        self._receiving = False
         self._flush()
 
     def receive(self, data: bytes) -> None:
+        self._receiving = True
         try:
             for event in self._h2.receive_data(data):
                 self._handle(event)
         except ProtocolError:
+            self._receiving = False
             self._flush()
             self._connection.cut()
             return
+        self._receiving = False
         self._flush()
 
     def _flush(self) -> None:
+        if self._receiving:
+            return  # one write for all that came together
         if data := self._h2.data_to_send():
             self._connection.write(data)
 
     def _handle(self, event: h2.events.Event) -> None:
         match event:
             case h2.events.RequestReceived():
-                pairs = cast("list[tuple[bytes, bytes]]", event.headers or [])
-                headers = {name.decode(): value.decode("latin-1") for name, value in pairs}
-                self._headers[event.stream_id or 0] = headers
+                self._begun(event.stream_id or 0, event.headers or [])
             case h2.events.DataReceived():
                 number = event.stream_id or 0
                 self._bodies[number] = self._bodies.get(number, b"") + (event.data or b"")
@@ -99,6 +156,7 @@ class _Http2(Peer):
             case h2.events.StreamEnded():
                 self._asked(event.stream_id or 0)
             case h2.events.StreamReset():
+                self._open.discard(event.stream_id or 0)
                 self._headers.pop(event.stream_id or 0, None)
                 self._bodies.pop(event.stream_id or 0, None)
                 self._unsent.pop(event.stream_id or 0, None)
@@ -107,6 +165,15 @@ class _Http2(Peer):
                     self._send(number, body)
             case h2.events.ConnectionTerminated():
                 self._connection.end()
+
+    def _begun(self, number: int, pairs: Sequence[object]) -> None:
+        if len(self._open) >= self._limit:
+            self._connection.overrun()
+            self._h2.reset_stream(number, ErrorCodes.REFUSED_STREAM)
+            return
+        self._open.add(number)
+        given = cast("Sequence[tuple[bytes, bytes]]", pairs)
+        self._headers[number] = {name.decode(): value.decode("latin-1") for name, value in given}
 
     def _asked(self, number: int) -> None:
         headers = self._headers.pop(number, None)
@@ -125,16 +192,19 @@ class _Http2(Peer):
         if stream is None or stream.closed or (self._last is not None and number > self._last):
             return
         if answer.manner == "refuse":
+            self._open.discard(number)
             self._h2.reset_stream(number, ErrorCodes.REFUSED_STREAM)
         else:
             headers = [(b":status", b"%d" % answer.status)]
-            for name, value in answer.headers:
-                headers.append(NeverIndexedHeaderTuple(name.encode(), value.encode()))
+            headers += [(name.encode(), value.encode()) for name, value in answer.headers]
             self._h2.send_headers(number, headers, end_stream=not answer.body)
             if answer.body:
                 self._send(number, answer.body)
+            else:
+                self._open.discard(number)
         if answer.manner == "goaway":
             self.goodbye()
+        self._h2.forget(number)
         self._flush()
 
     def _send(self, number: int, body: bytes) -> None:
@@ -142,6 +212,7 @@ class _Http2(Peer):
             room = min(self._h2.local_flow_control_window(number), 16_384)
             if len(body) <= room:
                 self._unsent.pop(number, None)
+                self._open.discard(number)
                 self._h2.send_data(number, body, end_stream=True)
                 return
             if room <= 0:
@@ -151,13 +222,15 @@ class _Http2(Peer):
             body = body[room:]
 
     def limit_streams(self, count: int) -> None:
+        self._limit = count
         self._h2.update_settings({SettingCodes.MAX_CONCURRENT_STREAMS: count})
         self._flush()
 
     def goodbye(self, last: int | None = None) -> None:
         # h2 would end the connection with its GOAWAY; a server goes on with what it took.
         self._last = self._h2.highest_inbound_stream_id if last is None else last
-        self._flush()
+        if data := self._h2.data_to_send():
+            self._connection.write(data)
         self._connection.write(GoAwayFrame(0, last_stream_id=self._last, error_code=0).serialize())
 
 
@@ -236,6 +309,9 @@ class _Connection(asyncio.Protocol):
         if self._transport is not None:
             self._transport.write(data)
 
+    def overrun(self) -> None:
+        self._server.overruns += 1
+
     def cut(self) -> None:
         if self._transport is not None:
             self._transport.abort()
@@ -262,6 +338,8 @@ class HttpServer:
         self.handle = handle
         self.most_streams = most_streams
         self.accepted = 0
+        self.overruns = 0
+        """Streams that clients opened beyond the limit that they were told."""
         self.connections: set[_Connection] = set()
         self._server: asyncio.Server | None = None
         self.host, self.port = "", 0

@@ -84,7 +84,11 @@ R = TypeVar("R", bound=Struct)
 class Received(Generic[R]):
     """What arrived, the oldest dropped beyond the bound."""
 
-    def __init__(self, most: int = MOST_KEPT) -> None:
+    def __init__(
+        self, most: int = MOST_KEPT, *, shown: Callable[[R], object] = lambda item: item
+    ) -> None:
+        """`shown` is what the control endpoint answers for an item."""
+        self.shown = shown
         self.items: deque[R] = deque(maxlen=most)
         self.count = 0
 
@@ -93,7 +97,9 @@ class Received(Generic[R]):
         self.items.append(item)
 
 
-def steered(asked: Asked, script: Script, received: Received[R], peers: list[Peer]) -> Answer | None:
+def steered(
+    asked: Asked, script: Script, received: Received[R], peers: list[Peer]
+) -> Answer | None:
     """Answer a request to the control endpoint; None when it is not one."""
     if not asked.path.startswith("/simulator/"):
         return None
@@ -112,7 +118,13 @@ def _steered(asked: Asked, script: Script, received: Received[R], peers: list[Pe
             script.clear()
             return Answer(204)
         case "GET", "received":
-            return answer_json(200, {"count": received.count, "items": list(received.items)})
+            return answer_json(
+                200,
+                {
+                    "count": received.count,
+                    "items": [received.shown(each) for each in received.items],
+                },
+            )
         case "DELETE", "received":
             received.items.clear()
             received.count = 0

@@ -35,10 +35,31 @@ class Mail(Struct, frozen=True):
 
     sender: str
     recipient: str
+    raw: bytes
+    answered: str
+
+    def read(self) -> "Letter":
+        """Return what its reader sees."""
+        whole = message_from_bytes(self.raw, policy=policy.default)
+        plain, html = whole.get_body(("plain",)), whole.get_body(("html",))
+        return Letter(
+            self.sender,
+            self.recipient,
+            {name: str(value) for name, value in whole.items()},
+            "" if plain is None else plain.get_content(),
+            None if html is None else html.get_content(),
+            self.answered,
+        )
+
+
+class Letter(Struct, frozen=True):
+    """A mail, decoded."""
+
+    sender: str
+    recipient: str
     headers: dict[str, str]
     plain: str
     html: str | None
-    raw: str
     answered: str
 
 
@@ -108,23 +129,11 @@ class _Handler:
     def _keep(self, envelope: Envelope, recipient: str, answered: str) -> None:
         content = envelope.content or b""
         raw = content if isinstance(content, bytes) else content.encode()
-        whole = message_from_bytes(raw, policy=policy.default)
-        plain, html = whole.get_body(("plain",)), whole.get_body(("html",))
-        self._received.add(
-            Mail(
-                envelope.mail_from or "",
-                recipient,
-                {name: str(value) for name, value in whole.items()},
-                "" if plain is None else plain.get_content(),
-                None if html is None else html.get_content(),
-                raw.decode(errors="replace"),
-                answered,
-            )
-        )
+        self._received.add(Mail(envelope.mail_from or "", recipient, raw, answered))
 
 
 def _cut(server: SMTP) -> None:
-    if server.transport is not None:
+    if isinstance(server.transport, asyncio.WriteTransport):
         server.transport.abort()
 
 
@@ -140,7 +149,7 @@ class SmtpSimulator:
     def __init__(self, *, username: str = "", password: str = "", most_kept: int = 10_000) -> None:
         """With a name and a password, only who logs in may send."""
         self.script = SmtpScript()
-        self.received: Received[Mail] = Received(most_kept)
+        self.received: Received[Mail] = Received(most_kept, shown=Mail.read)
         self.server = HttpServer(self._steer)
         self.accepted = 0
         self._credentials = (username.encode(), password.encode())

@@ -1,6 +1,7 @@
 """HTTP/2 (RFC 9113) as a client, on h2."""
 
-from typing import Protocol, cast
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol, cast
 
 import h2.connection
 import h2.events
@@ -261,7 +262,7 @@ class Http2:
         return exchange
 
 
-_HANDLERS = {
+_HANDLERS: Mapping[type, Callable[[Http2, Any], None]] = {
     h2.events.RemoteSettingsChanged: Http2._on_settings,  # noqa: SLF001  # its own
     h2.events.WindowUpdated: Http2._on_window,  # noqa: SLF001
     h2.events.ResponseReceived: Http2._on_headers,  # noqa: SLF001

@@ -1,5 +1,6 @@
 """What is the same in the outcomes of all providers."""
 
+from collections.abc import Awaitable
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
@@ -31,6 +32,16 @@ def lost(wrong: Lost) -> Outcome:
     return outcome(Verdict.UNKNOWN, "reply_lost", f"It may have been delivered: {wrong}.")
 
 
+async def judged(sending: Awaitable[Outcome]) -> Outcome:
+    """Return the outcome of a send, also where the network let it down."""
+    try:
+        return await sending
+    except Unsent as wrong:
+        return unsent(wrong)
+    except Lost as wrong:
+        return lost(wrong)
+
+
 def expired(until: datetime) -> Outcome:
     return outcome(
         Verdict.REFUSED, "expired", f"It was of use until {until.isoformat(timespec='seconds')}."
@@ -38,7 +49,7 @@ def expired(until: datetime) -> Outcome:
 
 
 def retry_after(value: bytes | None, now: datetime) -> float | None:
-    """Read a Retry-After header (RFC 9110, 10.2.3): seconds or a date; None without a usable one."""
+    """Read a Retry-After header (RFC 9110, 10.2.3), seconds or a date; None if it is neither."""
     if not value:
         return None
     text = value.decode("latin-1").strip()

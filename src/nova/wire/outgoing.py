@@ -10,7 +10,9 @@ from nova.wire.exchange import Header, Reply, Request, Unsent
 from nova.wire.origin import Bounds, Origin
 
 
-def trust(ca_file: Path | None = None, *, offer: Sequence[str] = ("h2", "http/1.1")) -> ssl.SSLContext:
+def trust(
+    ca_file: Path | None = None, *, offer: Sequence[str] = ("h2", "http/1.1")
+) -> ssl.SSLContext:
     """Return what outgoing TLS checks certificates by; `ca_file` adds to the machine's own."""
     context = ssl.create_default_context()
     context.minimum_version = ssl.TLSVersion.TLSv1_2
@@ -51,9 +53,7 @@ class Outgoing:
     ) -> None:
         """`guard` is None only where every URL comes from our own settings."""
         self._guard = guard
-        self._make = partial(
-            origin, tls=tls, bounds=bounds or Bounds(connections=8), guard=guard
-        )
+        self._make = partial(origin, tls=tls, bounds=bounds or Bounds(connections=8), guard=guard)
         self._most = origins
         self._origins: dict[tuple[bool, str], Origin] = {}
 

@@ -9,9 +9,9 @@ from nova.kernel.clock import Clock
 from nova.kernel.errors import Unavailable
 from nova.ports.carriers import Outcome, Parcel, Verdict
 from nova.wire.addresses import place
-from nova.wire.exchange import Header, Lost, Reply, Request, Unsent, once
+from nova.wire.exchange import Header, Reply, Request, Unsent, once
 from nova.wire.origin import Bounds, Origin
-from nova.wire.outcomes import expired, lost, outcome, unsent
+from nova.wire.outcomes import expired, judged, outcome
 from nova.wire.outgoing import origin
 
 HOSTS = {
@@ -72,12 +72,7 @@ class Apns:
         if environment not in self._origins:
             text = f"There is no environment {environment!r}."
             return outcome(Verdict.MISCONFIGURED, "bad_environment", text)
-        try:
-            return await self._send(parcel, rendered, environment)
-        except Unsent as wrong:
-            return unsent(wrong)
-        except Lost as wrong:
-            return lost(wrong)
+        return await judged(self._send(parcel, rendered, environment))
 
     async def _send(self, parcel: Parcel, rendered: Push, environment: str) -> Outcome:
         found = await self._try(parcel, rendered, environment)

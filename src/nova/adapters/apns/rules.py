@@ -106,7 +106,7 @@ def _payload(parcel: Parcel, body: str) -> bytes:
         aps["badge"] = parcel.badge
     if not aps:
         aps["content-available"] = 1
-    payload: dict[str, object] = {"aps": aps, **{"data": parcel.data}}
+    payload: dict[str, object] = {"aps": aps, "data": parcel.data}
     if parcel.url:
         payload["url"] = parcel.url
     return msgspec.json.encode(payload)

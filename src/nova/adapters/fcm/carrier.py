@@ -1,6 +1,7 @@
 """The carrier to devices that a Firebase project knows."""
 
 import ssl
+from datetime import datetime
 
 from nova.adapters.fcm.oauth import AccessTokens, NotAuthorised, ServiceAccount
 from nova.adapters.fcm.rules import TOKEN, message, verdict
@@ -8,9 +9,9 @@ from nova.kernel.clock import Clock
 from nova.kernel.errors import Unavailable
 from nova.ports.carriers import Outcome, Parcel, Verdict
 from nova.wire.addresses import place
-from nova.wire.exchange import Header, Lost, Reply, Request, Unsent
+from nova.wire.exchange import Header, Reply, Request, Unsent
 from nova.wire.origin import Bounds
-from nova.wire.outcomes import expired, lost, outcome, unsent
+from nova.wire.outcomes import expired, judged, outcome
 from nova.wire.outgoing import Outgoing, origin
 
 HOST = "https://fcm.googleapis.com"
@@ -56,14 +57,13 @@ class Fcm:
         body = message(parcel, now)
         if body is None:
             return outcome(Verdict.REFUSED, "payload_too_large", "Its data exceeds 4096 bytes.")
+        return await judged(self._send(body, now))
+
+    async def _send(self, body: bytes, now: datetime) -> Outcome:
         try:
             reply = await self._post(body)
         except NotAuthorised as wrong:
             return outcome(Verdict.MISCONFIGURED, "not_authorised", str(wrong))
-        except Unsent as wrong:
-            return unsent(wrong)
-        except Lost as wrong:
-            return lost(wrong)
         return verdict(reply.status, reply.headers, reply.body, now)
 
     async def _post(self, body: bytes) -> Reply:

@@ -18,7 +18,7 @@ RENEW_S = 300.0
 """Before its end, a token is renewed while it still serves."""
 _ASSERTION_S = 3600
 _FORM: tuple[Header, ...] = ((b"content-type", b"application/x-www-form-urlencoded"),)
-_OK, _FAULTY = 200, 500
+_OK, _TOO_MANY, _FAULTY = 200, 429, 500
 
 
 class ServiceAccount(Struct, frozen=True):
@@ -120,7 +120,7 @@ class AccessTokens:
         if reply.status == _OK:
             return msgspec.json.decode(reply.body, type=_Granted)
         said = reply.body[:300].decode(errors="replace")
-        if reply.status >= _FAULTY or reply.status == 429:
+        if reply.status >= _FAULTY or reply.status == _TOO_MANY:
             raise Unsent(f"no access token: {reply.status} {said}", 10.0)
         raise NotAuthorised(f"Google gave no access token: {reply.status} {said}")
 

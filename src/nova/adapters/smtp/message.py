@@ -17,6 +17,7 @@ from nova.ports.carriers import Parcel
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _ADDRESS = re.compile(r"[^\s@<>()\[\]\\,;:\"]{1,64}@[^\s@<>()\[\]\\,;:\"]{1,253}")
+_DOMAIN = re.compile(r"(?:[A-Za-z0-9_-]{1,63}\.)*[A-Za-z0-9-]{1,63}")
 _PLAIN_WORDS = re.compile(r"[\x20-\x7e]{0,60}")
 _SPECIALS = re.compile(r"[^A-Za-z0-9 !#$%&'*+/=?^_`{|}~-]")
 _BREAKS = re.compile(r"\r\n|\r|\n")
@@ -24,11 +25,11 @@ _WORD_BYTES = 42  # of UTF-8 in an encoded word of at most 75 characters (RFC 20
 _MOST_ADDRESS = 254
 
 
-class HeaderInjection(Exception):
+class HeaderInjection(ValueError):
     """A line break or another control character in what becomes a header."""
 
 
-class BadAddress(Exception):
+class BadAddress(ValueError):
     """Not an address that mail can be sent to."""
 
 
@@ -54,6 +55,8 @@ def address(text: str) -> str:
     if len(text) > _MOST_ADDRESS or not _ADDRESS.fullmatch(text) or _CONTROL.search(text):
         raise BadAddress("not an e-mail address")
     local, _, domain = text.rpartition("@")
+    if _DOMAIN.fullmatch(domain):
+        return text
     try:
         return f"{local}@{domain.encode('idna').decode()}"
     except UnicodeError as wrong:
@@ -102,9 +105,13 @@ def _content(parcel: Parcel) -> bytes:
 def _part(kind: str, text: str) -> bytes:
     encoded = b2a_qp(_BREAKS.sub("\n", text).encode(), istext=True).replace(b"\n", b"\r\n")
     return (
-        f'Content-Type: text/{kind}; charset="utf-8"\r\n'
-        "Content-Transfer-Encoding: quoted-printable\r\n\r\n"
-    ).encode() + encoded + b"\r\n"
+        (
+            f'Content-Type: text/{kind}; charset="utf-8"\r\n'
+            "Content-Transfer-Encoding: quoted-printable\r\n\r\n"
+        ).encode()
+        + encoded
+        + b"\r\n"
+    )
 
 
 def _line(text: str) -> str:

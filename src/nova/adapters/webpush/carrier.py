@@ -2,6 +2,7 @@
 
 import ssl
 from binascii import Error as NotBase64
+from datetime import datetime
 
 from nova.adapters.webpush.encryption import BadKeys, encrypt
 from nova.adapters.webpush.rules import payload, topic, ttl, verdict
@@ -9,10 +10,10 @@ from nova.adapters.webpush.vapid import Vapid
 from nova.kernel.clock import Clock
 from nova.ports.carriers import Outcome, Parcel, Verdict
 from nova.wire.addresses import ForbiddenAddress, Guard, place
-from nova.wire.exchange import Header, Lost, Unsent, once
+from nova.wire.exchange import Header, once
 from nova.wire.jws import from_base64url
 from nova.wire.origin import Bounds
-from nova.wire.outcomes import expired, lost, outcome, unsent
+from nova.wire.outcomes import expired, judged, outcome
 from nova.wire.outgoing import Outgoing
 
 _ALWAYS: tuple[Header, ...] = (
@@ -49,6 +50,9 @@ class WebPush:
         plain = payload(parcel)
         if plain is None:
             return outcome(Verdict.REFUSED, "payload_too_large", "Its data exceeds 3993 bytes.")
+        return await judged(self._send(parcel, plain, seconds, now))
+
+    async def _send(self, parcel: Parcel, plain: bytes, seconds: int, now: datetime) -> Outcome:
         keys = parcel.target.keys
         try:
             where = place(parcel.target.address)
@@ -62,10 +66,6 @@ class WebPush:
             return outcome(Verdict.GONE, "bad_keys", "The subscription's keys are not keys.")
         except ForbiddenAddress as wrong:
             return outcome(Verdict.REFUSED, "forbidden_address", f"Nova does not call it: {wrong}.")
-        except Unsent as wrong:
-            return unsent(wrong)
-        except Lost as wrong:
-            return lost(wrong)
         return verdict(reply.status, reply.headers, reply.body, now)
 
     async def ping(self) -> str:

@@ -62,9 +62,7 @@ def _payload(parcel: Parcel, body: str) -> bytes:
     return msgspec.json.encode(message)
 
 
-def verdict(
-    status: int, headers: Mapping[bytes, bytes], body: bytes, now: datetime
-) -> Outcome:
+def verdict(status: int, headers: Mapping[bytes, bytes], body: bytes, now: datetime) -> Outcome:
     """Judge an answer of a push service."""
     code = str(status)
     said = body[:200].decode(errors="replace").strip()
@@ -88,5 +86,7 @@ def verdict(
         text = "The push service does not accept our VAPID key for this subscription." + because
         return outcome(Verdict.MISCONFIGURED, code, text)
     if status == 413:
-        return outcome(Verdict.REFUSED, code, "The message is too large for this service." + because)
+        return outcome(
+            Verdict.REFUSED, code, "The message is too large for this service." + because
+        )
     return outcome(Verdict.REFUSED, code, "The push service refused the message." + because)

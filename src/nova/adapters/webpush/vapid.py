@@ -32,8 +32,7 @@ class Vapid:
     def __init__(self, key: str, *, subject: str, clock: Clock) -> None:
         """`subject` is a mailto: or https: address at which the operator is reached."""
         self._key = private_key(key)
-        public = self._key.public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
-        self.public = unpadded(public).decode()
+        self.public = public_of(self._key)
         """What browsers subscribe with (applicationServerKey)."""
         self._subject = subject
         self._clock = clock
@@ -53,3 +52,15 @@ class Vapid:
         header = (b"authorization", b"vapid t=" + token + b", k=" + self.public.encode())
         self._kept[origin] = (header, expires)
         return header
+
+
+def generate() -> tuple[str, str]:
+    """Return a new private key and its public half, both base64url."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    secret = key.private_numbers().private_value.to_bytes(_RAW_BYTES, "big")
+    return unpadded(secret).decode(), public_of(key)
+
+
+def public_of(key: ec.EllipticCurvePrivateKey) -> str:
+    point = key.public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
+    return unpadded(point).decode()

@@ -24,7 +24,7 @@ class Patience(Struct, frozen=True, kw_only=True):
     """At most; the fences of a dead letter."""
     ttl_s: float
     """For how long a delivery is worth trying at all, where its type does not say."""
-    timeout_s: float = 15.0
+    timeout_s: float = 25.0
     asked_s: float = 0.0
     """After a refusal for pace that names no time."""
     pauses: frozenset[str] = frozenset()
@@ -80,7 +80,7 @@ PATIENCE: Mapping[str, Patience] = {
         give_up_s=4 * DAY_S,
         attempts=40,
         ttl_s=4 * DAY_S,
-        timeout_s=30.0,
+        timeout_s=60.0,
         asked_s=15 * MINUTE_S,
         transient=("4.", "45"),
     ),

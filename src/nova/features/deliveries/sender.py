@@ -42,7 +42,7 @@ class Pacing(Struct, frozen=True, kw_only=True):
     """Attempts under way in one process, at most: the lane's bulkhead."""
     per_s: float = 0.0
     """Attempts per second of all processes together; 0: as fast as it goes."""
-    margin_s: float = 15.0
+    margin_s: float = 5.0
     """A lease outlives the timeout of an attempt by twice that; who wakes up later sends not."""
     wait_s: float = 1.0
     """Longest time between two looks when nothing rings."""
