@@ -63,7 +63,7 @@ async def test_a_like_is_pushed_mailed_and_explained(tmp_path: Path) -> None:
         async with app.client() as client:
             rule = {"digests": {"push": {"window_s": 0.5}, "email": {"window_s": 0.5}}}
             assert (await client.put("/v1/delivery-policies/like", json=rule)).is_success
-        await app.send(*(like(to=ben, by=ada, metadata={"title": f"Tea {n}"}) for n in range(3)))
+        await app.send(*(like(to=ben, by=ada, related_entity_id=f"p{n}") for n in range(3)))
         rows = await done(app, ben, 4)
         assert {row["kind"] for row in rows[:2]} == {"digest"}
         assert rows[0]["title"] == "3 new notifications"

@@ -156,8 +156,7 @@ async def test_a_wave_can_be_forgiven(here: Delivered, clock: ManualClock) -> No
 
 async def test_our_own_misconfiguration_kills_no_token(here: Delivered, clock: ManualClock) -> None:
     here.ios.always = outcome(Verdict.MISCONFIGURED, "BadTopic")
-    await here.phone("ben")
-    await here.like("e1")
+    await misconfigured(here)
 
     async def paused() -> bool:
         return any(lane.paused_until for lane in await here.deliveries.states())
@@ -170,6 +169,26 @@ async def test_our_own_misconfiguration_kills_no_token(here: Delivered, clock: M
     await here.deliveries.resume("ios", "forgive")
     clock.advance(90)
     await here.ended(1, status="sent")
+
+
+async def misconfigured(here: Delivered) -> None:
+    """Let three people in a row hear that we are at fault."""
+    for who, by in (("ada", "ben"), ("ben", "ada"), ("cleo", "ada")):
+        await here.phone(who)
+        await here.like(f"of-{who}", of=who, by=by)
+
+
+async def test_one_persons_nonsense_pauses_nobody(here: Delivered) -> None:
+    here.ios.answers = [outcome(Verdict.MISCONFIGURED, "DeviceTokenNotForTopic")] * 5
+    for n in range(5):
+        await here.phone("ben", f"phone-{n}")
+    await here.like("e1")
+    await here.sees(lambda: len(here.ios.parcels) == 5)
+    await here.phone("cleo")
+    await here.like("e2", of="cleo")
+    await here.ended(1, "cleo", status="sent")
+    assert not any(lane.paused_until for lane in await here.deliveries.states())
+    assert {row.reason for row in await here.ledger()} == {"misconfigured"}
 
 
 async def test_erasing_a_user_leaves_nothing(here: Delivered) -> None:

@@ -202,10 +202,10 @@ async def test_what_is_worth_nothing_any_more_is_dropped(dsn: str) -> None:
     clock = ManualClock(datetime(2026, 1, 5, 12, tzinfo=UTC))
     async with delivered(dsn, clock=clock) as here:
         await here.policy("like", ttl_s=120.0)
-        here.ios.answers = [outcome(Verdict.MISCONFIGURED, "InvalidProviderToken")]
-        await here.phone("ben")
-        await here.like("e1")
-        await here.sees(lambda: here.ios.parcels)
+        here.ios.always = outcome(Verdict.MISCONFIGURED, "InvalidProviderToken")
+        for who, by in (("ada", "ben"), ("cleo", "ada"), ("ben", "ada")):
+            await here.phone(who)
+            await here.like(f"of-{who}", of=who, by=by)
         await paused(here)
         await here.like("e2")
         await here.planned(2)
@@ -213,7 +213,7 @@ async def test_what_is_worth_nothing_any_more_is_dropped(dsn: str) -> None:
         await here.deliveries.sweep()
         rows = await here.ended(2)
         assert {row.reason for row in rows} == {"expired"}
-        assert len(here.ios.parcels) == 1
+        assert len(here.ios.parcels) == 3
 
 
 async def test_pacing_is_shared_by_all_processes(dsn: str) -> None:

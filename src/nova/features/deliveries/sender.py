@@ -44,6 +44,9 @@ class Pacing(Struct, frozen=True, kw_only=True):
     """Attempts per second of all processes together; 0: as fast as it goes."""
     margin_s: float = 5.0
     """A lease outlives the timeout of an attempt by twice that; who wakes up later sends not."""
+    blame: int = 3
+    """People in a row whose deliveries say that we are misconfigured, before the lane is paused:
+    one person's app may have registered nonsense."""
     wait_s: float = 1.0
     """Longest time between two looks when nothing rings."""
 
@@ -109,6 +112,7 @@ class Lane:
         self._clock = clock
         self._meters = meters
         self._roll = roll
+        self._blamed: set[UUID] = set()
         self._bell = asyncio.Event()
         self._room = asyncio.Event()
         self._sending: set[asyncio.Task[None]] = set()
@@ -198,10 +202,10 @@ class Lane:
         now = self._clock.monotonic()
         self.breaker.went(sick=rules.sick(outcome, self.patience), now=now)
         self._meters.attempts.labels(self.name, outcome.verdict.value).inc()
-        noted = self._noted(one, outcome)
+        noted, pause_s = self._noted(one, outcome), self._pause(one, outcome)
         for wait_s in (*RECORD_PAUSES_S, None):
             try:
-                held = await self._ledger.record(noted, rules.pause(outcome, self.patience))
+                held = await self._ledger.record(noted, pause_s)
             except Unavailable:
                 if wait_s is None:
                     raise
@@ -210,6 +214,16 @@ class Lane:
                 if not held:
                     self._meters.overtaken.labels(self.name).inc()
                 return
+
+    def _pause(self, one: Claimed, outcome: Outcome) -> float:
+        """Return for how long the whole lane is to be left alone."""
+        if outcome.verdict is Verdict.MISCONFIGURED:
+            self._blamed.add(one.user)
+            if len(self._blamed) < self._pacing.blame:
+                return 0.0
+        else:
+            self._blamed.clear()
+        return rules.pause(outcome, self.patience)
 
     async def _tried(self, one: Claimed, badge: int | None) -> Outcome:
         try:
