@@ -37,10 +37,9 @@ async def carriers(settings: Settings, clock: Clock) -> AsyncIterator[Mapping[st
             try:
                 carrier = make()
             except ModuleNotFoundError as missing:
-                problems.append(
-                    f"{name}: the package {missing.name} is not installed; "
-                    f"run: pip install 'nova-social[{extra}]'"
-                )
+                package = (missing.name or "").partition(".")[0]
+                needed = f"the package {package} is not installed"
+                problems.append(f"{name}: {needed}; run: pip install 'nova-social[{extra}]'")
             except (ValueError, OSError) as wrong:
                 problems.append(f"{name}: {wrong}")
             else:

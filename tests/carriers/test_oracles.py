@@ -115,7 +115,7 @@ async def test_web_push_for_node_is_understood(node: str, tmp_path: Path) -> Non
         given["subscription"] = {"endpoint": made.endpoint, "keys": keys}
         found[name] = (await run(node, "webpush", given, ca))["status"]
     assert found == {"ben": 201, "Gone.eve": 410, "foreign": 403}
-    first = service.received.items[0]
+    first = service.received.items[0].read()
     assert (first.plain, first.ttl, first.topic) == ("hällo", 60, "node")
     await service.close()
 

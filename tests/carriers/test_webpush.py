@@ -122,7 +122,7 @@ async def test_a_message_reaches_the_browser(version: str) -> None:
         outcome = await carrier.send(parcel(target))
         assert outcome.verdict is Verdict.SENT
         assert outcome.provider_id == f"{service.origin}/message/1"
-        [message] = service.received.items
+        message = service.received.items[0].read()
         assert (message.urgency, message.topic) == ("high", "post-1-likes")
         assert 3590 <= message.ttl <= 3600
         plain = json.loads(message.plain)
@@ -182,6 +182,14 @@ async def test_a_service_that_never_answers_leaves_the_outcome_unknown(version: 
         assert (await carrier.send(parcel(target))).verdict is Verdict.SENT
 
 
+async def test_what_a_browser_cannot_decrypt_is_seen_when_it_is_read() -> None:
+    async with browsers() as (service, carrier):
+        target, other = at(service.subscribe("ben")), at(service.subscribe("eve"))
+        mixed = Target(target.device_id, "web", target.address, other.keys)
+        assert (await carrier.send(parcel(mixed))).verdict is Verdict.SENT
+        assert "cannot decrypt" in service.received.items[0].read().wrong
+
+
 async def test_another_servers_key_is_our_misconfiguration() -> None:
     async with browsers() as (service, carrier):
         target = at(service.subscribe("ben", application_server_key="somebody-else"))
@@ -202,7 +210,7 @@ async def test_a_long_body_is_cut_to_fit() -> None:
     async with browsers() as (service, carrier):
         target = at(service.subscribe("ben"))
         assert (await carrier.send(parcel(target, body="ä" * 5000))).verdict is Verdict.SENT
-        body = json.loads(service.received.items[0].plain)["notification"]["body"]
+        body = json.loads(service.received.items[0].read().plain)["notification"]["body"]
         assert body.endswith("ä…")
         assert len(body) > 1000
 

@@ -36,7 +36,7 @@ def _imported(name: str, extra: str) -> Any:
     try:
         return import_module(name)
     except ModuleNotFoundError as missing:
-        sys.stderr.write(f"nova: {MISSING.format(missing.name, extra)}\n")
+        sys.stderr.write(f"nova: {MISSING.format((missing.name or '').partition('.')[0], extra)}\n")
         return None
 
 

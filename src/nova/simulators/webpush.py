@@ -21,6 +21,7 @@ from nova.simulators.tokens import BadToken, decoded, verified
 
 MOST_BYTES = 4096
 LONGEST_VAPID_S = 86_400
+_MOST_VERIFIED = 1000
 _CURVE = ec.SECP256R1()
 _TOPIC = re.compile(r"[A-Za-z0-9_-]{1,32}")
 _URGENCIES = {"very-low", "low", "normal", "high"}
@@ -48,10 +49,31 @@ class Subscription(Struct, frozen=True):
 
 
 class Message(Struct, frozen=True):
-    """A message as the browser's service worker gets it."""
+    """A message as the service keeps it: it cannot read it, either."""
+
+    browser: "Browser"
+    sealed: bytes
+    name: str
+    ttl: int
+    urgency: str
+    topic: str | None
+    answered: int
+
+    def read(self) -> "Opened":
+        """Decrypt, as the browser does when it fetches the message."""
+        try:
+            plain, wrong = self.browser.open(self.sealed).decode(), ""
+        except (BadRequest, UnicodeDecodeError) as undecryptable:
+            plain, wrong = "", str(undecryptable)
+        return Opened(self.name, plain, wrong, self.ttl, self.urgency, self.topic, self.answered)
+
+
+class Opened(Struct, frozen=True):
+    """A message as the browser's service worker gets it; `wrong` says why it does not."""
 
     name: str
     plain: str
+    wrong: str
     ttl: int
     urgency: str
     topic: str | None
@@ -104,7 +126,8 @@ class WebPushSimulator:
 
     def __init__(self) -> None:
         self.script = Script(STATUSES)
-        self.received: Received[Message] = Received()
+        self.received: Received[Message] = Received(shown=Message.read)
+        self._verified: dict[str, dict[str, Any]] = {}
         self.server = HttpServer(self.handle)
         self._browsers: dict[str, Browser] = {}
         self._tls = False
@@ -150,8 +173,9 @@ class WebPushSimulator:
         self._check(asked, browser)
         status = STATUSES.get(rule.answer, 201)
         message = Message(
+            browser,
+            asked.body,
             name,
-            browser.open(asked.body).decode(),
             int(asked.headers["ttl"]),
             asked.headers.get("urgency", "normal"),
             asked.headers.get("topic"),
@@ -181,11 +205,12 @@ class WebPushSimulator:
             raise BadRequest("no VAPID credentials", 401)
         if browser.application_server_key not in {None, found[2]}:
             raise BadRequest("the subscription belongs to another key", 403)
-        try:
-            key = ec.EllipticCurvePublicKey.from_encoded_point(_CURVE, decoded(found[2]))
-            claims = verified(found[1], key, "ES256")
-        except (BadToken, ValueError) as wrong:
-            raise BadRequest(f"VAPID: {wrong}", 403) from wrong
+        claims = self._verified.get(authorization)
+        if claims is None:
+            claims = self._verify(*found.groups())
+            if len(self._verified) >= _MOST_VERIFIED:
+                self._verified.clear()
+            self._verified[authorization] = claims
         now = datetime.now(UTC).timestamp()
         if claims.get("aud") != self.origin:
             raise BadRequest(f"VAPID: aud is not {self.origin}", 403)
@@ -193,6 +218,13 @@ class WebPushSimulator:
             raise BadRequest("VAPID: exp is past, or more than 24 hours ahead", 403)
         if not str(claims.get("sub", "mailto:")).startswith(("mailto:", "https:")):
             raise BadRequest("VAPID: sub is neither mailto: nor https:", 403)
+
+    def _verify(self, token: str, key: str) -> dict[str, Any]:
+        try:
+            point = ec.EllipticCurvePublicKey.from_encoded_point(_CURVE, decoded(key))
+            return verified(token, point, "ES256")
+        except (BadToken, ValueError) as wrong:
+            raise BadRequest(f"VAPID: {wrong}", 403) from wrong
 
     async def close(self) -> None:
         await self.server.close()

@@ -13,13 +13,18 @@ from collections.abc import Sequence
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
 from ssl import SSLContext
 from typing import Any
-from urllib.parse import urlsplit
 
 from msgspec import Struct
 
 MOST_URL = 2048
-_VISIBLE = re.compile(r"[\x21-\x7e]+")
-_HOST = re.compile(r"[A-Za-z0-9._:-]+")
+_LAST_PORT = 65_535
+_URL = re.compile(
+    r"(https?)://"
+    r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)"  # neither credentials nor characters of other alphabets
+    r"(?::([0-9]{1,5}))?"
+    r"([/?][\x21\x22\x24-\x7e]*)?"
+    r"(?:#[\x21-\x7e]*)?"
+)
 
 _HOLES = tuple(
     ip_network(each)
@@ -73,23 +78,18 @@ class Place(Struct, frozen=True, gc=False):
 
 def place(url: str) -> Place:
     """Take a URL apart; raises ForbiddenAddress for what no push service or webhook has."""
-    if len(url) > MOST_URL or not _VISIBLE.fullmatch(url):
-        raise ForbiddenAddress("the URL is too long or has characters that no URL has")
-    try:
-        parts = urlsplit(url)
-        port = parts.port
-    except ValueError as wrong:
-        raise ForbiddenAddress(f"not a URL: {wrong}") from wrong
-    host = parts.hostname or ""
-    if parts.scheme not in {"https", "http"} or not _HOST.fullmatch(host):
-        raise ForbiddenAddress("only https:// with a host's name can be called")
-    if parts.username is not None or parts.password is not None or port == 0:
-        raise ForbiddenAddress("the URL carries credentials or port 0")
-    tls = parts.scheme == "https"
-    name = f"[{host}]" if ":" in host else host
-    authority = name if port is None else f"{name}:{port}"
-    path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    return Place(tls, host, port or (443 if tls else 80), authority, path.encode())
+    found = _URL.fullmatch(url) if len(url) <= MOST_URL else None
+    if found is None:
+        raise ForbiddenAddress("not a URL of a service: https://, a host, a path")
+    scheme, host, digits, path = found.groups()
+    tls = scheme == "https"
+    port = int(digits) if digits else (443 if tls else 80)
+    if not 0 < port <= _LAST_PORT:
+        raise ForbiddenAddress("there is no such port")
+    authority = f"{host}:{digits}" if digits else host
+    if not path or path[0] == "?":
+        path = f"/{path or ''}"
+    return Place(tls, host.strip("[]"), port, authority, path.encode())
 
 
 def is_public(address: str) -> bool:

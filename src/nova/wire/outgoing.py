@@ -1,5 +1,6 @@
 """POSTs to addresses that others name (push endpoints, webhooks) or that settings name."""
 
+import asyncio
 import ssl
 from collections.abc import Sequence
 from functools import partial
@@ -56,6 +57,7 @@ class Outgoing:
         self._make = partial(origin, tls=tls, bounds=bounds or Bounds(connections=8), guard=guard)
         self._most = origins
         self._origins: dict[tuple[bool, str], Origin] = {}
+        self._closing: set[asyncio.Task[None]] = set()
 
     async def post(
         self,
@@ -74,28 +76,33 @@ class Outgoing:
         where = place(url) if isinstance(url, str) else url
         if self._guard is not None:
             self._guard.check(where)
-        client = await self._client(where)
+        client = self._client(where)
         request = Request(path=where.path, steady=steady, own=own, body=body)
         return await client.send(request, deadline_s=deadline_s)
 
-    async def _client(self, where: Place) -> Origin:
+    def _client(self, where: Place) -> Origin:
         key = (where.tls, where.authority)
         client = self._origins.pop(key, None)
         if client is None:
-            await self._make_room()
+            self._make_room()
             client = self._make(where)
         self._origins[key] = client
         return client
 
-    async def _make_room(self) -> None:
+    def _make_room(self) -> None:
         if len(self._origins) < self._most:
             return
         idle = next((key for key, each in self._origins.items() if not each.busy), None)
         if idle is None:
             raise Unsent(f"{self._most} servers are busy already", 1.0)
-        await self._origins.pop(idle).close()
+        # Nobody waits for the goodbye of a connection that nobody used.
+        closing = asyncio.get_running_loop().create_task(self._origins.pop(idle).close())
+        self._closing.add(closing)
+        closing.add_done_callback(self._closing.discard)
 
     async def close(self) -> None:
+        if self._closing:
+            await asyncio.wait(self._closing)
         while self._origins:
             _, client = self._origins.popitem()
             await client.close()

@@ -163,6 +163,8 @@ class Pool:
         stage: Stage = "connect"
         try:
             await client.connect()
+            if client.is_ehlo_or_helo_needed:
+                await client.ehlo()
             if relay.username:
                 stage = "login"
                 await client.login(relay.username, relay.password)
