@@ -11,6 +11,7 @@ from nova.features.accounts.models import NewDevice, SubscriptionKeys, WebSubscr
 from nova.features.deliveries import LANES, Knobs, Pacing
 from nova.features.deliveries.burial import Caution
 from nova.features.deliveries.rules import PATIENCE, Patience
+from nova.simulators.scripts import Rule
 from support.carried import TOPIC, apple, browsers, google, post_office
 from support.delivered import Delivered, delivered
 from support.notified import event
@@ -98,8 +99,6 @@ async def test_a_dead_iphone_is_buried_since_when_apple_says(all_four: Providers
 
 async def test_a_lost_reply_is_resent_once_and_replaces_the_first(all_four: Providers) -> None:
     world = all_four.world
-    from nova.simulators.scripts import Rule
-
     all_four.fcm.script.add(Rule(match="pixel", answer="lost", times=1))
     await world.phone("ben", "pixel", "android")
     await world.like("e1")
@@ -111,11 +110,7 @@ async def test_a_lost_reply_is_resent_once_and_replaces_the_first(all_four: Prov
 
 async def test_a_quota_of_googles_is_obeyed_by_the_lane(all_four: Providers) -> None:
     world = all_four.world
-    from nova.simulators.scripts import Rule
-
-    all_four.fcm.script.add(
-        Rule(match="pixel", answer="QUOTA_EXCEEDED", times=1, retry_after="2")
-    )
+    all_four.fcm.script.add(Rule(match="pixel", answer="QUOTA_EXCEEDED", times=1, retry_after="2"))
     await world.phone("ben", "pixel", "android")
     await world.like("e1")
     (row,) = await world.ended(1)
@@ -131,7 +126,7 @@ async def test_mail_carries_the_one_click_and_its_own_message_id(all_four: Provi
     await world.mailbox("ben")
     await world.like("e1")
     (row,) = await world.ended(1)
-    (mail,) = all_four.smtp.received.all()
+    (mail,) = all_four.smtp.received.items
     letter = mail.read()
     headers = {name.lower(): value for name, value in letter.headers.items()}
     assert headers["list-unsubscribe-post"] == "List-Unsubscribe=One-Click"
