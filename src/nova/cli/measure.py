@@ -8,7 +8,7 @@ from collections.abc import Coroutine
 import msgspec
 import uvloop
 
-from nova.bench import notifications, transports
+from nova.bench import deliveries, notifications, transports
 from nova.cli.options import Verbs, say
 
 
@@ -39,7 +39,14 @@ def _notifications(quick: bool) -> Coroutine[None, None, dict[str, float]]:  # n
 
 
 def _channels(quick: bool) -> Coroutine[None, None, dict[str, float]]:  # noqa: FBT001  # likewise
-    return transports.run(transports.QUICK if quick else transports.Plan(), _progress)
+    return _all_channels(quick)
+
+
+async def _all_channels(quick: bool) -> dict[str, float]:  # noqa: FBT001  # likewise
+    """Measure the carriers alone, then the decisions alone."""
+    costs = await transports.run(transports.QUICK if quick else transports.Plan(), _progress)
+    decided = await deliveries.run(deliveries.QUICK if quick else deliveries.Plan(), _progress)
+    return costs | decided
 
 
 _RUNS = {"notifications": _notifications, "channels": _channels}

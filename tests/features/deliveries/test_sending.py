@@ -154,7 +154,9 @@ async def test_a_quota_pauses_the_lane_for_every_process(dsn: str) -> None:
         clock.advance(80)
         assert await store.claim(here.db, "android", clock.now(), 10, 60) == []
         clock.advance(11)
-        await here.ended(2, status="sent")
+        later = (await here.ended(2, status="sent"))[1]
+        (attempt,) = (await here.deliveries.one(later.id)).attempts
+        assert attempt.started_at > state.paused_until  # it waited for what another one was told
 
 
 async def paused(here: Delivered) -> list[LaneState]:

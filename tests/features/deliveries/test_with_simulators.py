@@ -11,6 +11,7 @@ from nova.features.accounts.models import NewDevice, SubscriptionKeys, WebSubscr
 from nova.features.deliveries import LANES, Knobs, Pacing
 from nova.features.deliveries.burial import Caution
 from nova.features.deliveries.rules import PATIENCE, Patience
+from nova.ports.carriers import Carrier
 from nova.simulators.scripts import Rule
 from support.carried import TOPIC, apple, browsers, google, post_office
 from support.delivered import Delivered, delivered
@@ -49,7 +50,12 @@ async def all_four(dsn: str) -> AsyncIterator[Providers]:
         webpush, web = await stack.enter_async_context(browsers())
         smtp, mail = await stack.enter_async_context(post_office())
         world = await stack.enter_async_context(delivered(dsn, knobs=KNOBS))
-        carriers = {"ios": apns.carrier, "android": android, "web": web, "mail": mail}
+        carriers: dict[str, Carrier] = {
+            "ios": apns.carrier,
+            "android": android,
+            "web": web,
+            "mail": mail,
+        }
         for lane, carrier in carriers.items():
             world.deliveries.platforms[lane].carrier = carrier
         await world.policy("like")

@@ -1,5 +1,6 @@
 """Quiet hours end, and what stood by is needed: looked at anew, and put together."""
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from itertools import groupby
@@ -16,7 +17,8 @@ from nova.features.deliveries.planner import Planner
 from nova.kernel.clock import Clock
 from nova.ports.database import Row
 
-PEOPLE_AT_ONCE = 500
+PEOPLE_AT_ONCE = 100
+"""Few, with a pause as long as the work between them: what is live comes first."""
 
 # All of a person's together, so that they can be put together.
 DUE = """
@@ -77,11 +79,14 @@ class Release:
 
     async def due(self) -> int:
         """Release what is due, some people at a time; return how many deliveries moved."""
-        moved = count = await self._some()
-        while count:
+        moved = 0
+        while True:
+            started = self._clock.monotonic()
             count = await self._some()
             moved += count
-        return moved
+            if not count:
+                return moved
+            await asyncio.sleep(min(1.0, self._clock.monotonic() - started))
 
     async def _some(self) -> int:
         now = self._clock.now()

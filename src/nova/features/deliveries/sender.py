@@ -165,13 +165,17 @@ class Lane:
 
     async def _claim(self, room: int) -> int:
         now = self._clock.now()
+        # The last quarter of the room is for what is live: a flood of what was held never fills it.
+        live = room <= self._pacing.at_once // 4
         lease_s = self.patience.timeout_s + 2 * self._pacing.margin_s
         started = self._clock.monotonic()
         if per_s := self._pacing.per_s:
             async with self._db.transaction() as tx:
-                claimed = await store.claim_paced(tx, self.name, now, room, lease_s, per_s=per_s)
+                claimed = await store.claim_paced(
+                    tx, self.name, now, room, lease_s, per_s=per_s, live=live
+                )
         else:
-            claimed = await store.claim(self._db, self.name, now, room, lease_s)
+            claimed = await store.claim(self._db, self.name, now, room, lease_s, live=live)
         if not claimed:
             return 0
         badges = await self._counted([each for each, _ in claimed])

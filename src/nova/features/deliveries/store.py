@@ -32,7 +32,8 @@ returning id, lane, phase
 """
 
 # A lease that ran out without a record: that attempt's outcome is unknown, and this one may be
-# its second arrival. $1 lane, $2 now, $3 how many, $4 lease, $5 and $6 the words for it.
+# its second arrival. $1 lane, $2 now, $3 how many, $4 lease, $5 and $6 the words for it, $7 up to
+# which priority.
 CLAIM = """
 with open as (
     select 1 from deliveries.lanes
@@ -41,7 +42,7 @@ with open as (
     select id from deliveries.deliveries
      where lane = $1 and phase = 'waiting' and due <= $2 and expires_at > $2
        and (leased_until is null or leased_until <= clock_timestamp())
-       and exists (select from open)
+       and priority <= $7 and exists (select from open)
      order by priority, due limit $3 for update skip locked
 ), lost as (
     update deliveries.attempts a
@@ -258,9 +259,9 @@ async def add(db: Queries, new: Sequence[New]) -> list[Row]:
 
 
 async def claim(
-    db: Queries, lane: str, now: datetime, most: int, lease_s: float
+    db: Queries, lane: str, now: datetime, most: int, lease_s: float, *, live: bool = False
 ) -> list[tuple[Claimed, bool]]:
-    """Lease what is due, live ones first; with each, whether it may have arrived before."""
+    """Lease what is due, `live` ones only or first; tell of each whether it may have arrived."""
     rows = await db.fetch(
         CLAIM,
         lane,
@@ -269,19 +270,20 @@ async def claim(
         timedelta(seconds=lease_s),
         "interrupted",
         "The process ended between sending and recording.",
+        0 if live else 1,
     )
     return [(claimed(row), bool(row["again"])) for row in rows]
 
 
 async def claim_paced(
-    tx: Queries, lane: str, now: datetime, most: int, lease_s: float, *, per_s: float
+    tx: Queries, lane: str, now: datetime, most: int, lease_s: float, *, per_s: float, live: bool
 ) -> list[tuple[Claimed, bool]]:
     """Lease what is due, but no more than all processes together may send; in a transaction."""
     apart_s = 1.0 / per_s
     allowed = await tx.value(ALLOWED, lane, now, most, apart_s, 1.0)
     if not allowed:
         return []
-    claims = await claim(tx, lane, now, allowed, lease_s)
+    claims = await claim(tx, lane, now, allowed, lease_s, live=live)
     if claims:
         await tx.run(CHARGE, lane, now, len(claims), apart_s)
     return claims
