@@ -232,3 +232,22 @@ async def test_pacing_is_shared_by_all_processes(dsn: str) -> None:
         assert len(here.ios.parcels) == 11  # a burst of a second, and one
         clock.advance(1.0)
         await here.sees(lambda: len(here.ios.parcels) == 21)
+
+
+async def test_a_flood_of_what_was_held_leaves_room_for_what_is_live(dsn: str) -> None:
+    clock = ManualClock(datetime(2026, 1, 5, 12, tzinfo=UTC))
+    async with delivered(dsn, clock=clock) as here:
+        await here.policy("like", escalate_after_s={"push": 10.0})
+        await here.phone("ben")
+        await here.send(*(event(f"e{n}", actor_id="ada") for n in range(100)))
+        await here.planned(100)
+        here.ios.open.clear()  # a provider that takes its time
+        clock.advance(11)
+        await here.deliveries.release.due()
+        most = Pacing().at_once
+        await here.sees(lambda: len(here.ios.parcels) >= most * 3 // 4)
+        await here.send(event("now", event_type="message", actor_id="ada"))
+        await here.sees(lambda: here.ios.parcels[-1].data["type"] == "message")
+        assert here.ios.most_busy <= most * 3 // 4 + 1
+        here.ios.open.set()
+        await here.ended(101)

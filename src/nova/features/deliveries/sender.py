@@ -166,7 +166,9 @@ class Lane:
     async def _claim(self, room: int) -> int:
         now = self._clock.now()
         # The last quarter of the room is for what is live: a flood of what was held never fills it.
-        live = room <= self._pacing.at_once // 4
+        for_all = self._pacing.at_once - self._pacing.at_once // 4 - len(self._sending)
+        live = for_all <= 0
+        room = room if live else min(room, for_all)
         lease_s = self.patience.timeout_s + 2 * self._pacing.margin_s
         started = self._clock.monotonic()
         if per_s := self._pacing.per_s:
