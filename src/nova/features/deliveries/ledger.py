@@ -119,7 +119,7 @@ class Ledger:
                 lane, until = noted.claimed.lane, self._clock.now() + timedelta(seconds=pause_s)
                 why = f"{noted.code}: {noted.says}" if noted.says else noted.code
                 await tx.run(store.PAUSE, lane, until, why)
-                _log.warning("lane_paused", lane=lane, seconds=round(pause_s, 1), why=why)
+                _log.warning("lane_paused", lane=lane, seconds=round(pause_s, 1), code=noted.code)
 
 
 def _kind(noted: Noted) -> str:

@@ -1,5 +1,6 @@
 """Deliveries, put together: from a stored notification to a provider's word, and the log of it."""
 
+import asyncio
 import random
 from collections.abc import Callable, Collection, Mapping
 from datetime import timedelta
@@ -186,8 +187,7 @@ class Deliveries:
             found.ring()
 
     async def close(self) -> None:
-        for lane in self.lanes.values():
-            await lane.close()
+        await asyncio.gather(*(lane.close() for lane in self.lanes.values()))
 
     async def page(self, which: Which, user: UUID | None) -> Paged[Any]:
         """Return deliveries, newest first."""
