@@ -10,12 +10,19 @@ import msgspec
 from nova.cli import parser
 from nova.cli.configure import reference as settings
 from nova.features.accounts import events as accounts
+from nova.features.deliveries import events as deliveries
 from nova.features.graph import events as graph
 from nova.features.notifications import events as notifications
 from nova.features.posts import events as posts
 from nova.kernel.events import Fact
 
-ROOMS = {"accounts": accounts, "graph": graph, "notifications": notifications, "posts": posts}
+ROOMS = {
+    "accounts": accounts,
+    "graph": graph,
+    "notifications": notifications,
+    "posts": posts,
+    "deliveries": deliveries,
+}
 FOLDER = Path(__file__).parents[1] / "docs" / "reference"
 
 

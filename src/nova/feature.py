@@ -28,6 +28,13 @@ class Job(Struct, frozen=True):
     run: Callable[[], Awaitable[object]]
 
 
+class Turn(Struct, frozen=True):
+    """Work that every process does for ever, a turn at a time; a turn waits when there is none."""
+
+    name: str
+    run: Callable[[], Awaitable[None]]
+
+
 class Channel(Struct, frozen=True, kw_only=True):
     """A family of socket channels, `<name>:<anything>`, that a feature owns."""
 
@@ -62,6 +69,7 @@ class Feature(Struct, frozen=True, kw_only=True):
     channels: Sequence[Channel] = ()
     rpcs: Sequence[Rpc] = ()
     jobs: Sequence[Job] = ()
+    turns: Sequence[Turn] = ()
     schema: Path | None = None
     """Folder of its numbered migrations; its tables live in the schema of its own name."""
     erase: Callable[[Tx, UUID], Awaitable[None]] | None = None

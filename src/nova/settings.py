@@ -4,8 +4,9 @@ import tomllib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
+from ipaddress import ip_network
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, NamedTuple, get_args, get_origin, get_type_hints
 
 import msgspec
 from msgspec import Meta, Struct, field
@@ -149,6 +150,108 @@ class Feeds(Struct, frozen=True, kw_only=True):
     ] = 100_000
 
 
+class Deliveries(Struct, frozen=True, kw_only=True):
+    """Push and mail on their way to devices and mailboxes."""
+
+    public_url: Annotated[
+        str, about("Where people reach this server, as in https://nova.example; for links in mail.")
+    ] = ""
+    at_once: Annotated[
+        Annotated[int, Meta(ge=1, le=10_000)],
+        about("Attempts under way in one process and lane (ios, android, web, mail), at most."),
+    ] = 64
+    per_s: Annotated[
+        Annotated[float, Meta(ge=0, le=10**6)],
+        about("Attempts per second and lane, of all processes together; 0 for no limit."),
+    ] = 0.0
+    release_spread_s: Annotated[
+        Annotated[float, Meta(ge=0, le=3_600)],
+        about("Seconds over which people are spread whose quiet hours end at the same time."),
+    ] = 60.0
+    retention_days: Annotated[Natural, about("Days that the log of deliveries is kept.")] = 30
+
+
+class Fcm(Struct, frozen=True, kw_only=True):
+    """Push to Android (and whatever else is registered with Firebase), through FCM."""
+
+    credentials: Annotated[
+        str, about("File of the service account, JSON as Google hands it out; empty for no FCM.")
+    ] = ""
+    url: Annotated[str, about("Where FCM is; another one for a simulator.")] = (
+        "https://fcm.googleapis.com"
+    )
+
+
+class Apns(Struct, frozen=True, kw_only=True):
+    """Push to Apple's devices, through APNs."""
+
+    key: Annotated[str, about("File of the signing key (.p8); empty for no APNs.")] = ""
+    key_id: Annotated[str, about("The key's id, 10 characters.")] = ""
+    team_id: Annotated[str, about("The team's id, 10 characters.")] = ""
+    topic: Annotated[
+        str, about("The app's bundle id, for devices that were registered without one.")
+    ] = ""
+    environment: Annotated[
+        Literal["production", "sandbox"],
+        about("Host of devices that were registered without one; the other is tried, too."),
+    ] = "production"
+    production_url: Annotated[str, about("Where the production host is.")] = (
+        "https://api.push.apple.com"
+    )
+    sandbox_url: Annotated[str, about("Where the sandbox host is.")] = (
+        "https://api.sandbox.push.apple.com"
+    )
+
+
+class Webpush(Struct, frozen=True, kw_only=True):
+    """Push to browsers, through whatever service each of them uses."""
+
+    private_key: Annotated[
+        Secret,
+        about("VAPID key, PEM or base64url, as `nova vapid` makes it; empty for no Web Push."),
+    ] = ""
+    subject: Annotated[
+        str, about("mailto: or https: address at which push services reach the operator.")
+    ] = ""
+
+
+class Smtp(Struct, frozen=True, kw_only=True):
+    """Mail, through a relay."""
+
+    host: Annotated[str, about("The mail server; empty for no mail.")] = ""
+    port: Annotated[Port, about("Its port: 587 with starttls, 465 with tls.")] = 587
+    security: Annotated[
+        Literal["starttls", "tls", "none"], about("How the connection is protected.")
+    ] = "starttls"
+    username: Annotated[str, about("Name to log in with; empty for no log-in.")] = ""
+    password: Annotated[Secret, about("Password to log in with.")] = ""
+    sender: Annotated[str, about("From whom mail comes: `Name <address>`.")] = ""
+    connections: Annotated[Natural, about("Connections to the mail server, at most.")] = 4
+    timeout_s: Annotated[Seconds, about("Seconds that the mail server may take to answer.")] = 30.0
+    dkim_key: Annotated[
+        str, about("File of an RSA key to sign mail with; empty where the relay signs.")
+    ] = ""
+    dkim_selector: Annotated[str, about("Name of the key's public half in the DNS.")] = "nova"
+
+
+class Outgoing(Struct, frozen=True, kw_only=True):
+    """Connections that Nova opens to others."""
+
+    ca_file: Annotated[
+        str, about("Certificates to trust besides the machine's own, as of a simulator.")
+    ] = ""
+    allowed_networks: Annotated[
+        tuple[str, ...],
+        about("Networks that are not public and may be called all the same, as 10.1.0.0/16."),
+    ] = ()
+    deadline_s: Annotated[
+        Seconds, about("Seconds that a push may take; FCM asks for 10 at least.")
+    ] = 20.0
+    waiting: Annotated[
+        Natural, about("Pushes that may wait for one provider; a further one is put off.")
+    ] = 2000
+
+
 class Settings(Struct, frozen=True, kw_only=True):
     """What a deployment may choose."""
 
@@ -177,6 +280,12 @@ class Settings(Struct, frozen=True, kw_only=True):
     socket: Socket = field(default_factory=Socket)
     notifications: Notifications = field(default_factory=Notifications)
     feeds: Feeds = field(default_factory=Feeds)
+    deliveries: Deliveries = field(default_factory=Deliveries)
+    fcm: Fcm = field(default_factory=Fcm)
+    apns: Apns = field(default_factory=Apns)
+    webpush: Webpush = field(default_factory=Webpush)
+    smtp: Smtp = field(default_factory=Smtp)
+    outgoing: Outgoing = field(default_factory=Outgoing)
 
 
 class Knob(NamedTuple):
@@ -277,6 +386,15 @@ def _contradictions(settings: Settings) -> Iterator[str]:
             check_address(settings.tokens.jwks_url)
         except ValueError as wrong:
             yield f"tokens.jwks_url: {wrong}"
+    yield from _bad_networks(settings.outgoing.allowed_networks)
+
+
+def _bad_networks(networks: Sequence[str]) -> Iterator[str]:
+    for network in networks:
+        try:
+            ip_network(network)
+        except ValueError as wrong:
+            yield f"outgoing.allowed_networks: {wrong}"
 
 
 def _from_file(path: Path, known: Mapping[str, Knob], problems: list[str]) -> dict[str, object]:

@@ -1,7 +1,7 @@
 """The backbone as one object: what the composition root builds, runs and closes."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
 
@@ -87,6 +87,8 @@ class Backbone:
         self.jobs: list[Job] = []
         """Add to these before `run`."""
         self._retention_days = retention_days
+        self.turns: list[tuple[str, Callable[[], Awaitable[None]]]] = []
+        """Further work of this process, repeated for ever; add before `run`."""
         self._housekeeping = Housekeeping(
             pool, keep=timedelta(days=retention_days), retention_of=retention_of
         )
@@ -181,6 +183,8 @@ class Backbone:
         for job in [*self._housekeeping.chores(), *feeding, *self.jobs]:
             worker = Worker(job, self._pool, self._neighbours)
             tasks.forever(worker.name, worker.turn)
+        for name, turn in self.turns:
+            tasks.forever(name, turn)
         try:
             yield
         finally:

@@ -7,7 +7,7 @@ from time import perf_counter
 
 import numpy as np
 
-from nova import app_graph
+from nova.app import graph as app_graph
 from nova.bench.graph_index import HOPS, PAGE, TOP
 from nova.bench.people import follows
 from nova.bench.receipts import percentile

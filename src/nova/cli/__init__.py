@@ -6,10 +6,10 @@ import sys
 from collections.abc import Sequence
 
 from nova import __version__
-from nova.cli import admin, bring, configure, measure, operate, rebuild, serve
+from nova.app.starting import CannotStart
+from nova.cli import admin, bring, configure, measure, operate, rebuild, serve, simulate
 from nova.kernel.errors import Refused
 from nova.settings import Misconfigured
-from nova.starting import CannotStart
 
 EX_CONFIG = 78
 """Exit status for a configuration that cannot be used (sysexits.h)."""
@@ -25,7 +25,7 @@ def parser() -> argparse.ArgumentParser:
     )
     top.add_argument("--version", action="version", version=f"nova {__version__}")
     verbs = top.add_subparsers(title="verbs", metavar="<verb>", required=True)
-    for room in (serve, configure, operate, rebuild, admin, bring, measure):
+    for room in (serve, configure, operate, rebuild, admin, bring, simulate, measure):
         room.add(verbs)
     return top
 

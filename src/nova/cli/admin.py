@@ -9,13 +9,13 @@ from uuid import UUID
 import msgspec
 
 from nova import app
+from nova.app.starting import CannotStart
 from nova.cli.options import Verbs, say, settings
 from nova.cli.options import add as add_options
 from nova.features.accounts.models import NewKey, NewUser
 from nova.kernel.clock import SystemClock
 from nova.kernel.errors import Invalid, NotFound
 from nova.kernel.ids import parse_id
-from nova.starting import CannotStart
 from nova.web import tokens
 
 T = TypeVar("T")

@@ -10,13 +10,13 @@ from typing import Any
 import msgspec
 import uvloop
 
-from nova.bench import graph, notifications, ranking
+from nova.bench import deliveries, graph, notifications, ranking, transports
 from nova.cli.options import Verbs, say
 
 
 def add(verbs: Verbs) -> None:
     bench = verbs.add_parser("bench", help="measure the published numbers on this machine")
-    bench.add_argument("what", choices=["notifications", "graph"])
+    bench.add_argument("what", choices=["notifications", "graph", "channels"])
     bench.add_argument("--json", action="store_true", help="print JSON instead of a table")
     bench.add_argument(
         "--quick", action="store_true", help="a look in half a minute, not for publication"
@@ -46,7 +46,16 @@ def _bench(args: argparse.Namespace) -> int:
 def _chosen(args: argparse.Namespace) -> Coroutine[Any, Any, Mapping[str, Any]]:
     if args.what == "graph":
         return graph.run(graph.QUICK if args.quick else graph.Plan(), _progress, args.neo4j)
+    if args.what == "channels":
+        return _channels(quick=args.quick)
     return notifications.run(notifications.QUICK if args.quick else notifications.Plan(), _progress)
+
+
+async def _channels(*, quick: bool) -> Mapping[str, Any]:
+    """Measure the carriers alone, then the decisions alone."""
+    costs = await transports.run(transports.QUICK if quick else transports.Plan(), _progress)
+    decided = await deliveries.run(deliveries.QUICK if quick else deliveries.Plan(), _progress)
+    return costs | decided
 
 
 def _ranking(args: argparse.Namespace) -> int:

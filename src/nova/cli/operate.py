@@ -9,7 +9,9 @@ from collections.abc import AsyncIterator
 import msgspec
 from msgspec import Struct
 
-from nova import app, app_graph
+from nova import app
+from nova.app import graph as app_graph
+from nova.app.starting import CannotStart
 from nova.backbone import migrations
 from nova.cli.options import Verbs, say, settings
 from nova.cli.options import add as add_options
@@ -19,7 +21,6 @@ from nova.kernel.errors import Refused
 from nova.ports.database import DatabaseUnavailable, Pool
 from nova.ports.graph import GraphUnavailable
 from nova.settings import Settings
-from nova.starting import CannotStart
 from nova.web.jwks import KeysUnavailable
 
 

@@ -5,7 +5,8 @@ import asyncio
 import sys
 from time import perf_counter
 
-from nova import app, app_graph
+from nova import app
+from nova.app import graph as app_graph
 from nova.cli.options import Verbs, say, settings
 from nova.cli.options import add as add_options
 

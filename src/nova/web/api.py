@@ -25,13 +25,19 @@ from nova.web.limits import Limiter, LocalLimits
 from nova.web.metrics import Requests
 from nova.web.problems import Answer, Broken, Headers, Overloaded, problem
 from nova.web.router import MethodNotAllowed, NoSuchRoute, Router
-from nova.web.routes import Call, Limit, Reply, Route
+from nova.web.routes import Call, Html, Limit, Reply, Route
 from nova.web.traces import Trace, joined
 
 JSON: Headers = [
     (b"content-type", b"application/json"),
     (b"cache-control", b"no-store"),
     (b"x-content-type-options", b"nosniff"),
+]
+HTML: Headers = [
+    (b"content-type", b"text/html; charset=utf-8"),
+    *JSON[1:],
+    (b"content-security-policy", b"default-src 'none'; form-action 'self'; frame-ancestors 'none'"),
+    (b"referrer-policy", b"no-referrer"),
 ]
 STRANGERS = Limit("strangers", per_s=20, burst=200)
 """Calls without credentials, and failed ones with, per address."""
@@ -79,6 +85,8 @@ class Endpoint:
                 more = result.headers.items()
                 headers = [*JSON, *((name.lower().encode(), text.encode()) for name, text in more)]
             result = result.body
+        if isinstance(result, Html):
+            return Answer(status, HTML, result.text.encode())
         if result is None:
             return Answer(204 if status == 200 else status, headers[1:], b"")  # noqa: PLR2004  # HTTP
         return Answer(status, headers, _encode(result))

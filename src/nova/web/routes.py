@@ -44,6 +44,12 @@ class Reply(Struct, Generic[T], frozen=True):
     headers: Mapping[str, str] | None = None
 
 
+class Html(Struct, frozen=True):
+    """An answer that is a page for people; it may hold a form, but no script and no style."""
+
+    text: str
+
+
 class Route(Struct, frozen=True, kw_only=True):
     """One operation of the API.
 

@@ -435,6 +435,7 @@ def body_of(method: str, path: str) -> dict[str, Any] | None:
         ("POST", "/v1/users/bulk"): {"users": [{"external_id": "x"}]},
         ("PATCH", "/v1/users/{user}"): {"name": "x"},
         ("PUT", "/v1/users/{user}/devices"): IOS,
+        ("PUT", "/v1/users/{user}/devices/{device}"): IOS,
         ("POST", "/v1/keys"): {"name": "x"},
         ("POST", "/v1/tokens"): {"user": "ada"},
         ("POST", "/v1/tokens/revoke"): {"jti": "x"},
@@ -467,5 +468,5 @@ async def test_every_route_answers_every_actor_by_its_rule(
         missing = "{device}" in route.path or "{key}" in route.path
         if route.rule is Rule.SELF:
             assert await status(as_user("ada")) == (404 if missing else 200), where
-        if route.method != "DELETE":
+        if route.method != "DELETE" and not missing:
             assert await status(server) < 300, where

@@ -82,13 +82,16 @@ class Users:
         return await self._accounts.export(_user(call))
 
     async def devices(self, call: Call[Any, Any]) -> Devices:
-        return Devices(await self._accounts.devices(_user(call)))
+        return Devices(await self._accounts.devices.of(_user(call)))
 
     async def register(self, call: Call[NewDevice, Any]) -> Device:
         return await self._accounts.register(_user(call), call.body)
 
     async def forget(self, call: Call[Any, Any]) -> None:
-        await self._accounts.forget_device(_user(call), _id(call, "device"))
+        await self._accounts.devices.forget(_user(call), _id(call, "device"))
+
+    async def refresh(self, call: Call[NewDevice, Any]) -> Device:
+        return await self._accounts.devices.refresh(_user(call), _id(call, "device"), call.body)
 
 
 class Doors:
@@ -214,6 +217,16 @@ def _devices(users: Users) -> Sequence[Route]:
             returns=Device,
             summary="Register a device",
             description="A push token that another user had registered moves to this user.",
+        ),
+        Route(
+            method="PUT",
+            path=f"{DEVICES}/{{device}}",
+            rule=Rule.SELF,
+            handler=users.refresh,
+            body=NewDevice,
+            returns=Device,
+            summary="Give a device its new token",
+            description="It keeps its id; the token it had is forgotten.",
         ),
         Route(
             method="DELETE",

@@ -26,6 +26,14 @@ class UserChanged(_AboutUser, frozen=True, kw_only=True):
     """Something about a user changed: name, picture, locale, time zone, profile or standing."""
 
 
+class DeviceDied(_AboutUser, frozen=True, kw_only=True):
+    """A provider said that a device, or the user's mailbox, is gone."""
+
+    device: UUID | None
+    """None: the mailbox."""
+    reason: str
+
+
 class UserDeleted(_AboutUser, frozen=True, kw_only=True):
     """A user and everything Nova held about them is gone."""
 

@@ -22,6 +22,10 @@ Key = Annotated[str, Meta(min_length=1, max_length=256, pattern=r"\A[A-Za-z0-9_=
 Reference = Annotated[str, Meta(min_length=1, max_length=128, description="Either id of a user.")]
 Platform: TypeAlias = Literal["ios", "android", "web"]
 
+Email = Annotated[
+    str, Meta(max_length=254, pattern=r"\A([^\x00-\x20\x7f<>,;@]+@[^\x00-\x20\x7f<>,;@]+)?\Z")
+]
+
 DEFAULT_LOCALE = "en"
 DEFAULT_TIMEZONE = "UTC"
 
@@ -35,6 +39,8 @@ class Fields(Struct, kw_only=True):
     timezone: Timezone | UnsetType | None = UNSET
     profile: dict[str, Any] | UnsetType | None = UNSET
     """The app's own fields: up to 8 KB of JSON, nested up to 8 deep."""
+    email: Email | UnsetType | None = UNSET
+    """Where mail goes. Nova does not verify it, so it takes a server key."""
 
 
 class NewUser(Fields, kw_only=True, forbid_unknown_fields=True):
@@ -56,7 +62,7 @@ class Upserts(Struct, forbid_unknown_fields=True):
 
 
 class Change(Fields, kw_only=True, forbid_unknown_fields=True):
-    """A change of a user. `external_id` and `suspended` take a server key."""
+    """A change of a user. `external_id`, `email` and `suspended` take a server key."""
 
     external_id: ExternalId | UnsetType | None = UNSET
     suspended: bool | UnsetType = UNSET
@@ -71,6 +77,7 @@ class Written(Struct, frozen=True, kw_only=True):
     locale: str | None
     timezone: str | None
     profile: str | None
+    email: str | None = None
 
 
 class User(Struct, frozen=True, kw_only=True):
@@ -83,6 +90,7 @@ class User(Struct, frozen=True, kw_only=True):
     locale: str
     timezone: str
     profile: dict[str, Any]
+    email: str | None
     suspended: bool
     created_at: datetime
     updated_at: datetime
@@ -147,6 +155,10 @@ class NewDevice(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     subscription: WebSubscription | None = None
     app: Name = "default"
     locale: Locale | None = None
+    topic: Name | None = None
+    """The bundle id of an ios app; `app` when absent."""
+    environment: Literal["production", "sandbox"] | None = None
+    """Which of Apple's two gateways made an ios token."""
 
 
 class Device(Struct, frozen=True, kw_only=True):
@@ -160,6 +172,10 @@ class Device(Struct, frozen=True, kw_only=True):
     locale: str | None
     created_at: datetime
     seen_at: datetime
+    """When it was registered last."""
+    dead_at: datetime | None = None
+    dead_reason: str | None = None
+    """The provider's word when it said that the token is dead; registering again revives it."""
 
 
 class Devices(Struct, frozen=True):

@@ -91,6 +91,7 @@ def written(fields: Fields, name: str | None, zones: Collection[str]) -> Written
         locale=locale(tag) if (tag := _given(fields.locale)) else tag,
         timezone=timezone(zone, zones) if (zone := _given(fields.timezone)) else zone,
         profile=None if isinstance(fields.profile, UnsetType) else profile(fields.profile or {}),
+        email=_given(fields.email),
     )
 
 

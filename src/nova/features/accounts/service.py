@@ -9,6 +9,7 @@ from msgspec import UnsetType
 from nova.backbone.database import Database, Tx
 from nova.feature import Feature
 from nova.features.accounts import rules, store, store_keys
+from nova.features.accounts.devices import Devices
 from nova.features.accounts.events import UserChanged, UserCreated, UserDeleted
 from nova.features.accounts.models import (
     Change,
@@ -39,7 +40,7 @@ class NoSuchUser(NotFound):
 
 
 class NotYours(Forbidden):
-    """`external_id` and `suspended` are for the host app's backend to change."""
+    """`external_id`, `email` and `suspended` are for the host app's backend to change."""
 
     code = "server_key_needed"
     hint = "Send a server key (nova_sk_…) from your backend; never give one to a client."
@@ -62,6 +63,7 @@ class Accounts:
         clock: Clock,
         zones: Collection[str],
         features: Callable[[], Sequence[Feature]],
+        devices: Devices | None = None,
     ) -> None:
         """`features` returns all of them, for export and erasure; `zones` are IANA's names."""
         self._db = db
@@ -69,6 +71,7 @@ class Accounts:
         self._clock = clock
         self._zones = zones
         self._features = features
+        self.devices = devices or Devices(db)
 
     async def create(self, new: NewUser) -> User:
         fields = rules.written(new, new.external_id, self._zones)
@@ -108,7 +111,8 @@ class Accounts:
     async def change(self, user: UUID, change: Change, *, by_server: bool) -> User:
         renames = not isinstance(change.external_id, UnsetType)
         suspended = None if isinstance(change.suspended, UnsetType) else change.suspended
-        if not by_server and (renames or suspended is not None):
+        mails = not isinstance(change.email, UnsetType)
+        if not by_server and (renames or mails or suspended is not None):
             raise NotYours
         name = None if isinstance(change.external_id, UnsetType) else change.external_id
         fields = rules.written(change, name, self._zones)
@@ -118,6 +122,7 @@ class Accounts:
                 raise NoSuchUser
             await tx.emit(UserChanged(user=user))
             self._tell(tx, user)
+            self.devices.changed(tx, user)
             if suspended:
                 self._close_sockets(tx, user)
         return changed
@@ -152,24 +157,15 @@ class Accounts:
     async def own_export(self, user: UUID) -> dict[str, object]:
         return {
             "user": await store.get(self._db, user),
-            "devices": await store.devices(self._db, user),
+            "devices": await self.devices.of(user),
         }
-
-    async def devices(self, user: UUID) -> list[Device]:
-        return await store.devices(self._db, user)
 
     async def register(self, user: UUID, new: NewDevice) -> Device:
         """Register a device; a token that another user had moves here."""
-        checked = rules.device(new)
-        async with self._db.transaction() as tx:
-            device = await store.register(tx, new_id(), user, checked)
-            if device is None:
-                raise NoSuchUser
+        device = await self.devices.register(user, new)
+        if device is None:
+            raise NoSuchUser
         return device
-
-    async def forget_device(self, user: UUID, device: UUID) -> None:
-        if not await store.forget(self._db, user, device):
-            raise NotFound("There is no such device.")
 
     async def _write(self, good: dict[str, Written]) -> dict[str, Upserted]:
         async with self._db.transaction() as tx:
@@ -180,6 +176,8 @@ class Accounts:
                 else:
                     await tx.emit(UserChanged(user=user))
                     self._tell(tx, user)
+                    if good[name].email is not None:
+                        self.devices.changed(tx, user)
             same = await store.named(tx, [name for name in good if name not in written])
         done = {
             name: Upserted(external_id=name, status="created" if created else "updated", id=user)

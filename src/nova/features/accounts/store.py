@@ -9,17 +9,12 @@ import msgspec
 from nova.features.accounts.models import (
     DEFAULT_LOCALE,
     DEFAULT_TIMEZONE,
-    Device,
-    NewDevice,
     Profile,
     User,
     Written,
 )
 from nova.kernel.errors import Conflict
 from nova.ports.database import Duplicate, Queries, Row
-
-MOST_DEVICES = 50
-"""Of a user; one more, and the device not seen for longest is forgotten."""
 
 
 class ExternalIdTaken(Conflict):
@@ -30,8 +25,9 @@ class ExternalIdTaken(Conflict):
 
 
 CREATE = """
-insert into accounts.users (id, external_id, name, avatar_url, locale, timezone, profile)
-values ($1, $2, $3, $4, $5, $6, $7)
+insert into accounts.users
+    (id, external_id, name, avatar_url, locale, timezone, profile, email, email_since)
+values ($1, $2, $3, $4, $5, $6, $7, $8, now())
 on conflict (external_id) do nothing
 returning *
 """
@@ -39,11 +35,12 @@ returning *
 # Rows are locked in the order of external_id, so two upserts of the same users cannot wait for
 # each other in a circle. A row that would stay as it is, is locked but not written.
 UPSERT = """
-insert into accounts.users as u (id, external_id, name, avatar_url, locale, timezone, profile)
-select id, external_id, name, avatar_url, locale, timezone, profile
+insert into accounts.users as u
+    (id, external_id, name, avatar_url, locale, timezone, profile, email, email_since)
+select id, external_id, name, avatar_url, locale, timezone, profile, email, now()
 from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[],
-    $7::text[]::jsonb[])
-    as g (id, external_id, name, avatar_url, locale, timezone, profile)
+    $7::text[]::jsonb[], $8::text[])
+    as g (id, external_id, name, avatar_url, locale, timezone, profile, email)
 order by external_id
 on conflict (external_id) do update set
     name = coalesce(excluded.name, u.name),
@@ -51,11 +48,16 @@ on conflict (external_id) do update set
     locale = coalesce(excluded.locale, u.locale),
     timezone = coalesce(excluded.timezone, u.timezone),
     profile = coalesce(excluded.profile, u.profile),
+    email = coalesce(excluded.email, u.email),
+    email_since = case when coalesce(excluded.email, u.email) is distinct from u.email
+        then now() else u.email_since end,
+    email_dead_at = case when excluded.email = u.email or excluded.email is null
+        then u.email_dead_at end,
     updated_at = now()
 where (coalesce(excluded.name, u.name), coalesce(excluded.avatar_url, u.avatar_url),
         coalesce(excluded.locale, u.locale), coalesce(excluded.timezone, u.timezone),
-        coalesce(excluded.profile, u.profile))
-    is distinct from (u.name, u.avatar_url, u.locale, u.timezone, u.profile)
+        coalesce(excluded.profile, u.profile), coalesce(excluded.email, u.email))
+    is distinct from (u.name, u.avatar_url, u.locale, u.timezone, u.profile, u.email)
 returning id, external_id, xmax = 0 as created
 """
 
@@ -72,8 +74,11 @@ update accounts.users set
     locale = coalesce($4, locale),
     timezone = coalesce($5, timezone),
     profile = coalesce($6, profile),
-    external_id = case when $7 then $8 else external_id end,
-    suspended = coalesce($9, suspended),
+    email = coalesce($7, email),
+    email_since = case when $7 is null or $7 = email then email_since else now() end,
+    email_dead_at = case when $7 is null or $7 = email then email_dead_at end,
+    external_id = case when $8 then $9 else external_id end,
+    suspended = coalesce($10, suspended),
     updated_at = now()
 where id = $1
 returning *
@@ -90,26 +95,6 @@ union all
 select id, external_id, name, avatar_url, locale, timezone, suspended, tokens_after
 from accounts.users where id = any($2::uuid[])
 """
-
-DEVICES = "select * from accounts.devices where user_id = $1 order by seen_at desc, id"
-
-REGISTER = """
-insert into accounts.devices as d
-    (id, user_id, platform, app, address, token, p256dh, auth, locale)
-select $1, u.id, $3, $4, sha256(convert_to($5, 'UTF8')), $5, $6, $7, $8
-from accounts.users u where u.id = $2 for key share
-on conflict (platform, app, address) do update set
-    user_id = excluded.user_id, p256dh = excluded.p256dh, auth = excluded.auth,
-    locale = excluded.locale, seen_at = clock_timestamp()
-returning *
-"""
-
-FORGET_OLDEST = """
-delete from accounts.devices where id in (
-    select id from accounts.devices where user_id = $1 order by seen_at desc, id offset $2)
-"""
-
-FORGET = "delete from accounts.devices where user_id = $1 and id = $2"
 
 
 async def create(db: Queries, user: UUID, fields: Written) -> User:
@@ -167,34 +152,6 @@ async def find(db: Queries, external_ids: Sequence[str], ids: Sequence[UUID]) ->
     return [_profile(row) for row in await db.fetch(FIND, external_ids, ids)]
 
 
-async def devices(db: Queries, user: UUID) -> list[Device]:
-    return [_device(row) for row in await db.fetch(DEVICES, user)]
-
-
-async def register(db: Queries, device: UUID, user: UUID, new: NewDevice) -> Device | None:
-    """Register a device, taking it from whoever had it; None when there is no such user."""
-    keys = new.subscription.keys if new.subscription else None
-    row = await db.row(
-        REGISTER,
-        device,
-        user,
-        new.platform,
-        new.app,
-        new.subscription.endpoint if new.subscription else new.token,
-        keys.p256dh if keys else None,
-        keys.auth if keys else None,
-        new.locale,
-    )
-    if row is None:
-        return None
-    await db.run(FORGET_OLDEST, user, MOST_DEVICES)
-    return _device(row)
-
-
-async def forget(db: Queries, user: UUID, device: UUID) -> bool:
-    return await db.run(FORGET, user, device) > 0
-
-
 def _columns(fields: Written) -> tuple[str | None, ...]:
     return (
         fields.external_id,
@@ -203,6 +160,7 @@ def _columns(fields: Written) -> tuple[str | None, ...]:
         fields.locale,
         fields.timezone,
         fields.profile,
+        fields.email,
     )
 
 
@@ -211,6 +169,7 @@ def _user(row: Row) -> User:
         profile=msgspec.json.decode(row["profile"]) if row["profile"] else {},
         created_at=row["created_at"],
         updated_at=row["updated_at"],
+        email=row["email"] or None,
         **_shown(row),
     )
 
@@ -229,8 +188,3 @@ def _shown(row: Row) -> dict[str, Any]:
         "timezone": row["timezone"] or DEFAULT_TIMEZONE,
         "suspended": row["suspended"],
     }
-
-
-def _device(row: Row) -> Device:
-    names = ("id", "platform", "app", "token", "locale", "created_at", "seen_at")
-    return Device(**{name: row[name] for name in names})

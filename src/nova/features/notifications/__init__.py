@@ -5,7 +5,12 @@ from pathlib import Path
 from nova.feature import Channel, Feature, Job
 from nova.features.graph.events import FollowApproved, Followed, FollowRequested
 from nova.features.notifications.api import rpcs
-from nova.features.notifications.events import EventAccepted
+from nova.features.notifications.events import (
+    EventAccepted,
+    NotificationsMarked,
+    NotificationsRemoved,
+    NotificationStored,
+)
 from nova.features.notifications.pipeline import CHANNEL
 from nova.features.notifications.routes import routes
 from nova.features.notifications.service import Notifications
@@ -32,7 +37,7 @@ def plug(notifications: Notifications) -> Feature:
             Commented: notifications.post_rings.hear,
             Mentioned: notifications.post_rings.hear,
         },
-        facts=(EventAccepted,),
+        facts=(EventAccepted, NotificationStored, NotificationsMarked, NotificationsRemoved),
         channels=(
             Channel(
                 name=CHANNEL.removesuffix(":"),

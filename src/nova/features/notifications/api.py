@@ -184,6 +184,9 @@ class Handlers:
         user = call.actor.id if isinstance(call.actor, User) else None
         return await self._all.traces.notification(_id(call), user)
 
+    async def retract(self, call: Call[Any, Any]) -> None:
+        await self._all.removal.retract(call.path["id"])
+
     async def event_trace(self, call: Call[Any, Any]) -> Story:
         return await self._all.traces.event(call.path["id"])
 

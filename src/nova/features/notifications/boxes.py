@@ -12,6 +12,8 @@ from nova.ports.database import Queries
 
 COUNTS = "select unseen, unread from notifications.boxes where user_id = $1"
 
+COUNTS_OF = "select user_id, unread from notifications.boxes where user_id = any($1::uuid[])"
+
 LIST = {
     State.CURRENT: """
 select * from notifications.inbox
@@ -46,6 +48,10 @@ select * from notifications.inbox
 ONE = "select * from notifications.inbox where id = $1 and user_id = $2"
 
 NUMBER = "select number from notifications.inbox where id = $1 and user_id = $2"
+
+OWNER = "select user_id from notifications.inbox where id = $1"
+
+SUPPRESSED = "select exists (select from notifications.suppressed where id = $1)"
 
 # Alone in its statement: the next one then sees what the lock's last holder committed.
 LOCK = "select top from notifications.boxes where user_id = $1 for update"
@@ -181,6 +187,11 @@ async def read_counts(db: Queries, user: UUID) -> Counts:
     return counts(await db.row(COUNTS, user))
 
 
+async def unread_of(db: Queries, users: Sequence[UUID]) -> dict[UUID, int]:
+    """Return how many are unread of each who was ever notified."""
+    return {row["user_id"]: row["unread"] for row in await db.fetch(COUNTS_OF, users)}
+
+
 async def page(
     db: Queries, user: UUID, state: State, kind: str | None, *, before: int, most: int
 ) -> list[Notification]:
@@ -191,6 +202,15 @@ async def page(
 async def one(db: Queries, user: UUID, id_: UUID) -> Notification | None:
     row = await db.row(ONE, id_, user)
     return None if row is None else notification(row)
+
+
+async def owner(db: Queries, id_: UUID) -> UUID | None:
+    found: UUID | None = await db.value(OWNER, id_)
+    return found
+
+
+async def suppressed(db: Queries, id_: UUID) -> bool:
+    return bool(await db.value(SUPPRESSED, id_))
 
 
 async def number(db: Queries, user: UUID, id_: UUID) -> int | None:

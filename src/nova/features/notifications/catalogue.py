@@ -51,6 +51,8 @@ class Kind(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Days until such a notification expires; the deployment's setting when absent."""
     channels: Annotated[dict[Name, bool], Meta(max_length=16)] = {}
     """Which channels are on for people who chose nothing, where it differs from the app's own."""
+    critical: bool = False
+    """Whether it reaches people whatever they chose: for security and safety only."""
 
 
 class Ready(Struct, frozen=True):

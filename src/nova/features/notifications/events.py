@@ -48,3 +48,56 @@ class EventAccepted(Fact, frozen=True, kw_only=True):
     def key(self) -> str:
         """One recipient's events are decided in the order in which they were accepted."""
         return self.recipient_id
+
+
+class _OfUser(Fact, frozen=True, kw_only=True):
+    """Something about a person's inbox; of one person they are read in their order."""
+
+    topic: ClassVar[str] = "notifications"
+
+    user: UUID
+
+    @property
+    def key(self) -> str:
+        return str(self.user)
+
+
+class NotificationStored(_OfUser, frozen=True, kw_only=True):
+    """A notification is in the inbox of somebody who has a device or a mailbox, too."""
+
+    notification: UUID
+    number: int
+    type: str
+    title: str
+    body: str
+    locale: str
+    event_id: str
+    actor_id: UUID | None = None
+    actor_name: str | None = None
+    related_entity_id: str | None = None
+    metadata: Raw = Raw(b"{}")
+    critical: bool = False
+    """Preferences, quiet hours and throttles do not hold it back."""
+    channels: dict[str, bool]
+    """Which channels besides the inbox the recipient wants."""
+    rules: dict[str, str]
+    """By channel, the preference that said so."""
+    created_at: datetime
+    expires_at: datetime
+
+
+class NotificationsMarked(_OfUser, frozen=True, kw_only=True):
+    """A person saw, read or archived notifications: those named, or all up to a number."""
+
+    mark: str
+    """seen, read or archive."""
+    ids: list[UUID] | None = None
+    up_to: int | None = None
+
+
+class NotificationsRemoved(_OfUser, frozen=True, kw_only=True):
+    """Notifications were taken away."""
+
+    ids: list[UUID]
+    reason: str
+    """`deleted` by the person, `retracted` by who sent the event, or `expired`."""

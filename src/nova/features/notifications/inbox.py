@@ -6,8 +6,10 @@ from uuid import UUID
 
 import msgspec
 
+from nova.backbone import intake
 from nova.backbone.database import Database, Tx
 from nova.features.notifications import boxes
+from nova.features.notifications.events import NotificationsMarked, NotificationsRemoved
 from nova.features.notifications.models import (
     Counts,
     Mark,
@@ -20,12 +22,13 @@ from nova.features.notifications.models import (
 )
 from nova.features.notifications.pipeline import CHANNEL
 from nova.kernel.clock import Clock
-from nova.kernel.errors import Invalid, NotFound
+from nova.kernel.errors import Conflict, Invalid, NotFound
 from nova.ports.database import Queries
 from nova.web.cursors import Cursors
 from nova.web.routes import Paged
 
 NEWEST = 2**62
+LOOKED_AT = frozenset({Mark.SEEN, Mark.READ, Mark.ARCHIVE})
 _encode = msgspec.json.Encoder().encode
 
 
@@ -41,6 +44,20 @@ class UnclearMark(Invalid):
     code = "unclear_mark"
 
 
+class NoSuchEvent(NotFound):
+    """No event of this id was accepted, or it is no longer remembered."""
+
+    code = "no_such_event"
+    hint = "Ids of events are remembered for `notifications.dedupe_days`."
+
+
+class Undecided(Conflict):
+    """The event was accepted a moment ago and has not been decided yet; nothing was changed."""
+
+    code = "event_undecided"
+    hint = "Try again after the number of seconds given."
+
+
 class Inbox:
     """The inbox of everybody. Counts change in the transaction that changes what they count."""
 
@@ -51,6 +68,10 @@ class Inbox:
 
     async def counts(self, user: UUID) -> Counts:
         return await boxes.read_counts(self._db, user)
+
+    async def unread(self, users: Sequence[UUID]) -> Mapping[UUID, int]:
+        """Return the unread counts of many, as the icons of their apps show them."""
+        return await boxes.unread_of(self._db, users)
 
     async def one(self, user: UUID, id_: UUID) -> Notification:
         found = await boxes.one(self._db, user, id_)
@@ -117,6 +138,12 @@ class Inbox:
                 unread=counts.unread,
             )
             tx.publish(f"{CHANNEL}{user}", _encode(event))
+            if marking.mark in LOOKED_AT:
+                await tx.emit(
+                    NotificationsMarked(
+                        user=user, mark=marking.mark.value, ids=event.ids, up_to=event.up_to
+                    )
+                )
         return Marked(changed=len(changed), unseen=counts.unseen, unread=counts.unread)
 
 
@@ -135,6 +162,19 @@ class Removal:
             gone = await self._remove(tx, [user], [id_], "deleted")
             if not gone:
                 raise NoSuchNotification
+
+    async def retract(self, event: str) -> None:
+        """Take back what an event caused, on every device; retracting twice is fine."""
+        accepted = await intake.entry(self._db, event)
+        if accepted is None:
+            raise NoSuchEvent
+        async with self._db.transaction() as tx:
+            owner = await boxes.owner(tx, accepted.record)
+            if owner is None and not await boxes.suppressed(tx, accepted.record):
+                raise Undecided(retry_after=1.0)
+            if owner is not None:
+                await boxes.lock(tx, owner)
+                await self._remove(tx, [owner], [accepted.record], "retracted")
 
     async def expire(self, most: int = 1_000) -> int:
         """Remove up to `most` whose time is over; return how many went."""
@@ -161,6 +201,7 @@ class Removal:
                     unread=counts[user].unread,
                 )
                 tx.publish(f"{CHANNEL}{user}", _encode(event))
+                await tx.emit(NotificationsRemoved(user=user, ids=event.ids, reason=reason))
         return gone
 
 

@@ -259,6 +259,10 @@ class Choices(Struct, frozen=True, forbid_unknown_fields=True):
         dict[Name, Annotated[dict[Name, bool], Meta(max_length=16)]], Meta(max_length=MOST_CHOSEN)
     ] = {}  # one type
     """By type and channel; this decides before `channels`."""
+    objects: Annotated[
+        dict[Name, Annotated[dict[Name, bool], Meta(max_length=16)]], Meta(max_length=500)
+    ] = {}  # one thing
+    """By what it is about (`related_entity_id`) and channel; this decides before `types`."""
 
 
 class Changes(Struct, frozen=True, forbid_unknown_fields=True):
@@ -272,6 +276,13 @@ class Changes(Struct, frozen=True, forbid_unknown_fields=True):
         ]
         | UnsetType
     ) = UNSET  # one type
+    objects: (
+        Annotated[
+            dict[Name, Annotated[dict[Name, bool | None], Meta(max_length=16)] | None],
+            Meta(max_length=500),
+        ]
+        | UnsetType
+    ) = UNSET  # one thing
 
 
 class Preferences(Struct, frozen=True, kw_only=True):
@@ -279,6 +290,7 @@ class Preferences(Struct, frozen=True, kw_only=True):
 
     channels: dict[str, bool]
     types: dict[str, dict[str, bool]]
+    objects: dict[str, dict[str, bool]]
     effective: dict[str, dict[str, bool]]
     """For every type and channel, whether it is on."""
 

@@ -15,11 +15,20 @@ from nova.backbone.database import Tx
 from nova.features.notifications import store
 from nova.features.notifications.bursts import JOINED, Bursts
 from nova.features.notifications.catalogue import Ready, someone
-from nova.features.notifications.events import EventAccepted
+from nova.features.notifications.events import EventAccepted, NotificationStored
 from nova.features.notifications.models import Arrived, Choices, Notification, Profile
 from nova.features.notifications.posted import Standing
 from nova.features.notifications.preferences import PreferenceBook
-from nova.features.notifications.rules import GONE, SILENCED, Decision, allowed, decide
+from nova.features.notifications.rules import (
+    CHANNELS,
+    GONE,
+    IN_APP,
+    SILENCED,
+    Decision,
+    allowed,
+    chosen,
+    decide,
+)
 from nova.features.notifications.runs import Runs
 from nova.features.notifications.store import Made, Placed, Run, Unmade
 from nova.features.notifications.templates import MOST_BODY, MOST_TITLE
@@ -50,6 +59,12 @@ class Blocks(Protocol):
         """Return `blocked` or `muted` for those pairs whose first won't hear of the second."""
 
 
+class Reach(Protocol):
+    """Who can be reached besides in the app."""
+
+    async def reachable(self, users: Sequence[UUID]) -> set[UUID]: ...
+
+
 class Known(Struct, frozen=True):
     """Everything that a batch of decisions needs to know."""
 
@@ -59,6 +74,8 @@ class Known(Struct, frozen=True):
     choices: Mapping[UUID, Choices | None]
     silenced: Mapping[tuple[UUID, UUID], str]
     """Why, by recipient and actor; almost always empty."""
+    reachable: set[UUID]
+    """Who has a device or a mailbox: of their notifications the log tells."""
 
 
 class Pipeline:
@@ -80,10 +97,12 @@ class Pipeline:
         lifetime_s: float,
         bursts: Bursts,
         standing: Standing | None = None,
+        reach: Reach | None = None,
     ) -> None:
         self._clock = clock
         self._bursts = bursts
         self._standing = standing
+        self._reach = reach
         self._people = people
         self._types = types
         self._preferences = preferences
@@ -133,6 +152,18 @@ class Pipeline:
 
         tx.after_commit(published)
 
+    async def rehearse(
+        self, fact: EventAccepted, at: datetime
+    ) -> tuple[Decision, NotificationStored | None]:
+        """Decide about an event and put it into words; nothing is written."""
+        known = await self._learn([fact])
+        made, unmade = self._decided([fact], known)
+        if unmade:
+            return unmade[0].decision, None
+        run = Run(new_id(), at, at)
+        told = Writer(known, run, self._lifetime_s).write(*made[0])
+        return made[0][2], stored(told, 0, run, known, self._preferences.defaults)
+
     async def _learn(self, facts: Sequence[EventAccepted]) -> Known:
         """Look everything up, side by side; almost always all of it is remembered."""
         references = {fact.recipient_id for fact in facts}
@@ -144,13 +175,17 @@ class Pipeline:
             for fact in facts
             if fact.recipient_id in ids and fact.actor_id is not None and fact.actor_id in ids
         }
-        profiles, types, choices, silenced = await asyncio.gather(
+        profiles, types, choices, silenced, reachable = await asyncio.gather(
             self._people.profiles(list({*ids.values()})),
             self._types.known(),
             self._preferences.of(list(recipients)),
             self._blocks.blocked(list(pairs)),
+            self._reachable(list(recipients)),
         )
-        return Known(ids, profiles, types, choices, silenced)
+        return Known(ids, profiles, types, choices, silenced, reachable)
+
+    async def _reachable(self, users: Sequence[UUID]) -> set[UUID]:
+        return set() if self._reach is None else await self._reach.reachable(users)
 
     def _decided(
         self, facts: Sequence[EventAccepted], known: Known
@@ -167,7 +202,7 @@ class Pipeline:
             chose = choices[user] if user is not None else None
             actor = ids.get(fact.actor_id) if fact.actor_id is not None else None
             if user is None or user == actor or kind is None or chose is not None:
-                decision = decide(user, actor, kind, chose, defaults)
+                decision = decide(user, actor, kind, chose, defaults, about=fact.related_entity_id)
             else:
                 found = usual.get(kind.name)
                 if found is None:
@@ -211,7 +246,42 @@ class Pipeline:
         placed = await store.add(tx, run, [writer.write(*each) for each in makes])
         for made, at in placed:
             tx.publish(CHANNEL + str(made.user), _arrival(made, at, run))
+            if made.user in known.reachable:
+                await tx.emit(stored(made, at.number, run, known, self._preferences.defaults))
         return len(placed)
+
+
+def stored(
+    made: Made, number: int, run: Run, known: Known, defaults: Mapping[str, bool]
+) -> NotificationStored:
+    """Return the fact for those who carry a notification further than the inbox."""
+    fact = made.fact
+    kind, choices = known.types[fact.event_type], known.choices[made.user]
+    wanted = {
+        each: chosen(each, kind, choices, defaults, fact.related_entity_id)
+        for each in CHANNELS
+        if each != IN_APP
+    }
+    actor = known.profiles.get(made.actor) if made.actor is not None else None
+    return NotificationStored(
+        notification=fact.notification,
+        user=made.user,
+        number=number,
+        type=fact.event_type,
+        title=made.title,
+        body=made.body,
+        locale=made.locale,
+        event_id=fact.id,
+        actor_id=made.actor,
+        actor_name=actor.name if actor else None,
+        related_entity_id=fact.related_entity_id,
+        metadata=fact.metadata,
+        critical=kind.kind.critical,
+        channels={channel: on for channel, (on, _) in wanted.items()},
+        rules={channel: rule for channel, (_, rule) in wanted.items()},
+        created_at=run.decided_at,
+        expires_at=made.expires_at,
+    )
 
 
 def _arrival(made: Made, at: Placed, run: Run) -> bytes:

@@ -17,6 +17,7 @@ from nova.kernel.errors import Invalid, NotFound
 from nova.ports.database import Dangling
 
 SIGNAL = "preferences"
+MOST_OBJECTS = 500
 
 MANY = "select user_id, choices from notifications.preferences where user_id = any($1::uuid[])"
 
@@ -66,6 +67,13 @@ class UnknownPreferredType(Invalid):
     hint = "GET /v1/notification-types lists them."
 
 
+class TooManyObjects(Invalid):
+    """A person may choose about up to 500 single things."""
+
+    code = "too_many_objects"
+    hint = "Set one that matters no more to null."
+
+
 class PreferenceBook:
     """Choices of people. `defaults` says which channels are on where nobody chose; else all are."""
 
@@ -103,6 +111,8 @@ class PreferenceBook:
     async def put(self, user: UUID, choices: Choices) -> Preferences:
         """Replace all choices."""
         await self._check(choices.channels, choices.types)
+        for by_channel in choices.objects.values():
+            check_channels(by_channel)
         try:
             async with self._db.transaction() as tx:
                 await self._save(tx, user, choices)
@@ -114,17 +124,46 @@ class PreferenceBook:
         """Change some choices; null takes one back."""
         channels = {} if changes.channels is UNSET else changes.channels
         types = {} if changes.types is UNSET else changes.types
+        objects = {} if changes.objects is UNSET else changes.objects
         await self._check(channels, {name: by or {} for name, by in types.items()})
+        for by_channel in objects.values():
+            check_channels(by_channel or {})
         try:
             async with self._db.transaction() as tx:
                 await tx.run(ENSURE, user, self._clock.now())
-                choices = merged(_choices.decode(await tx.value(LOCK, user)), channels, types)
+                old = _choices.decode(await tx.value(LOCK, user))
+                choices = merged(old, channels, types, objects)
                 if len(choices.types) > MOST_CHOSEN:
                     raise TooManyChoices
+                if len(choices.objects) > MOST_OBJECTS:
+                    raise TooManyObjects
                 await self._save(tx, user, choices)
         except Dangling:
             raise NoSuchPerson from None
         return await self._whole(choices)
+
+    async def wanted(
+        self, asks: Sequence[tuple[UUID, str, str | None]]
+    ) -> list[Mapping[str, tuple[bool, str]]]:
+        """Return, for each (user, type, what it is about), whether each channel is on, and why."""
+        known = await self._types.known()
+        choices = await self.of(list({user for user, _, _ in asks}))
+        return [
+            {
+                each: chosen(each, known[kind], choices[user], self.defaults, about)
+                for each in CHANNELS
+            }
+            if kind in known
+            else {}
+            for user, kind, about in asks
+        ]
+
+    async def turn_off(self, user: UUID, kind: str | None, channel: str) -> None:
+        """Turn a channel off for a type; for all types when that is None or not known."""
+        if kind in await self._types.known() and kind is not None:
+            await self.patch(user, Changes(types={kind: {channel: False}}))
+        else:
+            await self.patch(user, Changes(channels={channel: False}))
 
     async def erase(self, tx: Tx, user: UUID) -> None:
         await tx.run(REMOVE, user)
@@ -154,6 +193,7 @@ class PreferenceBook:
         return Preferences(
             channels=choices.channels,
             types=choices.types,
+            objects=choices.objects,
             effective={
                 name: {each: chosen(each, kind, choices, self.defaults)[0] for each in CHANNELS}
                 for name, kind in known.items()
@@ -175,15 +215,26 @@ def merged(
     choices: Choices,
     channels: Mapping[str, bool | None],
     types: Mapping[str, Mapping[str, bool | None] | None],
+    objects: Mapping[str, Mapping[str, bool | None] | None] | None = None,
 ) -> Choices:
     """Return the choices with changes made; None takes a choice, or all of a type, back."""
-    by_type = dict(choices.types)
-    for name, changes in types.items():
-        left = {} if changes is None else _merged(by_type.get(name, {}), changes)
-        by_type.pop(name, None)
+    return Choices(
+        _merged(choices.channels, channels),
+        _each(choices.types, types),
+        _each(choices.objects, objects or {}),
+    )
+
+
+def _each(
+    old: Mapping[str, dict[str, bool]], changes: Mapping[str, Mapping[str, bool | None] | None]
+) -> dict[str, dict[str, bool]]:
+    new = dict(old)
+    for name, change in changes.items():
+        left = {} if change is None else _merged(new.get(name, {}), change)
+        new.pop(name, None)
         if left:
-            by_type[name] = left
-    return Choices(_merged(choices.channels, channels), by_type)
+            new[name] = left
+    return new
 
 
 def _merged(old: Mapping[str, bool], changes: Mapping[str, bool | None]) -> dict[str, bool]:

@@ -56,6 +56,18 @@ def _events(do: Handlers) -> Sequence[Route]:
             max_body=EVENTS_BODY,
         ),
         Route(
+            method="DELETE",
+            path="/v1/events/{id}",
+            rule=Rule.SERVER,
+            handler=do.retract,
+            summary="Take an event back, as after an unlike",
+            description=(
+                "What it caused leaves the inbox, open digests and queues; a push that is out "
+                "already is recalled by its collapse id."
+            ),
+            status=204,
+        ),
+        Route(
             method="GET",
             path="/v1/events/{id}/trace",
             rule=Rule.SERVER,

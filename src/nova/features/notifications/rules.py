@@ -38,6 +38,8 @@ def decide(
     kind: Ready | None,
     choices: Choices | None,
     defaults: Mapping[str, bool],
+    *,
+    about: str | None = None,
 ) -> Decision:
     """Decide about one event; `choices` is None for a person who chose nothing."""
     if recipient is None:
@@ -46,21 +48,38 @@ def decide(
         return SELF
     if kind is None:
         return UNKNOWN_TYPE
-    return allowed(kind, choices, defaults)
+    return allowed(kind, choices, defaults, about)
 
 
-def allowed(kind: Ready, choices: Choices | None, defaults: Mapping[str, bool]) -> Decision:
+def allowed(
+    kind: Ready,
+    choices: Choices | None,
+    defaults: Mapping[str, bool],
+    about: str | None = None,
+) -> Decision:
     """Decide by preferences alone; the rule named is the one for the inbox."""
-    on = frozenset(each for each in CHANNELS if chosen(each, kind, choices, defaults)[0])
-    wanted, rule = chosen(IN_APP, kind, choices, defaults)
+    on = frozenset(each for each in CHANNELS if chosen(each, kind, choices, defaults, about)[0])
+    wanted, rule = chosen(IN_APP, kind, choices, defaults, about)
     return Decision(on, rule, None if wanted else "preference")
 
 
 def chosen(
-    channel: str, kind: Ready, choices: Choices | None, defaults: Mapping[str, bool]
+    channel: str,
+    kind: Ready,
+    choices: Choices | None,
+    defaults: Mapping[str, bool],
+    about: str | None = None,
 ) -> tuple[bool, str]:
-    """Return whether a channel is on, and the rule that says so: the most particular one."""
+    """Return whether a channel is on, and the rule that says so: the most particular one.
+
+    `about` is what the event is about, which a person may have chosen to hear nothing more of.
+    """
+    if kind.kind.critical:
+        return True, f"{kind.name} is critical"
     if choices is not None:
+        by_object = choices.objects.get(about) if about is not None else None
+        if by_object is not None and channel in by_object:
+            return by_object[channel], f"objects.{about}.{channel}"
         by_type = choices.types.get(kind.name)
         if by_type is not None and channel in by_type:
             return by_type[channel], f"types.{kind.name}.{channel}"

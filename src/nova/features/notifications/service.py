@@ -12,13 +12,14 @@ from nova.features.notifications.bursts import Bursts
 from nova.features.notifications.catalogue import DAY_S
 from nova.features.notifications.inbox import Inbox, Removal, everything
 from nova.features.notifications.ingest import Ingest
-from nova.features.notifications.pipeline import Blocks, People, Pipeline
+from nova.features.notifications.pipeline import Blocks, People, Pipeline, Reach
 from nova.features.notifications.posted import PostRings, Standing
 from nova.features.notifications.preferences import PreferenceBook
+from nova.features.notifications.rehearsal import Rehearsal
 from nova.features.notifications.retention import Ages, Retention
 from nova.features.notifications.runs import Runs
 from nova.features.notifications.social import Social
-from nova.features.notifications.traces import Failures, Traces
+from nova.features.notifications.traces import Afterwards, Failures, Traces
 from nova.features.notifications.types import Types
 from nova.kernel.clock import Clock
 from nova.web.cursors import Cursors
@@ -60,6 +61,8 @@ class Notifications:
         burst_s: float = 3_600.0,
         dead_letters: DeadLetters | None = None,
         failures: Failures | None = None,
+        reach: Reach | None = None,
+        afterwards: Afterwards | None = None,
         retention_days: float = 30,
         dedupe_days: float = 14,
         defaults: Mapping[str, bool] | None = None,
@@ -68,6 +71,7 @@ class Notifications:
 
         `standing` is asked whether a like and so on is still there, and `burst_s` is for how
         many seconds others join the notification of the first.
+        `reach` knows who has devices, and `afterwards` what became of deliveries to them.
         """
         ages = Ages(dedupe_s=dedupe_days * DAY_S, lifetime_s=retention_days * DAY_S)
         self._db = db
@@ -90,10 +94,12 @@ class Notifications:
             lifetime_s=ages.lifetime_s,
             bursts=Bursts(clock, people, burst_s),
             standing=standing,
+            reach=reach,
         )
+        self.rehearsal = Rehearsal(self.pipeline)
         self.inbox = Inbox(db, clock, Cursors(signing_secret, "inbox", int))
         self.removal = Removal(db, clock, remembered_s=ages.dedupe_s)
-        self.traces = Traces(db, failures)
+        self.traces = Traces(db, failures, afterwards)
         self.retention = Retention(db, clock, ages)
         signals.on(preferences.SIGNAL, self.preferences.forget)
         signals.on(types.SIGNAL, self.types.forget)
@@ -121,5 +127,9 @@ class Notifications:
         chosen = await self.preferences.get(user)
         return {
             "notifications": await everything(self._db, user),
-            "preferences": {"channels": chosen.channels, "types": chosen.types},
+            "preferences": {
+                "channels": chosen.channels,
+                "types": chosen.types,
+                "objects": chosen.objects,
+            },
         }

@@ -5,10 +5,11 @@ from datetime import datetime
 from typing import Any, Protocol
 from uuid import UUID
 
+from msgspec.structs import replace
+
 from nova.backbone import intake
-from nova.features.notifications.inbox import NoSuchNotification
+from nova.features.notifications.inbox import NoSuchEvent, NoSuchNotification
 from nova.features.notifications.models import Step, Story
-from nova.kernel.errors import NotFound
 from nova.kernel.ids import parse_id
 from nova.ports.database import Queries, Row
 
@@ -31,17 +32,11 @@ REASONS = {
     "muted": "The recipient has muted who did it.",
     "gone": "What it told of was taken back, or is not for the recipient's eyes.",
     "joined": "It joined a notification that had rung already: a burst rings once.",
+    "retracted": "It was stored; then the app took the event back.",
     "deleted": "It was stored; then its recipient deleted it.",
     "expired": "It was stored; then its time was over.",
 }
-REMOVED = ("deleted", "expired")
-
-
-class NoSuchEvent(NotFound):
-    """No event of this id was accepted, or it is no longer remembered."""
-
-    code = "no_such_event"
-    hint = "Ids of events are remembered for `notifications.dedupe_days`."
+REMOVED = ("deleted", "expired", "retracted")
 
 
 class Failures(Protocol):
@@ -51,23 +46,44 @@ class Failures(Protocol):
         """Return the error of the dead letter whose fact has this value there, or None."""
 
 
+class Afterwards(Protocol):
+    """What became of a notification outside the app."""
+
+    async def steps(self, notification: UUID) -> Sequence[tuple[str, datetime, str]]:
+        """Return name, time and sentence of each moment, in their order."""
+
+
 class Traces:
     """Tells stories from what the tables hold."""
 
-    def __init__(self, db: Queries, failures: Failures | None = None) -> None:
+    def __init__(
+        self,
+        db: Queries,
+        failures: Failures | None = None,
+        afterwards: Afterwards | None = None,
+    ) -> None:
         self._db = db
         self._failures = failures
+        self._afterwards = afterwards
 
     async def notification(self, id_: UUID, user: UUID | None = None) -> Story:
         """Tell a notification's story; of another `user` it does not exist."""
         row = await self._db.row(STORED, id_)
         if row is not None and user in (None, row["user_id"]):
-            return _stored(row)
+            return await self._continued(_stored(row), row["accepted_at"])
         row = await self._db.row(SUPPRESSED, id_)
         mine = row is not None and row["user_id"] == user and row["reason"] in REMOVED
         if row is None or not (user is None or mine):
             raise NoSuchNotification
-        return _suppressed(row)
+        return await self._continued(_suppressed(row), row["accepted_at"])
+
+    async def _continued(self, story: Story, start: datetime) -> Story:
+        """Add what became of it outside the app, in the order of time."""
+        if self._afterwards is None:
+            return story
+        more = _steps(start, await self._afterwards.steps(story.notification))
+        steps = sorted([*story.steps, *more], key=lambda step: step.at)
+        return replace(story, steps=steps)
 
     async def event(self, id_: str) -> Story:
         """Tell an event's story by the sender's id of it."""

@@ -9,6 +9,7 @@ from prometheus_client import CollectorRegistry
 from nova.adapters.local import graph_metrics
 from nova.adapters.local.graph import LocalGraph
 from nova.adapters.local.graph_file import GraphFile
+from nova.app.starting import EMBEDDED, CannotStart
 from nova.backbone.backbone import Backbone
 from nova.backbone.mirrors import here
 from nova.feature import Feature
@@ -29,7 +30,6 @@ from nova.features.graph import (
 from nova.kernel.clock import Clock
 from nova.ports.graph import GraphUnavailable, GraphWalks, KeptGraphIndex
 from nova.settings import Settings
-from nova.starting import EMBEDDED, CannotStart
 
 CONSUMER = "graph-index"
 """Its name in the log's metrics."""

@@ -1,0 +1,20 @@
+"""The composition root: the only room that knows everybody."""
+
+from nova.app.access import verifier
+from nova.app.house import House, built, visited
+from nova.app.serving import all_routes, serve
+from nova.app.starting import CannotStart
+from nova.app.truth import MIGRATING_S, all_rooms, truth
+
+__all__ = [
+    "MIGRATING_S",
+    "CannotStart",
+    "House",
+    "all_rooms",
+    "all_routes",
+    "built",
+    "serve",
+    "truth",
+    "verifier",
+    "visited",
+]

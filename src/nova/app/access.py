@@ -1,0 +1,66 @@
+"""Who gets in: what verifies tokens, and who hears that they count no longer."""
+
+from pathlib import Path
+from uuid import UUID
+
+from nova.app.starting import CannotStart
+from nova.backbone.backbone import Backbone
+from nova.features.accounts import People
+from nova.kernel.clock import Clock
+from nova.settings import Settings
+from nova.web.auth import Auth
+from nova.web.jwks import InlineKeys, RemoteKeys
+from nova.web.realtime.hub import Hub
+from nova.web.realtime.watch import Watch
+from nova.web.tokens import Tokens
+
+
+def verifier(settings: Settings, clock: Clock) -> tuple[Tokens, RemoteKeys | None]:
+    """Return what verifies user tokens, and the source of its public keys, to be closed."""
+    given = settings.tokens
+    try:
+        keys = RemoteKeys(given.jwks_url, clock=clock) if given.jwks_url else None
+        inline = InlineKeys(_read(given.jwks_file)) if given.jwks_file else None
+        tokens = Tokens(
+            clock=clock,
+            secret=given.secret,
+            keys=keys or inline,
+            audience=given.audience,
+            issuer=given.issuer,
+            leeway_s=given.leeway_s,
+            max_lifetime_s=given.max_lifetime_s,
+            needs_expiry=given.require_expiry,
+            needs_subject=not settings.socket.anonymous,
+        )
+    except ValueError as reason:
+        raise CannotStart(str(reason)) from reason
+    return tokens, keys
+
+
+def _read(name: str) -> bytes:
+    try:
+        return Path(name).read_bytes()
+    except OSError as reason:
+        raise CannotStart(f"tokens.jwks_file: {name}: {reason.strerror}") from reason
+
+
+def listen(backbone: Backbone, people: People, auth: Auth, hub: Hub) -> None:
+    """Let every cache and every socket hear of what makes it wrong."""
+    watch, signals = Watch(hub, _Standings(people)), backbone.signals
+    signals.on("user", people.forget)
+    signals.on("user", auth.forget_users)
+    signals.on("user", watch.on_user)
+    signals.on("key", auth.forget_keys)
+    signals.on("revoked", auth.forget_tokens)
+    signals.on("revoked", watch.on_revoked)
+
+
+class _Standings:
+    """Whether a user may still connect, as accounts know it."""
+
+    def __init__(self, people: People) -> None:
+        self._people = people
+
+    async def admitted(self, user: UUID) -> bool:
+        profile = await self._people.find(str(user))
+        return profile is not None and not profile.suspended

@@ -1,0 +1,51 @@
+"""The composition root's part about the demo: its host app."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from nova.features import posts
+from nova.features.accounts import Accounts, Credentials
+from nova.features.accounts.models import NewToken, Upsert
+from nova.features.demo import Person
+from nova.features.graph import EdgeImport
+from nova.features.notifications import Notifications
+from nova.features.posts.models import NewPost
+
+
+class DemoApp:
+    """The demo's host app: it calls the features as a backend calls the API."""
+
+    def __init__(
+        self,
+        people: Accounts,
+        credentials: Credentials,
+        notifications: Notifications,
+        edges: EdgeImport,
+        written: posts.House,
+    ) -> None:
+        self._people = people
+        self._credentials = credentials
+        self._notifications = notifications
+        self._edges = edges
+        self._posts = written.posts
+
+    async def person(self, external_id: str, name: str) -> Person:
+        await self._people.upsert([Upsert(external_id=external_id, name=name)])
+        minted = await self._credentials.mint(NewToken(user=external_id, lifetime_s=86_400))
+        return Person(minted.user, external_id, name, minted.token)
+
+    async def follow(self, edges: Path) -> None:
+        await self._edges.run(edges, lambda _progress, _problems: None)
+
+    async def post(self, author: UUID, text: str) -> None:
+        await self._posts.publish(author, NewPost(text=text))
+
+    async def tell(self, event: Mapping[str, Any]) -> None:
+        await self._notifications.ingest.body(msgspec.json.encode(event))
+
+    async def trace(self, event: str) -> object:
+        return await self._notifications.traces.event(event)

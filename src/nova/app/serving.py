@@ -1,0 +1,133 @@
+"""Running a house: its tasks, its sockets, its HTTP API, until it is told to stop."""
+
+import asyncio
+import gc
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+from nova import __version__, secrets
+from nova.adapters.postgres import metrics as postgres_metrics
+from nova.adapters.postgres.idempotency import PostgresIdempotency
+from nova.app import graph
+from nova.app.house import House, built
+from nova.app.starting import CannotStart
+from nova.app.truth import PACKAGE, prepare, truth
+from nova.backbone.migrations import Unmigratable
+from nova.feature import Job
+from nova.ports.database import DatabaseUnavailable
+from nova.settings import Settings
+from nova.web import openapi
+from nova.web.api import Api
+from nova.web.connections import Guard
+from nova.web.probes import healthz, metrics
+from nova.web.realtime.emulation import emulation
+from nova.web.realtime.endpoint import Origins, WebSocketEndpoint
+from nova.web.realtime.http_stream import http_stream
+from nova.web.realtime.routes import routes as channel_routes
+from nova.web.realtime.sse import sse
+from nova.web.realtime.websocket import SocketProtocol
+from nova.web.routes import Route
+from nova.web.serve import serve as serve_http
+from nova.web.static import Site
+
+LOOPBACK = {"127.0.0.1", "::1", "localhost"}
+
+
+async def serve(
+    settings: Settings,
+    *,
+    announce: Callable[[str], None],
+    demo: bool = False,
+    stop: asyncio.Event | None = None,
+) -> None:
+    """Run every role in this process until SIGTERM; `announce` hears the address."""
+    if demo and settings.http.host not in LOOPBACK:
+        raise CannotStart("The demo gives its tokens to anybody: it listens on this machine only.")
+    async with AsyncExitStack() as stack:
+        try:
+            # Kept open over the migrations, so that the embedded server starts once.
+            pool = await stack.enter_async_context(truth(settings, alone=True))
+            await prepare(settings)
+        except (DatabaseUnavailable, Unmigratable) as reason:
+            raise CannotStart(str(reason)) from reason
+        house = await stack.enter_async_context(built(settings, pool, demo=demo))
+        if house.outside is not None:
+            await graph.reached(house.outside)
+        postgres_metrics.register(pool, house.registry)
+        await house.credentials.first_key(secret=secrets.server_key(settings.data))
+        idempotency = PostgresIdempotency(pool)
+        house.backbone.jobs.append(Job("web.idempotency", 600.0, idempotency.expire))
+        await stack.enter_async_context(house.backbone.run())
+        _tune_collector()
+        house.hub.start()
+        stack.push_async_callback(house.hub.stop)
+        try:
+            await serve_http(
+                _api(settings, house, idempotency),
+                host=settings.http.host,
+                port=settings.http.port,
+                protocol=SocketProtocol,
+                listening=lambda host, port: announce(f"http://{_bracketed(host)}:{port}"),
+                draining=house.readiness.drain,
+                drain=[lambda: house.hub.drain(settings.socket.drain_s)],
+                stop=stop,
+                guard=Guard(connections=settings.http.connections),
+            )
+        except OSError as reason:
+            where = f"{settings.http.host}:{settings.http.port}"
+            raise CannotStart(
+                f"Cannot listen on {where}: {reason.strerror}. Choose another with --port."
+            ) from reason
+
+
+def all_routes(house: House) -> list[Route]:
+    """Return every operation of the HTTP API."""
+    routes = [route for feature in house.features for route in feature.routes]
+    return [*routes, *channel_routes(house.hub)]
+
+
+def _api(settings: Settings, house: House, idempotency: PostgresIdempotency) -> Api:
+    routes = all_routes(house)
+    origins = Origins(settings.http.allowed_origins)
+    return Api(
+        routes,
+        authenticator=house.auth,
+        registry=house.registry,
+        idempotency=idempotency,
+        mounts={
+            "/healthz": healthz,
+            "/readyz": house.readiness,
+            "/metrics": metrics(house.registry),
+            "/connection/websocket": WebSocketEndpoint(house.hub, origins),
+            "/connection/http_stream": http_stream(house.hub, origins),
+            "/connection/sse": sse(house.hub, origins),
+            "/emulation": emulation(house.hub, origins),
+            **openapi.pages(openapi.document(routes, version=__version__)),
+        },
+        fallback=Site(browser_folder()),
+        proxies=settings.http.trusted_proxies,
+        origins=settings.http.allowed_origins,
+        most=settings.http.max_requests,
+        access_log=settings.http.access_log,
+    )
+
+
+def browser_folder() -> Path:
+    """Return the browser code: in the package when installed, beside it in a checkout."""
+    installed = PACKAGE / "browser"
+    return installed if installed.is_dir() else PACKAGE.parents[1] / "web"
+
+
+def _tune_collector() -> None:
+    """Collect cycles rarely: a batch makes thousands of objects, and reference counts free them.
+
+    What stands after the start lives for ever, and need not be looked at again.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 100)
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host

@@ -1,0 +1,54 @@
+"""The database: the one that is given, or the one in the data folder."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+
+from nova.adapters.postgres.embedded import attach, embedded
+from nova.adapters.postgres.pool import PostgresPool, open_pool
+from nova.adapters.postgres.refusals import CannotEmbed
+from nova.app.starting import EMBEDDED, CannotStart
+from nova.backbone.migrations import Room, migrate, rooms
+from nova.settings import Settings
+
+PACKAGE = Path(__file__).parents[1]
+MIGRATING_S = 3600.0
+"""Statements of a migration may run for this long; locks are never waited for that long."""
+
+
+@asynccontextmanager
+async def truth(
+    settings: Settings, *, statement_s: float | None = None, alone: bool = False
+) -> AsyncIterator[PostgresPool]:
+    """Open the database: the server given, the one that runs in the data folder, or a new one.
+
+    `alone` refuses the one that runs already, since it ends with the process that started it.
+    """
+    async with AsyncExitStack() as stack:
+        address = settings.database
+        try:
+            if address == EMBEDDED:
+                folder = settings.data / "postgres"
+                running = None if alone else await attach(folder)
+                address = running or (await stack.enter_async_context(embedded(folder))).dsn
+            yield await stack.enter_async_context(
+                open_pool(
+                    address,
+                    size=settings.postgres.connections,
+                    wait_s=settings.postgres.wait_s,
+                    statement_timeout_s=statement_s or settings.postgres.statement_timeout_s,
+                    lock_timeout_s=settings.postgres.lock_timeout_s,
+                )
+            )
+        except CannotEmbed as reason:
+            raise CannotStart(str(reason)) from reason
+
+
+def all_rooms() -> list[Room]:
+    return rooms(PACKAGE)
+
+
+async def prepare(settings: Settings) -> int:
+    """Apply pending migrations and return how many there were."""
+    async with truth(settings, statement_s=MIGRATING_S) as pool:
+        return len(await migrate(pool, all_rooms()))

@@ -1,0 +1,50 @@
+"""Deliveries: notifications on their way to devices and mailboxes, and the log of it."""
+
+from pathlib import Path
+
+from nova.feature import Feature, Job, Turn
+from nova.features.deliveries.api import Handlers
+from nova.features.deliveries.asks import Ask, Dead
+from nova.features.deliveries.events import DeliveryEnded
+from nova.features.deliveries.models import LANES
+from nova.features.deliveries.routes import routes
+from nova.features.deliveries.sender import Pacing
+from nova.features.deliveries.service import Deliveries, Knobs
+from nova.features.deliveries.tale import Tale
+from nova.features.graph.events import Blocked, Muted
+from nova.features.notifications.events import (
+    NotificationsMarked,
+    NotificationsRemoved,
+    NotificationStored,
+)
+from nova.ports.database import Queries
+
+__all__ = ["LANES", "Ask", "Dead", "Deliveries", "Knobs", "Pacing", "Tale", "plug"]
+
+
+def plug(deliveries: Deliveries, queries: Queries) -> Feature:
+    planner = deliveries.planner
+    return Feature(
+        name="deliveries",
+        routes=routes(Handlers(deliveries, queries)),
+        hears={
+            NotificationStored: planner.stored,
+            NotificationsMarked: planner.marked,
+            NotificationsRemoved: planner.removed,
+            Blocked: planner.blocked,
+            Muted: planner.muted,
+            DeliveryEnded: deliveries.webhooks.ended,
+        },
+        facts=(DeliveryEnded,),
+        jobs=(
+            Job("deliveries.release", 1.0, deliveries.release.due),
+            Job("deliveries.digests", 1.0, deliveries.digests.close_due),
+            Job("deliveries.bury", 5.0, deliveries.burial.round),
+            Job("deliveries.sweep", 10.0, deliveries.sweep),
+            Job("deliveries.forget", 3_600.0, deliveries.forget),
+        ),
+        turns=tuple(Turn(f"lane {name}", lane.turn) for name, lane in deliveries.lanes.items()),
+        schema=Path(__file__).with_name("schema"),
+        erase=deliveries.erase,
+        export=deliveries.export,
+    )

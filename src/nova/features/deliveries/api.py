@@ -1,0 +1,190 @@
+"""The routes of deliveries: parse and answer; nothing is decided here."""
+
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from msgspec import Meta, Struct
+
+from nova.features.deliveries import store_log
+from nova.features.deliveries.explain import Explained, Supposed
+from nova.features.deliveries.models import (
+    Detail,
+    LaneState,
+    Receipt,
+    Redrive,
+    Redriven,
+    Rendereds,
+    Seek,
+    Which,
+)
+from nova.features.deliveries.policies import Policy
+from nova.features.deliveries.quiet import Schedule
+from nova.features.deliveries.quiet_hours import QuietHours, Trial
+from nova.features.deliveries.service import Deliveries, NoSuchDelivery
+from nova.features.deliveries.webhooks import (
+    CreatedWebhook,
+    NewWebhook,
+    NoSuchWebhook,
+    Webhook,
+    WebhookList,
+)
+from nova.kernel.errors import Invalid, NotFound, Unauthenticated
+from nova.kernel.ids import parse_id
+from nova.kernel.text import Name
+from nova.ports.database import Queries
+from nova.web.actors import User
+from nova.web.routes import Call, Html, Paged
+
+TypeName = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"\A[a-z][a-z0-9_-]*\Z")]
+
+
+class Resume(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What to do about addresses that were called dead while purging was paused."""
+
+    suspects: Literal["bury", "forgive"]
+
+
+class PolicyOf(Struct, frozen=True, kw_only=True):
+    """The policy of a type."""
+
+    type: str
+    policy: Policy
+
+
+class LaneStates(Struct, frozen=True):
+    """Every lane."""
+
+    data: list[LaneState]
+
+
+class NoSuchUser(NotFound):
+    """There is no such user."""
+
+    code = "no_such_user"
+
+
+class BadTypeName(Invalid):
+    """A type's name has up to 64 lower-case letters, digits, _ and -, and starts with a letter."""
+
+    code = "bad_type_name"
+
+
+class Handlers:
+    """Answers requests."""
+
+    def __init__(self, deliveries: Deliveries, queries: Queries) -> None:
+        self._all = deliveries
+        self._queries = queries
+
+    async def _named(self, reference: Name | None) -> UUID | None:
+        if reference is None:
+            return None
+        found = await self._all.people.resolve([reference])
+        if reference not in found:
+            raise NoSuchUser
+        return found[reference]
+
+    async def listed(self, call: Call[Any, Which]) -> Paged[Any]:
+        return await self._all.page(call.query, await self._named(call.query.user))
+
+    async def one(self, call: Call[Any, Any]) -> Detail:
+        return await self._all.one(_id(call))
+
+    async def redrive_one(self, call: Call[Any, Any]) -> Redriven:
+        return await self._all.redrive_one(_id(call))
+
+    async def redrive(self, call: Call[Redrive, Any]) -> Redriven:
+        return await self._all.redrive(call.body, await self._named(call.body.user))
+
+    async def receipt(self, call: Call[Receipt, Any]) -> None:
+        user = call.actor.id if isinstance(call.actor, User) else None
+        await self._all.receipt(_id(call), user, call.body.status)
+
+    async def lanes(self, _call: Call[Any, Any]) -> LaneStates:
+        return LaneStates(await self._all.states())
+
+    async def resume(self, call: Call[Resume, Any]) -> LaneStates:
+        await self._all.resume(call.path["lane"], call.body.suspects)
+        return LaneStates(await self._all.states())
+
+    async def outbox(self, call: Call[Any, Seek]) -> Rendereds:
+        user = await self._named(call.query.user)
+        return Rendereds(await store_log.outbox(self._queries, user, call.query.limit))
+
+    async def quiet(self, call: Call[Any, Any]) -> QuietHours:
+        return await self._all.quiet.get(_user(call))
+
+    async def put_quiet(self, call: Call[Schedule, Any]) -> QuietHours:
+        return await self._all.quiet.put(_user(call), call.body)
+
+    async def delete_quiet(self, call: Call[Any, Any]) -> None:
+        await self._all.quiet.remove(_user(call))
+
+    async def simulate(self, call: Call[Trial, Any]) -> QuietHours:
+        return await self._all.quiet.simulate(_user(call), call.body)
+
+    async def policies(self, _call: Call[Any, Any]) -> list[PolicyOf]:
+        known = await self._all.policies.known()
+        return [PolicyOf(type=kind, policy=policy) for kind, policy in sorted(known.items())]
+
+    async def put_policy(self, call: Call[Policy, Any]) -> PolicyOf:
+        kind = _type(call)
+        return PolicyOf(type=kind, policy=await self._all.policies.put(kind, call.body))
+
+    async def delete_policy(self, call: Call[Any, Any]) -> None:
+        await self._all.policies.delete(_type(call))
+
+    async def explain(self, call: Call[Supposed, Any]) -> Explained:
+        return await self._all.explainer.explain(call.body)
+
+    async def webhooks(self, _call: Call[Any, Any]) -> WebhookList:
+        return await self._all.webhooks.list()
+
+    async def add_webhook(self, call: Call[NewWebhook, Any]) -> CreatedWebhook:
+        return await self._all.webhooks.add(call.body)
+
+    async def remove_webhook(self, call: Call[Any, Any]) -> None:
+        await self._all.webhooks.remove(_webhook(call))
+
+    async def enable_webhook(self, call: Call[Any, Any]) -> Webhook:
+        return await self._all.webhooks.enable(_webhook(call))
+
+    async def test_webhook(self, call: Call[Any, Any]) -> Detail:
+        return await self._all.one(await self._all.webhooks.test(_webhook(call)))
+
+    async def unsubscribe_page(self, call: Call[Any, Any]) -> Html:
+        return Html(self._all.unsubscribe.page(call.path["token"]))
+
+    async def unsubscribe(self, call: Call[Any, Any]) -> Html:
+        return Html(await self._all.unsubscribe.obey(call.path["token"]))
+
+
+def _id(call: Call[Any, Any]) -> UUID:
+    found = parse_id(call.path["id"])
+    if found is None:
+        raise NoSuchDelivery
+    return found
+
+
+def _webhook(call: Call[Any, Any]) -> UUID:
+    found = parse_id(call.path["webhook"])
+    if found is None:
+        raise NoSuchWebhook
+    return found
+
+
+def _type(call: Call[Any, Any]) -> str:
+    name = call.path["type"]
+    if len(name) > 64 or not name.replace("_", "a").replace("-", "a").isalnum():  # noqa: PLR2004
+        raise BadTypeName
+    if not (name.isascii() and name[0].isalpha() and name == name.lower()):
+        raise BadTypeName
+    return name
+
+
+def _user(call: Call[Any, Any]) -> UUID:
+    if call.user is not None:
+        return call.user
+    if isinstance(call.actor, User):
+        return call.actor.id
+    raise Unauthenticated

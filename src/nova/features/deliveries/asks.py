@@ -1,0 +1,93 @@
+"""What deliveries ask of others; the composition root passes the answers in."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple, Protocol
+from uuid import UUID
+
+from nova.backbone.database import Tx
+
+
+class Reach(Protocol):
+    """One way to reach a user."""
+
+    @property
+    def device(self) -> UUID | None:
+        """None: the mailbox."""
+
+    @property
+    def platform(self) -> str: ...
+    @property
+    def address(self) -> str: ...
+    @property
+    def keys(self) -> dict[str, str]: ...
+    @property
+    def locale(self) -> str: ...
+    @property
+    def since(self) -> datetime: ...
+
+
+class Devices(Protocol):
+    """Where people can be reached."""
+
+    async def reach(self, users: Sequence[UUID]) -> Mapping[UUID, Sequence[Reach]]:
+        """Return every living device and mailbox of each."""
+
+
+class Graves(Protocol):
+    """Where dead addresses go."""
+
+    async def bury(self, tx: Tx, deaths: Sequence["Dead"]) -> int:
+        """Mark them as dead, but those registered since; return how many died."""
+
+
+class Dead(NamedTuple):
+    """An address that its provider called dead."""
+
+    user: UUID
+    device: UUID | None
+    address: str
+    reason: str
+    at: datetime
+
+
+class Profile(Protocol):
+    """What deliveries want to know about a person."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def locale(self) -> str: ...
+    @property
+    def timezone(self) -> str: ...
+
+
+class People(Protocol):
+    """Who is who."""
+
+    async def resolve(self, references: Sequence[str]) -> Mapping[str, UUID]: ...
+    async def profiles(self, users: Sequence[UUID]) -> Mapping[UUID, Profile]: ...
+
+
+class Ask(NamedTuple):
+    """Whether a user wants notifications of a type, about something."""
+
+    user: UUID
+    type: str
+    about: str | None
+
+
+class Preferences(Protocol):
+    """What people want to be told, and how."""
+
+    async def wanted(self, asks: Sequence[Ask]) -> Sequence[Mapping[str, tuple[bool, str]]]:
+        """Return for each, by channel, whether it is on, and the rule that says so."""
+
+    async def turn_off(self, user: UUID, kind: str | None, channel: str) -> None:
+        """Turn a channel off for a type; for all types when that is None."""
+
+
+class Signals(Protocol):
+    """Calls back when any process signals; None means that some may have been missed."""
+
+    def on(self, name: str, call: Any) -> None: ...

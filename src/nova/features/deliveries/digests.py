@@ -1,0 +1,354 @@
+"""Digests: gathered while open, closed by one process, each event in exactly one."""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
+from itertools import groupby
+from typing import Any
+from uuid import UUID
+
+from msgspec import Struct
+
+from nova.backbone.database import Database, Tx
+from nova.features.deliveries import plan, rendering, rules, store
+from nova.features.deliveries.asks import Devices, People
+from nova.features.deliveries.models import CHANNEL_OF, New
+from nova.features.deliveries.plan import Choice, Person
+from nova.features.deliveries.policies import DigestRule
+from nova.features.deliveries.quiet_hours import QuietBook
+from nova.kernel.clock import Clock
+from nova.kernel.ids import new_id
+from nova.ports.database import Queries, Row
+
+CLOSED_AT_ONCE = 500
+MOST_LINES = 50
+"""Lines of a digest; more are counted."""
+
+# The lock on the open digest's row lasts until the commit, so that it cannot be closed under an
+# entry that is being added; one that was closed a moment ago is no longer the open one.
+OPEN = """
+insert into deliveries.digests as d (id, user_id, channel, key, type, opened_at, closes_at)
+select * from unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[],
+                     $6::timestamptz[], $7::timestamptz[])
+    on conflict (user_id, channel, key) where closed_at is null
+    do update set closes_at = d.closes_at
+returning id, user_id, channel, key
+"""
+
+RECENT = """
+select d.user_id, d.channel, d.key, max(d.opened_at) as at
+  from deliveries.digests d
+  join unnest($1::uuid[], $2::text[], $3::text[]) as w (user_id, channel, key)
+ using (user_id, channel, key)
+ group by 1, 2, 3
+"""
+
+# Written only so that the next one looks back at it.
+MARK = """
+insert into deliveries.digests (id, user_id, channel, key, type, opened_at, closes_at, closed_at)
+values ($1, $2, $3, $4, $5, $6, $6, $6)
+"""
+
+ADD = """
+insert into deliveries.entries (
+    notification, channel, digest, user_id, number, actor_id, actor_name, type, about, title, body,
+    url, locale, at)
+select * from unnest($1::uuid[], $2::text[], $3::uuid[], $4::uuid[], $5::bigint[], $6::uuid[],
+                     $7::text[], $8::text[], $9::text[], $10::text[], $11::text[], $12::text[],
+                     $13::text[], $14::timestamptz[])
+    on conflict (notification, channel) do nothing
+"""
+
+KNOWN = """
+select notification, channel from deliveries.entries where notification = any($1::uuid[])
+"""
+
+WITHDRAW = """
+delete from deliveries.entries e using deliveries.digests d
+ where d.id = e.digest and d.closed_at is null and e.user_id = $1
+   and ($2::uuid[] is null or e.notification = any($2)) and ($3::uuid is null or e.actor_id = $3)
+"""
+
+CLOSE = """
+update deliveries.digests set closed_at = $1
+ where id = any(array(
+    select id from deliveries.digests where closed_at is null and closes_at <= $1
+     order by closes_at limit $2 for update skip locked))
+returning id, user_id, channel, type
+"""
+
+ENTRIES = """
+select * from deliveries.entries where digest = any($1::uuid[]) order by digest, number desc
+"""
+
+FORGET = """
+delete from deliveries.digests where ctid = any(array(
+    select ctid from deliveries.digests where opened_at < $1 and closed_at is not null limit $2))
+"""
+
+ERASE = "delete from deliveries.digests where user_id = $1"
+
+
+class Entry(Struct, frozen=True, kw_only=True):
+    """A notification as a digest gathers it."""
+
+    notification: UUID
+    channel: str
+    user: UUID
+    number: int
+    actor: UUID | None
+    actor_name: str | None
+    type: str
+    about: str | None
+    title: str
+    body: str
+    url: str | None
+    locale: str
+    at: datetime
+    zone: str
+    """The recipient's time zone."""
+
+
+class Digests:
+    """Opens, fills and closes digests."""
+
+    def __init__(
+        self,
+        db: Database,
+        clock: Clock,
+        *,
+        devices: Devices,
+        people: People,
+        quiet: QuietBook,
+        rings: Callable[[str], None],
+        spread_s: float,
+    ) -> None:
+        self._db = db
+        self._clock = clock
+        self._devices = devices
+        self._people = people
+        self._quiet = quiet
+        self._rings = rings
+        self._spread_s = spread_s
+
+    async def take(
+        self, tx: Tx, given: Sequence[tuple[Entry, Choice]], now: datetime
+    ) -> list[Entry]:
+        """Gather entries; return those that go out at once, since nothing else did lately."""
+        if not given:
+            return []
+        known = {
+            (row["notification"], row["channel"])
+            for row in await tx.fetch(KNOWN, [entry.notification for entry, _ in given])
+        }
+        new = [
+            (entry, choice.digest)
+            for entry, choice in given
+            if choice.digest is not None and (entry.notification, entry.channel) not in known
+        ]
+        at_once = await self._firsts(tx, new, now)
+        rest = [(entry, rule) for entry, rule in new if entry not in at_once]
+        if rest:
+            opened = await self._open(tx, rest, now)
+            await _add(tx, [(entry, opened[place(entry, rule)]) for entry, rule in rest])
+        return at_once
+
+    async def withdraw(
+        self, tx: Tx, user: UUID, notifications: Sequence[UUID] | None, actor: UUID | None
+    ) -> int:
+        """Take entries out of open digests; an empty one then closes without a word."""
+        return await tx.run(WITHDRAW, user, notifications, actor)
+
+    async def close_due(self) -> int:
+        """Close what is due, some at a time, and write the deliveries; return how many closed."""
+        closed = count = await self._close()
+        while count == CLOSED_AT_ONCE:
+            count = await self._close()
+            closed += count
+        return closed
+
+    async def erase(self, tx: Tx, user: UUID) -> None:
+        await tx.run(ERASE, user)
+
+    async def forget(self, before: datetime) -> None:
+        while await self._db.run(FORGET, before, 1_000) == 1_000:  # noqa: PLR2004
+            pass
+
+    async def _firsts(
+        self, tx: Tx, new: Sequence[tuple[Entry, DigestRule]], now: datetime
+    ) -> list[Entry]:
+        """Return those that nothing of their key precedes within the look-back."""
+        looking = [(entry, rule) for entry, rule in new if rule.look_back_s is not None]
+        if not looking:
+            return []
+        keys = sorted({place(entry, rule) for entry, rule in looking})
+        rows = await tx.fetch(RECENT, *(list(column) for column in zip(*keys, strict=True)))
+        last = {(row["user_id"], row["channel"], row["key"]): row["at"] for row in rows}
+        firsts = []
+        for entry, rule in looking:
+            key = place(entry, rule)
+            since = now - timedelta(seconds=rule.look_back_s or 0.0)
+            if key not in last or last[key] < since:
+                last[key] = now
+                firsts.append(entry)
+                await tx.run(MARK, new_id(), *key, entry.type, now)
+        return firsts
+
+    async def _open(
+        self, tx: Tx, new: Sequence[tuple[Entry, DigestRule]], now: datetime
+    ) -> Mapping[tuple[UUID, str, str], UUID]:
+        """Return the open digest of each key, locked until the commit."""
+        wanted = {place(entry, rule): (entry, rule) for entry, rule in new}
+        keys = sorted(wanted)
+        rows = await tx.fetch(
+            OPEN,
+            [new_id() for _ in keys],
+            [key[0] for key in keys],
+            [key[1] for key in keys],
+            [key[2] for key in keys],
+            [wanted[key][0].type for key in keys],
+            [now for _ in keys],
+            [
+                plan.closes(rule, entry.user, entry.zone, now)
+                for entry, rule in (wanted[key] for key in keys)
+            ],
+        )
+        return {(row["user_id"], row["channel"], row["key"]): row["id"] for row in rows}
+
+    async def _close(self) -> int:
+        now = self._clock.now()
+        async with self._db.transaction() as tx:
+            closed = await tx.fetch(CLOSE, now, CLOSED_AT_ONCE)
+            if not closed:
+                return 0
+            entries = {
+                digest: list(some)
+                for digest, some in groupby(
+                    await tx.fetch(ENTRIES, [row["id"] for row in closed]),
+                    key=lambda row: row["digest"],
+                )
+            }
+            people = await self._persons([row["user_id"] for row in closed if row["id"] in entries])
+            rows = [
+                new
+                for row in closed
+                if row["id"] in entries
+                for new in self._deliveries(row, entries[row["id"]], people[row["user_id"]], now)
+            ]
+            added = await store.add(tx, rows)
+            lanes = {row["lane"] for row in added if row["phase"] == "waiting"}
+
+            def ring() -> None:
+                for lane in lanes:
+                    self._rings(lane)
+
+            tx.after_commit(ring)
+        return len(closed)
+
+    async def _persons(self, users: Sequence[UUID]) -> Mapping[UUID, Person]:
+        wanted = list(dict.fromkeys(users))
+        reach = await self._devices.reach(wanted)
+        profiles = await self._people.profiles(wanted)
+        schedules = await self._quiet.of(wanted)
+        return {
+            user: Person(
+                profiles[user].timezone if user in profiles else "UTC",
+                schedules[user],
+                reach.get(user, ()),
+            )
+            for user in wanted
+        }
+
+    def _deliveries(
+        self, digest: Row, entries: Sequence[Row], person: Person, now: datetime
+    ) -> list[New]:
+        channel, user = digest["channel"], digest["user_id"]
+        choice = plan.at_once_or_held(
+            channel, user, person, now=now, spread_s=self._spread_s, rule="digest"
+        )
+        newest = entries[0]
+        title, body = worded(entries)
+        return [
+            New(
+                id=new_id(),
+                notification=digest["id"],
+                kind="digest",
+                user=user,
+                number=newest["number"],
+                type=digest["type"],
+                channel=channel,
+                lane=target.platform,
+                target=target.device or user,
+                address=target.address,
+                keys=plan.json(target.keys),
+                title=title,
+                body=body,
+                url=newest["url"] if len(entries) == 1 else None,
+                data=plan.json({"digest": str(digest["id"]), "type": digest["type"]}),
+                locale=newest["locale"],
+                collapse_id=digest["id"].hex,
+                made_at=now,
+                expires_at=max(now, choice.due or now)
+                + timedelta(seconds=rules.PATIENCE[target.platform].ttl_s),
+                phase=choice.phase,
+                reason=choice.reason,
+                rule=choice.rule,
+                due=choice.due,
+                priority=1,
+            )
+            for target in person.reach
+            if CHANNEL_OF[target.platform] == channel
+        ]
+
+
+def place(entry: Entry, rule: DigestRule) -> tuple[UUID, str, str]:
+    """Return what an entry is gathered by."""
+    key = entry.type if rule.by == "type" else f"{entry.type}/{entry.about or ''}"
+    return entry.user, entry.channel, key
+
+
+def worded(entries: Sequence[Row]) -> tuple[str, str]:
+    """Return a digest's title and body: a line for each thing, with who did it put together."""
+    things: dict[Any, list[Row]] = {}
+    for entry in entries:
+        things.setdefault((entry["type"], entry["about"] or entry["notification"]), []).append(
+            entry
+        )
+    lines = [_line(some) for some in things.values()]
+    if len(lines) == 1:
+        only = entries[0]["body"] if len(entries) == 1 else ""
+        return lines[0], only
+    title = rendering.said(rendering.SUMMARY, entries[0]["locale"]).format(n=len(entries))
+    body = lines if len(lines) <= MOST_LINES else [*lines[:MOST_LINES], "…"]
+    return title, "\n".join(body)
+
+
+def _line(entries: Sequence[Row]) -> str:
+    """Return the newest one's title, with everybody's names where its own actor's stood."""
+    newest = entries[0]
+    who = list(dict.fromkeys(row["actor_name"] for row in entries if row["actor_name"]))
+    total = len({row["actor_id"] or row["notification"] for row in entries})
+    name, title = newest["actor_name"], str(newest["title"])
+    if total < 2 or not name or name not in title:  # noqa: PLR2004  # more than one
+        return title
+    together = rendering.names(who, total, newest["locale"])
+    return title.replace(name, together, 1)
+
+
+async def _add(db: Queries, entries: Sequence[tuple[Entry, UUID]]) -> None:
+    await db.run(
+        ADD,
+        [entry.notification for entry, _ in entries],
+        [entry.channel for entry, _ in entries],
+        [digest for _, digest in entries],
+        [entry.user for entry, _ in entries],
+        [entry.number for entry, _ in entries],
+        [entry.actor for entry, _ in entries],
+        [entry.actor_name for entry, _ in entries],
+        [entry.type for entry, _ in entries],
+        [entry.about for entry, _ in entries],
+        [entry.title for entry, _ in entries],
+        [entry.body for entry, _ in entries],
+        [entry.url for entry, _ in entries],
+        [entry.locale for entry, _ in entries],
+        [entry.at for entry, _ in entries],
+    )

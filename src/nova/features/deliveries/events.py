@@ -1,0 +1,29 @@
+"""The facts of deliveries: the feature's shop window."""
+
+from typing import ClassVar
+from uuid import UUID
+
+from nova.kernel.events import Fact
+
+
+class DeliveryEnded(Fact, frozen=True, kw_only=True):
+    """A delivery came to its end; told only where a webhook wants to know."""
+
+    topic: ClassVar[str] = "notifications"
+
+    delivery: UUID
+    notification: UUID
+    user: UUID
+    type: str
+    channel: str
+    kind: str
+    phase: str
+    """done, failed, dead or dropped."""
+    status: str
+    reason: str | None = None
+    code: str | None = None
+    text: str | None = None
+
+    @property
+    def key(self) -> str:
+        return str(self.user)

@@ -1,0 +1,196 @@
+"""A dry run: what would become of an event, channel by channel, and why. Nothing is written."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Annotated, Any, Protocol
+from uuid import UUID
+
+import msgspec
+from msgspec import Meta, Struct
+
+from nova.features.deliveries import plan, quiet
+from nova.features.deliveries.models import CHANNEL_OF
+from nova.features.deliveries.plan import Choice, Person
+from nova.features.deliveries.planner import Planner, beyond_throttle
+from nova.features.deliveries.policies import Policies, Policy
+from nova.features.deliveries.tale import WHERE, WHY
+from nova.features.notifications.events import NotificationStored
+from nova.kernel.clock import Clock
+from nova.kernel.errors import Invalid
+from nova.kernel.text import Name
+from nova.ports.database import Queries
+
+_Key = Annotated[str, Meta(max_length=128)]
+MOST_METADATA = 8_192
+
+
+class Supposed(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """An event that might happen."""
+
+    event_type: _Key
+    recipient_id: Name
+    actor_id: Name | None = None
+    related_entity_id: Annotated[str, Meta(min_length=1, max_length=256)] | None = None
+    metadata: dict[_Key, Any] = {}
+    at: Annotated[datetime, Meta(tz=True)] | None = None
+    """When; now when absent."""
+
+
+class Way(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What would happen in one channel."""
+
+    channel: str
+    decision: str
+    """send, hold, digest, standby or drop."""
+    says: str
+    reason: str | None = None
+    rule: str | None = None
+    at: datetime | None = None
+    """When it would go out."""
+    targets: Sequence[str] = ()
+
+
+class Explained(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What would become of an event."""
+
+    outcome: str
+    """stored or suppressed."""
+    says: str
+    at: datetime
+    reason: str | None = None
+    rule: str | None = None
+    title: str | None = None
+    body: str | None = None
+    locale: str | None = None
+    local_time: str | None = None
+    """Of the recipient."""
+    channels: Sequence[Way] = ()
+
+
+class Rehearsed(Protocol):
+    """What notifications would decide."""
+
+    @property
+    def reason(self) -> str | None: ...
+    @property
+    def says(self) -> str: ...
+    @property
+    def rule(self) -> str: ...
+    @property
+    def fact(self) -> NotificationStored | None:
+        """What the log would be told; None: it would be suppressed."""
+
+
+class Rehearsal(Protocol):
+    """Decides about an event without doing anything."""
+
+    async def rehearse(
+        self,
+        *,
+        kind: str,
+        recipient: str,
+        actor: str | None,
+        about: str | None,
+        metadata: bytes,
+        at: datetime,
+    ) -> Rehearsed: ...
+
+
+class BigMetadata(Invalid):
+    """The metadata is larger than 8,192 bytes."""
+
+    code = "metadata_too_large"
+
+
+class Explainer:
+    """Runs the same pure decisions as the planner does."""
+
+    def __init__(
+        self,
+        db: Queries,
+        clock: Clock,
+        *,
+        rehearsal: Rehearsal,
+        planner: Planner,
+        policies: Policies,
+    ) -> None:
+        self._db = db
+        self._clock = clock
+        self._rehearsal = rehearsal
+        self._planner = planner
+        self._policies = policies
+
+    async def explain(self, supposed: Supposed) -> Explained:
+        at = supposed.at or self._clock.now()
+        metadata = msgspec.json.encode(supposed.metadata)
+        if len(metadata) > MOST_METADATA:
+            raise BigMetadata
+        said = await self._rehearsal.rehearse(
+            kind=supposed.event_type,
+            recipient=supposed.recipient_id,
+            actor=supposed.actor_id,
+            about=supposed.related_entity_id,
+            metadata=metadata,
+            at=at,
+        )
+        fact = said.fact
+        if fact is None:
+            return Explained(
+                outcome="suppressed", says=said.says, at=at, reason=said.reason, rule=said.rule
+            )
+        person = (await self._planner.persons({fact.user}))[fact.user]
+        policy = await self._policies.of(fact.type)
+        throttled = await self._throttled(fact.user, policy, fact.type, at)
+        decided = self._planner.decided(fact, person, policy, at, throttled=throttled)
+        return Explained(
+            outcome="stored",
+            says=said.says,
+            at=at,
+            rule=said.rule,
+            title=fact.title,
+            body=fact.body,
+            locale=fact.locale,
+            local_time=at.astimezone(quiet.zone_of(person.zone)).isoformat(timespec="seconds"),
+            channels=[_way(channel, each, person, fact, at) for channel, each in decided.items()],
+        )
+
+    async def _throttled(self, user: UUID, policy: Policy, kind: str, at: datetime) -> bool:
+        if policy.throttle is None:
+            return False
+        due = await self._db.value(THROTTLE, user, kind)
+        return beyond_throttle(policy.throttle, due or at, at)
+
+
+THROTTLE = "select at from deliveries.throttles where user_id = $1 and type = $2"
+
+DECISIONS = {"waiting": "send", "held": "hold", "dropped": "drop"}
+
+
+def _way(
+    channel: str, choice: Choice, person: Person, fact: NotificationStored, at: datetime
+) -> Way:
+    due = choice.due
+    if choice.digest is not None:
+        due = plan.closes(choice.digest, fact.user, person.zone, at)
+    says = WHY.get(choice.reason or "", choice.reason or "goes out at once")
+    if choice.digest is not None:
+        says = "gathered into a digest"
+    if due is not None and due - at > timedelta(seconds=1):
+        says += f", until {due:%Y-%m-%d %H:%M:%S} UTC"
+    return Way(
+        channel=channel,
+        decision=DECISIONS.get(choice.phase, choice.phase),
+        says=says[0].upper() + says[1:] + ".",
+        reason=choice.reason,
+        rule=choice.rule,
+        at=due,
+        targets=_targets(channel, person),
+    )
+
+
+def _targets(channel: str, person: Person) -> Sequence[str]:
+    return [
+        f"{WHERE[each.platform]} …{each.address[-6:]}"
+        for each in person.reach
+        if CHANNEL_OF[each.platform] == channel
+    ]

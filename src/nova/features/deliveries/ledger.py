@@ -1,0 +1,148 @@
+"""Writes outcomes down, many at once, with everything that follows from them."""
+
+from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import timedelta
+
+from structlog import get_logger
+
+from nova.backbone.database import Database, Tx
+from nova.features.deliveries import store
+from nova.features.deliveries.events import DeliveryEnded
+from nova.features.deliveries.models import LANES, Status
+from nova.features.deliveries.store import Noted
+from nova.kernel.batching import Batcher
+from nova.kernel.clock import Clock
+from nova.kernel.ids import new_id
+from nova.ports.database import Row
+
+_log = get_logger()
+
+RECALLED = frozenset({"removed", "blocked"})
+"""Why what is out already is taken back; what was only read elsewhere may stay."""
+
+
+class Ledger:
+    """Records outcomes: one transaction for those that come together."""
+
+    def __init__(
+        self,
+        db: Database,
+        clock: Clock,
+        *,
+        rings: Callable[[str], None],
+        heard: Callable[[], Awaitable[bool]],
+    ) -> None:
+        """`rings` wakes a lane; `heard` tells whether anybody wants facts of deliveries."""
+        self._db = db
+        self._clock = clock
+        self._rings = rings
+        self._heard = heard
+        # Full: the lane tries again. One lane: outcomes of a delivery keep their order.
+        self._record: Batcher[tuple[Noted, float], bool] = Batcher(
+            self._together, most=500, queue=20_000
+        )
+
+    async def record(self, noted: Noted, pause_s: float) -> bool:
+        """Write an outcome down; `pause_s` stops the whole lane. False: the lease had passed on."""
+        return await self._record((noted, pause_s))
+
+    async def _together(self, items: list[tuple[Noted, float]]) -> Sequence[bool]:
+        now = self._clock.now()
+        tells = await self._heard()
+        async with self._db.transaction() as tx:
+            rows = await store.record(tx, [noted for noted, _ in items], now)
+            held = {row["id"]: row for row in rows}
+            kept = [noted for noted, _ in items if noted.claimed.id in held]
+            await self._count(tx, kept)
+            await self._suspect(tx, kept)
+            await self._follow_up(tx, rows)
+            await self._pause(tx, items)
+            if tells:
+                await tx.emit(*(ended(row) for row in rows if tellable(row)))
+        return [noted.claimed.id in held for noted, _ in items]
+
+    async def _count(self, tx: Tx, noted: Sequence[Noted]) -> None:
+        tally = Counter((each.claimed.lane, _kind(each)) for each in noted)
+        for lane in sorted({lane for lane, _ in tally}):
+            counts = (tally[lane, "sent"], tally[lane, "failed"], tally[lane, "gone"])
+            await tx.run(store.PULSE, lane, self._clock.now(), *counts)
+
+    async def _suspect(self, tx: Tx, noted: Sequence[Noted]) -> None:
+        now = self._clock.now()
+        for lane in sorted({each.claimed.lane for each in noted}):
+            fine = [
+                each.claimed.address
+                for each in noted
+                if each.verdict == "sent" and each.claimed.lane == lane
+            ]
+            if fine:
+                await tx.run(store.CLEAR, lane, fine)
+        gone = [each for each in noted if each.verdict == "gone" and each.claimed.lane in LANES]
+        for each in sorted(gone, key=lambda each: (each.claimed.lane, each.claimed.address)):
+            one = each.claimed
+            await tx.run(
+                store.SUSPECT,
+                one.lane,
+                one.address,
+                one.user,
+                one.device,
+                each.code or "gone",
+                each.gone_since or now,
+                now,
+            )
+
+    async def _follow_up(self, tx: Tx, rows: Sequence[Row]) -> None:
+        """Need what stood by for what failed; take back what was withdrawn while it went out."""
+        now = self._clock.now()
+        failed = [row["notification"] for row in rows if row["phase"] in ("failed", "dead")]
+        if failed:
+            await tx.fetch(store.FALL_BACK, failed, now)
+            tx.after_commit(self._ring_all)
+        withdrawn = [
+            store.recall(row, new_id(), now, row["cancelled"])
+            for row in rows
+            if row["cancelled"] in RECALLED
+            and row["kind"] == "single"
+            and row["lane"] != "mail"
+            and row["status"] >= Status.ATTEMPTED
+        ]
+        await store.add(tx, withdrawn)
+
+    def _ring_all(self) -> None:
+        for lane in LANES:
+            self._rings(lane)
+
+    async def _pause(self, tx: Tx, items: Sequence[tuple[Noted, float]]) -> None:
+        for noted, pause_s in items:
+            if pause_s:
+                lane, until = noted.claimed.lane, self._clock.now() + timedelta(seconds=pause_s)
+                why = f"{noted.code}: {noted.says}" if noted.says else noted.code
+                await tx.run(store.PAUSE, lane, until, why)
+                _log.warning("lane_paused", lane=lane, seconds=round(pause_s, 1), code=noted.code)
+
+
+def _kind(noted: Noted) -> str:
+    return {"sent": "sent", "gone": "gone"}.get(noted.verdict, "failed")
+
+
+def ended(row: Row) -> DeliveryEnded:
+    """Return the fact of a delivery that needs nothing more."""
+    return DeliveryEnded(
+        delivery=row["id"],
+        notification=row["notification"],
+        user=row["user_id"],
+        type=row["type"],
+        channel=row["channel"],
+        kind=row["kind"],
+        phase=row["phase"],
+        status=Status(row["status"]).name.lower(),
+        reason=row["reason"],
+        code=row["code"],
+        text=row["says"],
+    )
+
+
+def tellable(row: Row) -> bool:
+    """Return whether this is the end of a delivery; that of a webhook's call is no news."""
+    return row["due"] is None and row["lane"] in LANES

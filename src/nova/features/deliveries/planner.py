@@ -1,0 +1,249 @@
+"""Hears what happens to notifications, and keeps the ledger in step: plans, cancels, takes back."""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from nova.backbone.database import Tx
+from nova.features.deliveries import plan, store
+from nova.features.deliveries.asks import Devices, People
+from nova.features.deliveries.digests import Digests, Entry
+from nova.features.deliveries.models import New
+from nova.features.deliveries.plan import Choice, Person
+from nova.features.deliveries.policies import PLAIN, Policies, Policy, Throttle
+from nova.features.deliveries.quiet_hours import QuietBook
+from nova.features.graph.events import Blocked, Muted
+from nova.features.notifications.events import (
+    NotificationsMarked,
+    NotificationsRemoved,
+    NotificationStored,
+)
+from nova.kernel.clock import Clock
+from nova.kernel.events import Heard
+from nova.kernel.ids import new_id
+
+RECALLABLE_S = 7 * 86_400.0
+"""What went out longer ago is no longer taken back."""
+
+THROTTLES = """
+select user_id, type, at from deliveries.throttles t
+  join unnest($1::uuid[], $2::text[]) as w (user_id, type) using (user_id, type)
+"""
+
+THROTTLE = """
+insert into deliveries.throttles (user_id, type, at)
+select * from unnest($1::uuid[], $2::text[], $3::timestamptz[])
+    on conflict (user_id, type) do update set at = greatest(throttles.at, excluded.at)
+"""
+
+FORGET_THROTTLES = "delete from deliveries.throttles where at < $1"
+
+ERASE_THROTTLES = "delete from deliveries.throttles where user_id = $1"
+
+
+class Planner:
+    """Turns facts into rows of the ledger, in the transaction that moves the log's cursor.
+
+    A batch that runs again does nothing twice: the ledger's key and that of the digests' entries
+    refuse what is there.
+    """
+
+    def __init__(
+        self,
+        clock: Clock,
+        *,
+        devices: Devices,
+        people: People,
+        policies: Policies,
+        quiet: QuietBook,
+        digests: Digests,
+        rings: Callable[[str], None],
+        spread_s: float,
+    ) -> None:
+        self._clock = clock
+        self._devices = devices
+        self._people = people
+        self._policies = policies
+        self._quiet = quiet
+        self._digests = digests
+        self._rings = rings
+        self._spread_s = spread_s
+
+    async def stored(self, tx: Tx, heard: Sequence[Heard[NotificationStored]]) -> None:
+        """Decide what becomes of new notifications outside the app."""
+        now = self._clock.now()
+        facts = [each.fact for each in heard if each.fact.expires_at > now]
+        people = await self.persons({fact.user for fact in facts})
+        policies = await self._policies.known()
+        throttled = await self._throttled(tx, facts, policies, now)
+        rows: list[New] = []
+        entries: list[tuple[Entry, Choice]] = []
+        for fact in facts:
+            person, policy = people[fact.user], policies.get(fact.type, PLAIN)
+            decided = self.decided(
+                fact, person, policy, now, throttled=fact.notification in throttled
+            )
+            rows += plan.written(fact, person, policy, decided, now)
+            entries += [
+                (_entry(fact, channel, person.zone), choice)
+                for channel, choice in decided.items()
+                if choice.phase == "digest"
+            ]
+        at_once = await self._digests.take(tx, entries, now)
+        for entry in at_once:
+            fact = next(each for each in facts if each.notification == entry.notification)
+            person, policy = people[fact.user], policies.get(fact.type, PLAIN)
+            choice = plan.at_once_or_held(
+                entry.channel,
+                fact.user,
+                person,
+                now=now,
+                spread_s=self._spread_s,
+                rule="first of a digest",
+            )
+            rows += plan.written(fact, person, policy, {entry.channel: choice}, now)
+        await self._write(tx, rows)
+
+    def decided(
+        self,
+        fact: NotificationStored,
+        person: Person,
+        policy: Policy,
+        now: datetime,
+        *,
+        throttled: bool,
+    ) -> dict[str, Choice]:
+        return plan.choices(
+            fact, person, policy, now=now, throttled=throttled, spread_s=self._spread_s
+        )
+
+    async def persons(self, users: set[UUID]) -> Mapping[UUID, Person]:
+        """Return what is known of these recipients."""
+        wanted = list(users)
+        reach = await self._devices.reach(wanted)
+        profiles = await self._people.profiles(wanted)
+        schedules = await self._quiet.of(wanted)
+        return {
+            user: Person(
+                zone=profiles[user].timezone if user in profiles else "UTC",
+                schedule=schedules[user],
+                reach=reach.get(user, ()),
+            )
+            for user in wanted
+        }
+
+    async def marked(self, tx: Tx, heard: Sequence[Heard[NotificationsMarked]]) -> None:
+        """Cancel what was seen on another device meanwhile."""
+        for each in heard:
+            fact = each.fact
+            await tx.run(store.CANCEL, fact.user, fact.ids, fact.up_to, "seen_elsewhere")
+
+    async def removed(self, tx: Tx, heard: Sequence[Heard[NotificationsRemoved]]) -> None:
+        """Cancel what is gone, take it out of open digests, and recall what is out already."""
+        now = self._clock.now()
+        for each in heard:
+            fact = each.fact
+            reason = "expired" if fact.reason == "expired" else "removed"
+            await tx.run(store.CANCEL, fact.user, fact.ids, None, reason)
+            await self._digests.withdraw(tx, fact.user, fact.ids, None)
+            if reason == "removed":
+                await self._recall(tx, fact.user, fact.ids, None, now)
+
+    async def blocked(self, tx: Tx, heard: Sequence[Heard[Blocked]]) -> None:
+        """Cancel what somebody blocked had to do with, and recall what is out already."""
+        now = self._clock.now()
+        for each in heard:
+            fact = each.fact
+            await tx.run(store.CANCEL_BY_ACTOR, fact.person, fact.other, "blocked")
+            await self._digests.withdraw(tx, fact.person, None, fact.other)
+            await self._recall(tx, fact.person, None, fact.other, now)
+
+    async def muted(self, tx: Tx, heard: Sequence[Heard[Muted]]) -> None:
+        """Cancel what somebody muted had to do with; what is out may stay."""
+        for each in heard:
+            await tx.run(store.CANCEL_BY_ACTOR, each.fact.person, each.fact.other, "muted")
+            await self._digests.withdraw(tx, each.fact.person, None, each.fact.other)
+
+    async def _recall(
+        self,
+        tx: Tx,
+        user: UUID,
+        notifications: Sequence[UUID] | None,
+        actor: UUID | None,
+        now: datetime,
+    ) -> None:
+        since = now - timedelta(seconds=RECALLABLE_S)
+        rows = await tx.fetch(store.SENT, user, notifications, actor, since)
+        reason = "removed" if actor is None else "blocked"
+        recalls = [store.recall(row, new_id(), now, reason) for row in rows]
+        await self._write(tx, [each for each in recalls if each.expires_at > now])
+
+    async def _write(self, tx: Tx, rows: Sequence[New]) -> None:
+        added = await store.add(tx, rows)
+        lanes = {row["lane"] for row in added if row["phase"] == "waiting"}
+
+        def ring() -> None:
+            for lane in lanes:
+                self._rings(lane)
+
+        tx.after_commit(ring)
+
+    async def _throttled(
+        self,
+        tx: Tx,
+        facts: Sequence[NotificationStored],
+        policies: Mapping[str, Policy],
+        now: datetime,
+    ) -> set[UUID]:
+        """Return those beyond what their type allows a person, by GCRA, in their order."""
+        limited = [
+            (fact, policy.throttle)
+            for fact in facts
+            if (policy := policies.get(fact.type, PLAIN)).throttle is not None and not fact.critical
+        ]
+        if not limited:
+            return set()
+        keys = list({(fact.user, fact.type): None for fact, _ in limited})
+        rows = await tx.fetch(THROTTLES, [user for user, _ in keys], [kind for _, kind in keys])
+        at = {(row["user_id"], row["type"]): row["at"] for row in rows}
+        beyond: set[UUID] = set()
+        for fact, throttle in limited:
+            key = (fact.user, fact.type)
+            due = max(at.get(key, now), now)
+            if beyond_throttle(throttle, due, now):
+                beyond.add(fact.notification)
+            else:
+                at[key] = due + timedelta(seconds=throttle.per_s / throttle.limit)
+        changed = sorted(at)
+        await tx.run(
+            THROTTLE,
+            [user for user, _ in changed],
+            [kind for _, kind in changed],
+            [at[key] for key in changed],
+        )
+        return beyond
+
+
+def beyond_throttle(throttle: Throttle, due: datetime, now: datetime) -> bool:
+    """Return whether one more is beyond the limit; `due` is when it would be in time (GCRA)."""
+    apart_s = throttle.per_s / throttle.limit
+    return (due - now).total_seconds() > throttle.per_s - apart_s + 1e-6
+
+
+def _entry(fact: NotificationStored, channel: str, zone: str) -> Entry:
+    return Entry(
+        notification=fact.notification,
+        channel=channel,
+        user=fact.user,
+        number=fact.number,
+        actor=fact.actor_id,
+        actor_name=fact.actor_name,
+        type=fact.type,
+        about=fact.related_entity_id,
+        title=fact.title,
+        body=fact.body,
+        url=plan.url_of(fact),
+        locale=fact.locale,
+        at=fact.created_at,
+        zone=zone,
+    )

@@ -1,0 +1,181 @@
+"""Quiet hours end, and what stood by is needed: looked at anew, and put together."""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from itertools import groupby
+from uuid import UUID
+
+from msgspec import Struct
+
+from nova.backbone.database import Database, Tx
+from nova.features.deliveries import plan, rendering
+from nova.features.deliveries.asks import Ask, Preferences
+from nova.features.deliveries.models import LANES
+from nova.features.deliveries.plan import Person
+from nova.features.deliveries.planner import Planner
+from nova.kernel.clock import Clock
+from nova.ports.database import Row
+
+PEOPLE_AT_ONCE = 100
+"""Few, with a pause as long as the work between them: what is live comes first."""
+
+# All of a person's together, so that they can be put together.
+DUE = """
+select d.* from deliveries.deliveries d
+ where d.user_id = any(array(
+        select user_id from deliveries.deliveries
+         where phase in ('held', 'standby') and due <= $1 and expires_at > $1
+         group by user_id order by min(due) limit $2))
+   and d.phase in ('held', 'standby') and d.due <= $1 and d.expires_at > $1
+ order by d.user_id, d.id
+   for update skip locked
+"""
+
+MOVE = """
+update deliveries.deliveries d
+   set phase = t.phase, reason = t.reason, rule = coalesce(t.rule, d.rule), due = t.due,
+       tries_from = coalesce(t.due, d.tries_from), into_id = t.into_id,
+       title = coalesce(t.title, d.title), body = coalesce(t.body, d.body)
+  from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::timestamptz[], $6::uuid[],
+              $7::text[], $8::text[])
+    as t (id, phase, reason, rule, due, into_id, title, body)
+ where d.id = t.id
+"""
+
+
+class Move(Struct, frozen=True, kw_only=True):
+    """What becomes of one that was held."""
+
+    id: UUID
+    phase: str
+    reason: str | None = None
+    rule: str | None = None
+    due: datetime | None = None
+    into: UUID | None = None
+    title: str | None = None
+    body: str | None = None
+
+
+class Release:
+    """Lets go of what was held or stood by, once its time has come."""
+
+    def __init__(
+        self,
+        db: Database,
+        clock: Clock,
+        planner: Planner,
+        preferences: Preferences,
+        *,
+        rings: Callable[[str], None],
+        spread_s: float,
+    ) -> None:
+        self._db = db
+        self._clock = clock
+        self._planner = planner
+        self._preferences = preferences
+        self._rings = rings
+        self._spread_s = spread_s
+
+    async def due(self) -> int:
+        """Release what is due, some people at a time; return how many deliveries moved."""
+        moved = 0
+        while True:
+            started = self._clock.monotonic()
+            count = await self._some()
+            moved += count
+            if not count:
+                return moved
+            await asyncio.sleep(min(1.0, self._clock.monotonic() - started))
+
+    async def _some(self) -> int:
+        now = self._clock.now()
+        async with self._db.transaction() as tx:
+            rows = await tx.fetch(DUE, now, PEOPLE_AT_ONCE)
+            if not rows:
+                return 0
+            people = await self._planner.persons({row["user_id"] for row in rows})
+            wanted = await self._preferences.wanted(
+                [Ask(row["user_id"], row["type"], row["about"]) for row in rows]
+            )
+            moves = [
+                move
+                for _, some in groupby(
+                    zip(rows, wanted, strict=True), key=lambda pair: pair[0]["user_id"]
+                )
+                for move in moved(list(some), people, now, self._spread_s)
+            ]
+            await _write(tx, moves)
+            tx.after_commit(self._ring_all)
+        return len(moves)
+
+    def _ring_all(self) -> None:
+        for lane in LANES:
+            self._rings(lane)
+
+
+def moved(
+    rows: Sequence[tuple[Row, Mapping[str, tuple[bool, str]]]],
+    people: Mapping[UUID, Person],
+    now: datetime,
+    spread_s: float,
+) -> list[Move]:
+    """Decide about all of one person's deliveries whose time has come. Pure."""
+    moves: list[Move] = []
+    together: dict[tuple[str, UUID], list[Row]] = {}
+    for row, wanted in rows:
+        user, channel = row["user_id"], row["channel"]
+        on, rule = wanted.get(channel, (True, ""))
+        if not on and not row["critical"] and row["kind"] == "single":
+            moves.append(Move(id=row["id"], phase="dropped", reason="preference", rule=rule))
+            continue
+        choice = plan.at_once_or_held(
+            channel, user, people[user], now=now, spread_s=spread_s, rule=row["rule"]
+        )
+        if choice.phase != "waiting" and not row["critical"]:
+            moves.append(
+                Move(
+                    id=row["id"],
+                    phase=choice.phase,
+                    reason=choice.reason,
+                    rule=choice.rule,
+                    due=choice.due,
+                )
+            )
+        elif row["phase"] == "held" and row["kind"] != "recall":
+            together.setdefault((channel, row["target"]), []).append(row)
+        else:
+            moves.append(Move(id=row["id"], phase="waiting", reason="unless_seen", due=now))
+    for some in together.values():
+        moves += _coalesced(some, now)
+    return moves
+
+
+def _coalesced(rows: Sequence[Row], now: datetime) -> list[Move]:
+    """Let the newest speak for all."""
+    newest = rows[-1]
+    if len(rows) == 1:
+        return [Move(id=newest["id"], phase="waiting", reason="released", due=now)]
+    title, body = rendering.summary([row["title"] for row in reversed(rows)], newest["locale"])
+    others = [
+        Move(id=row["id"], phase="merged", reason="coalesced", into=newest["id"])
+        for row in rows[:-1]
+    ]
+    return [
+        *others,
+        Move(id=newest["id"], phase="waiting", reason="released", due=now, title=title, body=body),
+    ]
+
+
+async def _write(tx: Tx, moves: Sequence[Move]) -> None:
+    await tx.run(
+        MOVE,
+        [each.id for each in moves],
+        [each.phase for each in moves],
+        [each.reason for each in moves],
+        [each.rule for each in moves],
+        [each.due for each in moves],
+        [each.into for each in moves],
+        [each.title for each in moves],
+        [each.body for each in moves],
+    )

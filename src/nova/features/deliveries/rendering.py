@@ -1,0 +1,91 @@
+"""Words around a notification: the HTML of mail, lines of summaries, and lists of names."""
+
+from collections.abc import Mapping, Sequence
+from html import escape
+from typing import Any
+from urllib.parse import urlsplit
+
+UNSUBSCRIBE: Mapping[str, str] = {
+    "en": "Unsubscribe from mail like this",
+    "de": "Solche Mails abbestellen",
+    "fr": "Ne plus recevoir ce type d\u2019e-mail",
+    "es": "No recibir más correos como este",
+}
+OPEN: Mapping[str, str] = {"en": "Open", "de": "Öffnen", "fr": "Ouvrir", "es": "Abrir"}
+SUMMARY: Mapping[str, str] = {
+    "en": "{n} new notifications",
+    "de": "{n} neue Mitteilungen",
+    "fr": "{n} nouvelles notifications",
+    "es": "{n} notificaciones nuevas",
+}
+AND_OTHER: Mapping[str, str] = {
+    "en": "{names} and 1 other",
+    "de": "{names} und 1 weitere Person",
+    "fr": "{names} et 1 autre",
+    "es": "{names} y 1 más",
+}
+AND_OTHERS: Mapping[str, str] = {
+    "en": "{names} and {n} others",
+    "de": "{names} und {n} weitere",
+    "fr": "{names} et {n} autres",
+    "es": "{names} y {n} más",
+}
+AND: Mapping[str, str] = {"en": " and ", "de": " und ", "fr": " et ", "es": " y "}
+MOST_LINES = 5
+
+
+def said(words: Mapping[str, str], locale: str) -> str:
+    """Return the words of the language, or the English ones."""
+    return words.get(locale.partition("-")[0].lower(), words["en"])
+
+
+def html(title: str, body: str, url: str | None, unsubscribe: str | None, locale: str) -> str:
+    """Return a mail's body; everything that people wrote is escaped."""
+    language = escape(locale, quote=True)
+    lines = [
+        f'<!doctype html><html lang="{language}"><head><meta charset="utf-8">',
+        f"<title>{escape(title)}</title></head>",
+        '<body style="font-family:sans-serif;max-width:36em;margin:2em auto;padding:0 1em">',
+        f'<h1 style="font-size:1.2em">{escape(title)}</h1>',
+        *(f"<p>{escape(line)}</p>" for line in body.splitlines() if line.strip()),
+    ]
+    if url:
+        lines.append(f'<p><a href="{escape(url, quote=True)}">{said(OPEN, locale)}</a></p>')
+    if unsubscribe:
+        words = said(UNSUBSCRIBE, locale)
+        lines.append(
+            f'<p style="color:#666;font-size:.8em"><a href="{escape(unsubscribe, quote=True)}">'
+            f"{words}</a></p>"
+        )
+    return "\n".join([*lines, "</body></html>"])
+
+
+def link(metadata: Mapping[str, Any]) -> str | None:
+    """Return where a tap leads: the event's `metadata.url`, when it is an http(s) address."""
+    url = metadata.get("url")
+    if not isinstance(url, str) or len(url) > 2_048:  # noqa: PLR2004  # what browsers take
+        return None
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return None
+    return url if parts.scheme in ("http", "https") and parts.hostname else None
+
+
+def summary(titles: Sequence[str], locale: str) -> tuple[str, str]:
+    """Return title and body of one push or mail in place of several, the newest first."""
+    lines = list(titles[:MOST_LINES])
+    if len(titles) > MOST_LINES:
+        lines.append("…")
+    return said(SUMMARY, locale).format(n=len(titles)), "\n".join(lines)
+
+
+def names(who: Sequence[str], total: int, locale: str) -> str:
+    """Return 'Ada', 'Ada and Ben', or 'Ada and 3 others'. `total` counts those without a name."""
+    others = total - 1
+    if others <= 0:
+        return who[0]
+    if others == 1 and len(who) > 1:
+        return who[0] + said(AND, locale) + who[1]
+    words = AND_OTHER if others == 1 else AND_OTHERS
+    return said(words, locale).format(names=who[0], n=others)

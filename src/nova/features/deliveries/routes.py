@@ -1,0 +1,290 @@
+"""The table of routes of deliveries."""
+
+from collections.abc import Sequence
+
+from nova.features.deliveries.api import (
+    Handlers,
+    LaneStates,
+    PolicyOf,
+    Resume,
+)
+from nova.features.deliveries.explain import Explained, Supposed
+from nova.features.deliveries.models import (
+    Delivery,
+    Detail,
+    Receipt,
+    Redrive,
+    Redriven,
+    Rendereds,
+    Seek,
+    Which,
+)
+from nova.features.deliveries.policies import Policy
+from nova.features.deliveries.quiet import Schedule
+from nova.features.deliveries.quiet_hours import QuietHours, Trial
+from nova.features.deliveries.unsubscribe import PATH
+from nova.features.deliveries.webhooks import (
+    CreatedWebhook,
+    NewWebhook,
+    Webhook,
+    WebhookList,
+)
+from nova.web.actors import Rule
+from nova.web.routes import Limit, Paged, Route
+
+CLICKS = Limit("unsubscribe", per_s=5, burst=50)
+
+
+def routes(do: Handlers) -> Sequence[Route]:
+    return (
+        *_log(do),
+        *_lanes(do),
+        *_quiet(do),
+        *_policies(do),
+        *_explain(do),
+        *_webhooks(do),
+        *_unsubscribe(do),
+    )
+
+
+def _log(do: Handlers) -> Sequence[Route]:
+    base = "/v1/deliveries"
+    return (
+        Route(
+            method="GET",
+            path=base,
+            rule=Rule.SERVER,
+            handler=do.listed,
+            summary="List deliveries, newest first",
+            query=Which,
+            returns=Paged[Delivery],
+        ),
+        Route(
+            method="POST",
+            path=f"{base}/redrive",
+            rule=Rule.SERVER,
+            handler=do.redrive,
+            summary="Try dead letters again, by filter",
+            body=Redrive,
+            returns=Redriven,
+        ),
+        Route(
+            method="GET",
+            path=f"{base}/{{id}}",
+            rule=Rule.SERVER,
+            handler=do.one,
+            summary="Return a delivery with every attempt",
+            returns=Detail,
+        ),
+        Route(
+            method="POST",
+            path=f"{base}/{{id}}/redrive",
+            rule=Rule.SERVER,
+            handler=do.redrive_one,
+            summary="Try a dead letter again",
+            returns=Redriven,
+        ),
+        Route(
+            method="POST",
+            path=f"{base}/{{id}}/receipt",
+            rule=Rule.EITHER,
+            handler=do.receipt,
+            summary="Say that a push came, or was opened",
+            description="The delivery's id comes with the push, as `delivery`.",
+            body=Receipt,
+            status=204,
+        ),
+        Route(
+            method="GET",
+            path="/v1/outbox",
+            rule=Rule.SERVER,
+            handler=do.outbox,
+            summary="List the newest push and mail that the sink took, as they were rendered",
+            query=Seek,
+            returns=Rendereds,
+        ),
+    )
+
+
+def _lanes(do: Handlers) -> Sequence[Route]:
+    return (
+        Route(
+            method="GET",
+            path="/v1/delivery-lanes",
+            rule=Rule.SERVER,
+            handler=do.lanes,
+            summary="Tell how every lane does: ios, android, web and mail",
+            returns=LaneStates,
+        ),
+        Route(
+            method="POST",
+            path="/v1/delivery-lanes/{lane}/resume",
+            rule=Rule.SERVER,
+            handler=do.resume,
+            summary="End a lane's pause, and decide about addresses called dead meanwhile",
+            body=Resume,
+            returns=LaneStates,
+        ),
+    )
+
+
+def _quiet(do: Handlers) -> Sequence[Route]:
+    found: list[Route] = []
+    for path, rule in (
+        ("/v1/quiet-hours", Rule.USER),
+        ("/v1/users/{user}/quiet-hours", Rule.SELF),
+    ):
+        found += [
+            Route(
+                method="GET",
+                path=path,
+                rule=rule,
+                handler=do.quiet,
+                summary="Return quiet hours, and what they mean for the next day",
+                returns=QuietHours,
+            ),
+            Route(
+                method="PUT",
+                path=path,
+                rule=rule,
+                handler=do.put_quiet,
+                summary="Replace quiet hours",
+                body=Schedule,
+                returns=QuietHours,
+            ),
+            Route(
+                method="DELETE",
+                path=path,
+                rule=rule,
+                handler=do.delete_quiet,
+                summary="Have no quiet hours",
+                status=204,
+            ),
+            Route(
+                method="POST",
+                path=f"{path}/simulate",
+                rule=rule,
+                handler=do.simulate,
+                summary="Try quiet hours out, at any time; nothing is changed",
+                body=Trial,
+                returns=QuietHours,
+            ),
+        ]
+    return found
+
+
+def _policies(do: Handlers) -> Sequence[Route]:
+    base = "/v1/delivery-policies"
+    return (
+        Route(
+            method="GET",
+            path=base,
+            rule=Rule.SERVER,
+            handler=do.policies,
+            summary="List how deliveries of each type go about",
+            returns=list[PolicyOf],
+        ),
+        Route(
+            method="PUT",
+            path=f"{base}/{{type}}",
+            rule=Rule.SERVER,
+            handler=do.put_policy,
+            summary="Set a type's urgency, throttle, digests and escalation",
+            body=Policy,
+            returns=PolicyOf,
+        ),
+        Route(
+            method="DELETE",
+            path=f"{base}/{{type}}",
+            rule=Rule.SERVER,
+            handler=do.delete_policy,
+            summary="Go back to the built-in policy of a type",
+            status=204,
+        ),
+    )
+
+
+def _webhooks(do: Handlers) -> Sequence[Route]:
+    base = "/v1/webhooks"
+    return (
+        Route(
+            method="GET",
+            path=base,
+            rule=Rule.SERVER,
+            handler=do.webhooks,
+            summary="List webhooks",
+            description="Their calls and attempts: GET /v1/deliveries?channel=webhook.",
+            returns=WebhookList,
+        ),
+        Route(
+            method="POST",
+            path=base,
+            rule=Rule.SERVER,
+            handler=do.add_webhook,
+            summary="Add an address that is told of deliveries, signed as Standard Webhooks says",
+            body=NewWebhook,
+            returns=CreatedWebhook,
+            status=201,
+            secret=True,
+        ),
+        Route(
+            method="DELETE",
+            path=f"{base}/{{webhook}}",
+            rule=Rule.SERVER,
+            handler=do.remove_webhook,
+            summary="Remove a webhook; its waiting calls are dropped",
+            status=204,
+        ),
+        Route(
+            method="POST",
+            path=f"{base}/{{webhook}}/enable",
+            rule=Rule.SERVER,
+            handler=do.enable_webhook,
+            summary="Tell a webhook again that was disabled by its own 410",
+            returns=Webhook,
+        ),
+        Route(
+            method="POST",
+            path=f"{base}/{{webhook}}/test",
+            rule=Rule.SERVER,
+            handler=do.test_webhook,
+            summary="Send a webhook something that means nothing",
+            returns=Detail,
+            status=202,
+        ),
+    )
+
+
+def _explain(do: Handlers) -> Sequence[Route]:
+    return (
+        Route(
+            method="POST",
+            path="/v1/notifications/explain",
+            rule=Rule.SERVER,
+            handler=do.explain,
+            summary="Tell what would become of an event, channel by channel; nothing is done",
+            body=Supposed,
+            returns=Explained,
+        ),
+    )
+
+
+def _unsubscribe(do: Handlers) -> Sequence[Route]:
+    return (
+        Route(
+            method="GET",
+            path=f"{PATH}{{token}}",
+            rule=Rule.PUBLIC,
+            handler=do.unsubscribe_page,
+            summary="Show a button that unsubscribes; nothing is changed",
+            limit=CLICKS,
+        ),
+        Route(
+            method="POST",
+            path=f"{PATH}{{token}}",
+            rule=Rule.PUBLIC,
+            handler=do.unsubscribe,
+            summary="End mail of a type with one click (RFC 8058)",
+            limit=CLICKS,
+        ),
+    )

@@ -1,0 +1,277 @@
+"""Deliveries, put together: from a stored notification to a provider's word, and the log of it."""
+
+import asyncio
+import random
+from collections.abc import Callable, Collection, Mapping
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from msgspec import Struct
+from prometheus_client import CollectorRegistry
+
+from nova.backbone.database import Database, Tx
+from nova.features.deliveries import (
+    planner,
+    policies,
+    quiet_hours,
+    rules,
+    store,
+    store_log,
+    webhooks,
+)
+from nova.features.deliveries.asks import Devices, Graves, People, Preferences, Signals
+from nova.features.deliveries.burial import Burial, Caution
+from nova.features.deliveries.digests import Digests
+from nova.features.deliveries.explain import Explainer, Rehearsal
+from nova.features.deliveries.ledger import Ledger, ended
+from nova.features.deliveries.models import (
+    LANES,
+    Detail,
+    LaneState,
+    Redrive,
+    Redriven,
+    Status,
+    Which,
+)
+from nova.features.deliveries.planner import Planner
+from nova.features.deliveries.policies import Policies
+from nova.features.deliveries.quiet_hours import QuietBook
+from nova.features.deliveries.release import Release
+from nova.features.deliveries.rules import Patience
+from nova.features.deliveries.sender import (
+    Badges,
+    HookLane,
+    Lane,
+    Meters,
+    Pacing,
+    PlatformLane,
+)
+from nova.features.deliveries.unsubscribe import Unsubscribe
+from nova.features.deliveries.webhooks import Webhooks
+from nova.kernel.clock import Clock
+from nova.kernel.errors import NotFound
+from nova.ports.carriers import Carrier
+from nova.ports.hooks import Hooks
+from nova.web.cursors import Cursors
+from nova.web.routes import Paged
+
+NEWEST = UUID(int=2**128 - 1)
+PULSE_DAYS = 7
+
+
+class NoSuchDelivery(NotFound):
+    """There is no such delivery, or it is not yours."""
+
+    code = "no_such_delivery"
+
+
+class NoSuchLane(NotFound):
+    """There is no such lane; there are ios, android, web and mail."""
+
+    code = "no_such_lane"
+
+
+class NotRedrivable(NotFound):
+    """There is no such dead letter."""
+
+    code = "no_such_dead_delivery"
+    hint = "GET /v1/deliveries?phase=dead lists them."
+
+
+class Knobs(Struct, frozen=True, kw_only=True):
+    """What a deployment may choose."""
+
+    public_url: str = ""
+    spread_s: float = 60.0
+    retention_days: float = 30.0
+    pacing: Mapping[str, Pacing] = {}
+    patience: Mapping[str, Patience] = {}
+    caution: Caution = Caution()
+
+
+class Deliveries:
+    """Everything about deliveries; `close()` lets attempts under way end."""
+
+    def __init__(
+        self,
+        db: Database,
+        clock: Clock,
+        signals: Signals,
+        registry: CollectorRegistry,
+        *,
+        carriers: Mapping[str, Carrier],
+        hooks: Hooks,
+        people: People,
+        devices: Devices,
+        graves: Graves,
+        preferences: Preferences,
+        badges: Badges,
+        zones: Collection[str],
+        signing_secret: bytes,
+        rehearsal: Rehearsal,
+        knobs: Knobs | None = None,
+        roll: Callable[[], float] = random.random,
+    ) -> None:
+        """`carriers` by platform: every one of them has one, a provider's or the sink."""
+        self.knobs = knobs = knobs or Knobs()
+        self._db = db
+        self._clock = clock
+        self._cursors: Cursors[UUID] = Cursors(signing_secret, "deliveries", UUID)
+        self.people = people
+        self.unsubscribe = Unsubscribe(preferences, signing_secret, knobs.public_url)
+        self.quiet = QuietBook(db, clock, people, zones=zones)
+        self.policies = Policies(db, clock)
+        self.webhooks = Webhooks(db, clock, hooks, rings=self.ring)
+        self.ledger = Ledger(db, clock, rings=self.ring, heard=self.webhooks.wanted)
+        self.digests = Digests(
+            db,
+            clock,
+            devices=devices,
+            people=people,
+            quiet=self.quiet,
+            rings=self.ring,
+            spread_s=knobs.spread_s,
+        )
+        self.planner = Planner(
+            clock,
+            devices=devices,
+            people=people,
+            policies=self.policies,
+            quiet=self.quiet,
+            digests=self.digests,
+            rings=self.ring,
+            spread_s=knobs.spread_s,
+        )
+        self.release = Release(
+            db, clock, self.planner, preferences, rings=self.ring, spread_s=knobs.spread_s
+        )
+        self.explainer = Explainer(
+            db, clock, rehearsal=rehearsal, planner=self.planner, policies=self.policies
+        )
+        self.burial = Burial(db, clock, graves, knobs.caution)
+        common: dict[str, Any] = {
+            "db": db,
+            "ledger": self.ledger,
+            "clock": clock,
+            "meters": Meters(registry),
+            "roll": roll,
+        }
+        self.platforms: dict[str, PlatformLane] = {
+            name: PlatformLane(
+                name,
+                carriers[name],
+                badges=badges,
+                links=self.unsubscribe.link,
+                pacing=knobs.pacing.get(name),
+                patience=knobs.patience.get(name, rules.PATIENCE[name]),
+                **common,
+            )
+            for name in LANES
+        }
+        hook = HookLane(
+            self.webhooks.post,
+            pacing=knobs.pacing.get(webhooks.LANE),
+            patience=knobs.patience.get(webhooks.LANE, webhooks.PATIENCE),
+            **common,
+        )
+        self.lanes: dict[str, Lane] = {**self.platforms, webhooks.LANE: hook}
+        signals.on(webhooks.SIGNAL, self.webhooks.forget)
+        signals.on(quiet_hours.SIGNAL, self.quiet.forget)
+        signals.on(policies.SIGNAL, self.policies.forget)
+
+    def ring(self, lane: str) -> None:
+        """Say that something is due in a lane."""
+        found = self.lanes.get(lane)
+        if found is not None:
+            found.ring()
+
+    async def close(self) -> None:
+        await asyncio.gather(*(lane.close() for lane in self.lanes.values()))
+
+    async def page(self, which: Which, user: UUID | None) -> Paged[Any]:
+        """Return deliveries, newest first."""
+        owner = ";".join(str(getattr(which, name)) for name in which.__struct_fields__[:-2])
+        before = self._cursors.open(owner, which.cursor) if which.cursor else NEWEST
+        found = await store_log.page(self._db, before, user, which, which.limit + 1)
+        if len(found) <= which.limit:
+            return Paged(found)
+        return Paged(found[: which.limit], self._cursors.seal(owner, found[which.limit - 1].id))
+
+    async def one(self, id_: UUID) -> Detail:
+        found = await store_log.one(self._db, id_)
+        if found is None:
+            raise NoSuchDelivery
+        return Detail(delivery=found[0], attempts=found[1])
+
+    async def redrive_one(self, id_: UUID) -> Redriven:
+        """Try a dead letter again, or one whose address was called dead."""
+        lanes = await store_log.redrive(self._db, self._clock.now(), Redrive(), ids=[id_])
+        if not lanes:
+            raise NotRedrivable
+        return self._rung(lanes)
+
+    async def redrive(self, which: Redrive, user: UUID | None) -> Redriven:
+        """Try dead letters again, the oldest first."""
+        return self._rung(await store_log.redrive(self._db, self._clock.now(), which, user=user))
+
+    async def receipt(self, id_: UUID, user: UUID | None, status: str) -> None:
+        """Note what a device said; a status never goes back."""
+        reached = Status[status.upper()]
+        tells = await self.webhooks.wanted()
+        async with self._db.transaction() as tx:
+            row = await store_log.receipt(tx, id_, user, reached, self._clock.now())
+            if row is None:
+                raise NoSuchDelivery
+            if tells:
+                await tx.emit(ended(row))
+
+    async def states(self) -> list[LaneState]:
+        now = self._clock.monotonic()
+        alive = {
+            name: (lane.carried_by, lane.breaker.state(now).value, lane.in_flight)
+            for name, lane in self.lanes.items()
+        }
+        return await store_log.lanes(self._db, self._clock.now(), alive)
+
+    async def resume(self, lane: str, suspects: Any) -> None:
+        """End a pause, of sending and of purging, and decide about those called dead meanwhile."""
+        if lane not in self.lanes:
+            raise NoSuchLane
+        await self.burial.resume(lane, suspects)
+        self.ring(lane)
+
+    async def sweep(self) -> None:
+        """Drop what is not worth sending any more."""
+        while await self._db.run(store.OVERDUE, self._clock.now()):
+            pass
+
+    async def forget(self) -> None:
+        """Delete what is older than the log's retention."""
+        now = self._clock.now()
+        before = now - timedelta(days=self.knobs.retention_days)
+        while await self._db.run(store.FORGET, before, 1_000):
+            pass
+        await self.digests.forget(before)
+        await self._db.run(store.FORGET_PULSE, now - timedelta(days=PULSE_DAYS))
+        await self._db.run(planner.FORGET_THROTTLES, now)
+
+    async def erase(self, tx: Tx, user: UUID) -> None:
+        """Remove all that is held about a user."""
+        for statement in store.ERASE:
+            await tx.run(statement, user)
+        await self.digests.erase(tx, user)
+        await self.quiet.erase(tx, user)
+        await tx.run(planner.ERASE_THROTTLES, user)
+
+    async def export(self, user: UUID) -> Mapping[str, Any]:
+        """Return all that is held about a user."""
+        return {
+            "deliveries": await store_log.everything(self._db, user),
+            "quiet_hours": (await self.quiet.of([user]))[user],
+        }
+
+    def _rung(self, lanes: list[str]) -> Redriven:
+        for lane in set(lanes):
+            self.ring(lane)
+        return Redriven(len(lanes))

@@ -1,0 +1,401 @@
+"""Every statement of the ledger: what is written, claimed, recorded and cancelled."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from msgspec import Struct
+
+from nova.features.deliveries.models import Claimed, New, Status
+from nova.ports.database import Queries, Row
+
+ADD = """
+insert into deliveries.deliveries (
+    id, notification, kind, user_id, number, actor_id, type, about, channel, lane, target,
+    address, keys, title, body, url, data, locale, urgent, critical, collapse_id, made_at,
+    expires_at, phase, reason, rule, status, due, priority, tries_from)
+select id, notification, kind, user_id, number, actor_id, type, about, channel, lane, target,
+       address, keys, title, body, url, data, locale, urgent, critical, collapse_id, made_at,
+       expires_at, phase, reason, rule, 0, due, priority, coalesce(due, made_at)
+  from unnest($1::uuid[], $2::uuid[], $3::text[], $4::uuid[], $5::bigint[], $6::uuid[], $7::text[],
+              $8::text[], $9::text[], $10::text[], $11::uuid[], $12::text[], $13::text[],
+              $14::text[], $15::text[], $16::text[], $17::text[], $18::text[], $19::boolean[],
+              $20::boolean[], $21::text[], $22::timestamptz[], $23::timestamptz[], $24::text[],
+              $25::text[], $26::text[], $27::timestamptz[], $28::smallint[])
+    as new (id, notification, kind, user_id, number, actor_id, type, about, channel, lane, target,
+            address, keys, title, body, url, data, locale, urgent, critical, collapse_id, made_at,
+            expires_at, phase, reason, rule, due, priority)
+    on conflict (notification, channel, target, kind) do nothing
+returning id, lane, phase
+"""
+
+# A lease that ran out without a record: that attempt's outcome is unknown, and this one may be
+# its second arrival. $1 lane, $2 now, $3 how many, $4 lease, $5 and $6 the words for it, $7 up to
+# which priority.
+CLAIM = """
+with open as (
+    select 1 from deliveries.lanes
+     where lane = $1 and (paused_until is null or paused_until <= $2)
+), due as materialized (
+    select id from deliveries.deliveries
+     where lane = $1 and phase = 'waiting' and due <= $2 and expires_at > $2
+       and (leased_until is null or leased_until <= clock_timestamp())
+       and priority <= $7 and exists (select from open)
+     order by priority, due limit $3 for update skip locked
+), lost as (
+    update deliveries.attempts a
+       set finished_at = $2, verdict = 'unknown', code = $5, says = $6
+      from due where a.delivery = due.id and a.finished_at is null
+    returning a.delivery
+), claimed as (
+    update deliveries.deliveries d
+       set leased_until = clock_timestamp() + $4::interval, fence = d.fence + 1,
+           attempts = d.attempts + 1, tries = d.tries + 1,
+           resends = d.resends + (d.doubtful or d.id in (select delivery from lost))::int,
+           status = case when d.id in (select delivery from lost)
+                         then greatest(d.status, 2) else d.status end
+      from due where d.id = due.id
+    returning d.*
+), begun as (
+    insert into deliveries.attempts (delivery, number, started_at, resend)
+    select id, attempts, $2, doubtful or id in (select delivery from lost) from claimed
+)
+select c.*, (c.doubtful or c.id in (select delivery from lost)) as again from claimed c
+ order by c.priority, c.due
+"""
+
+NEXT_DUE = """
+select min(due) from deliveries.deliveries where lane = $1 and phase = 'waiting'
+"""
+
+# Who was overtaken by another lease changes nothing. What was cancelled meanwhile is not retried.
+RECORD = """
+with told as materialized (
+    select * from unnest($1::uuid[], $2::bigint[], $3::text[], $4::smallint[], $5::text[],
+                         $6::timestamptz[], $7::text[], $8::text[], $9::text[], $10::boolean[],
+                         $11::int[], $12::text[])
+        as t (id, fence, phase, status, reason, due, code, says, provider_id, doubtful, uncounted,
+              verdict)
+), noted as (
+    update deliveries.deliveries d
+       set status = greatest(d.status, t.status),
+           phase = case when t.phase = 'waiting' and d.cancelled is not null
+                        then 'dropped' else t.phase end,
+           reason = case when t.phase = 'waiting' and d.cancelled is not null
+                         then d.cancelled else t.reason end,
+           due = case when d.cancelled is null then t.due end,
+           leased_until = null, code = t.code, says = t.says,
+           provider_id = coalesce(t.provider_id, d.provider_id),
+           doubtful = d.doubtful or t.doubtful, tries = d.tries - t.uncounted,
+           sent_at = case when t.status >= 4 then coalesce(d.sent_at, $13) else d.sent_at end
+      from told t where d.id = t.id and d.fence = t.fence and d.leased_until is not null
+    returning d.*
+), closed as (
+    update deliveries.attempts a
+       set finished_at = $13, verdict = t.verdict, code = t.code, says = t.says, next_at = n.due
+      from told t join noted n on n.id = t.id
+     where a.delivery = n.id and a.number = n.attempts
+)
+select * from noted
+"""
+
+# Given back untried: the lane was closed meanwhile. No attempt was made, so none is counted.
+RETURN = """
+with back as (
+    update deliveries.deliveries d
+       set leased_until = null, attempts = d.attempts - 1, tries = d.tries - 1
+      from unnest($1::uuid[], $2::bigint[]) as t (id, fence)
+     where d.id = t.id and d.fence = t.fence
+    returning d.id, d.attempts + 1 as number
+)
+delete from deliveries.attempts a using back where a.delivery = back.id and a.number = back.number
+"""
+
+# What is under way is only marked: its outcome still counts.
+CANCEL = """
+update deliveries.deliveries d
+   set cancelled = $4,
+       phase = case when leased_until > clock_timestamp() then phase else 'dropped' end,
+       reason = case when leased_until > clock_timestamp() then reason else $4 end,
+       due = case when leased_until > clock_timestamp() then due end
+ where user_id = $1 and phase in ('waiting', 'held', 'standby') and kind = 'single'
+   and ($2::uuid[] is null or notification = any($2)) and ($3::bigint is null or number <= $3)
+returning d.id
+"""
+
+CANCEL_BY_ACTOR = """
+update deliveries.deliveries d
+   set cancelled = $3,
+       phase = case when leased_until > clock_timestamp() then phase else 'dropped' end,
+       reason = case when leased_until > clock_timestamp() then reason else $3 end,
+       due = case when leased_until > clock_timestamp() then due end
+ where user_id = $1 and actor_id = $2 and phase in ('waiting', 'held', 'standby')
+   and kind = 'single'
+"""
+
+CANCEL_TARGET = """
+update deliveries.deliveries
+   set phase = 'failed', reason = 'gone', due = null
+ where user_id = $1 and target = $2 and phase in ('waiting', 'held', 'standby')
+   and (leased_until is null or leased_until <= clock_timestamp())
+"""
+
+# What stood by for a push that reached nobody is needed now.
+FALL_BACK = """
+update deliveries.deliveries d
+   set phase = 'waiting', reason = 'fallback', due = $2, tries_from = $2
+ where d.notification = any($1::uuid[]) and d.phase = 'standby'
+   and not exists (
+    select from deliveries.deliveries o
+     where o.notification = d.notification and o.channel <> d.channel and o.kind = d.kind
+       and (o.phase in ('waiting', 'held') or o.status >= 2))
+returning d.id
+"""
+
+# A push that is out already: a silent one with the same collapse id takes it back.
+SENT = """
+select * from deliveries.deliveries
+ where user_id = $1 and ($2::uuid[] is null or notification = any($2))
+   and ($3::uuid is null or actor_id = $3)
+   and kind = 'single' and lane <> 'mail' and status >= 2 and status < 6
+   and phase in ('done', 'dead') and made_at > $4
+ limit 500
+"""
+
+PAUSE = """
+update deliveries.lanes set paused_until = greatest(paused_until, $2), why = $3 where lane = $1
+"""
+
+RESUME = """
+update deliveries.lanes
+   set paused_until = null, why = null, purging = true, purging_why = null
+ where lane = $1
+"""
+
+# GCRA over all processes; the lane's row is locked until what was claimed is charged.
+# $2 now, $3 how many are wanted, $4 seconds apart, $5 seconds of burst.
+ALLOWED = """
+select least($3::int, greatest(0, floor(
+    ($5::float8 - greatest(0, extract(epoch from paced_until - $2)::float8)) / $4::float8
+    + 1)::int))
+  from deliveries.lanes where lane = $1 for update
+"""
+
+CHARGE = """
+update deliveries.lanes
+   set paced_until = greatest(paced_until, $2) + $3::int * $4::float8 * interval '1 second'
+ where lane = $1
+"""
+
+PULSE = """
+insert into deliveries.pulse as p (lane, minute, sent, failed, gone)
+values ($1, date_trunc('minute', $2::timestamptz), $3, $4, $5)
+    on conflict (lane, minute) do update
+   set sent = p.sent + excluded.sent, failed = p.failed + excluded.failed,
+       gone = p.gone + excluded.gone
+"""
+
+SUSPECT = """
+insert into deliveries.suspects (lane, address, user_id, device, reason, gone_since, at)
+values ($1, $2, $3, $4, $5, $6, $7)
+    on conflict (lane, address) do update
+   set reason = excluded.reason, gone_since = greatest(suspects.gone_since, excluded.gone_since)
+"""
+
+# It got through after all: the address lives.
+CLEAR = "delete from deliveries.suspects where lane = $1 and address = any($2::text[])"
+
+OVERDUE = """
+update deliveries.deliveries set phase = 'dropped', reason = 'expired', due = null
+ where id = any(array(
+    select id from deliveries.deliveries
+     where phase in ('waiting', 'held', 'standby') and expires_at <= $1
+       and (leased_until is null or leased_until <= clock_timestamp()) limit 1000))
+"""
+
+FORGET = """
+delete from deliveries.deliveries where ctid = any(array(
+    select ctid from deliveries.deliveries
+     where made_at < $1 and phase not in ('waiting', 'held', 'standby') limit $2))
+"""
+
+FORGET_PULSE = "delete from deliveries.pulse where minute < $1"
+
+ERASE = (
+    """
+delete from deliveries.outbox
+ where id in (select id from deliveries.deliveries where user_id = $1)
+""",
+    "delete from deliveries.deliveries where user_id = $1",
+    "delete from deliveries.suspects where user_id = $1",
+)
+
+
+class Noted(Struct, frozen=True):
+    """What a lane reports of one attempt."""
+
+    claimed: Claimed
+    phase: str
+    status: Status
+    reason: str | None
+    due: datetime | None
+    verdict: str
+    code: str
+    says: str
+    provider_id: str | None
+    doubtful: bool
+    counts: bool
+    gone_since: datetime | None
+
+
+async def add(db: Queries, new: Sequence[New]) -> list[Row]:
+    """Write those that the ledger does not have; return their ids, lanes and phases."""
+    if not new:
+        return []
+    columns = zip(*(_columns(each) for each in new), strict=True)
+    return list(await db.fetch(ADD, *(list(column) for column in columns)))
+
+
+async def claim(
+    db: Queries, lane: str, now: datetime, most: int, lease_s: float, *, live: bool = False
+) -> list[tuple[Claimed, bool]]:
+    """Lease what is due, `live` ones only or first; tell of each whether it may have arrived."""
+    rows = await db.fetch(
+        CLAIM,
+        lane,
+        now,
+        most,
+        timedelta(seconds=lease_s),
+        "interrupted",
+        "The process ended between sending and recording.",
+        0 if live else 1,
+    )
+    return [(claimed(row), bool(row["again"])) for row in rows]
+
+
+async def claim_paced(
+    tx: Queries, lane: str, now: datetime, most: int, lease_s: float, *, per_s: float, live: bool
+) -> list[tuple[Claimed, bool]]:
+    """Lease what is due, but no more than all processes together may send; in a transaction."""
+    apart_s = 1.0 / per_s
+    allowed = await tx.value(ALLOWED, lane, now, most, apart_s, 1.0)
+    if not allowed:
+        return []
+    claims = await claim(tx, lane, now, allowed, lease_s, live=live)
+    if claims:
+        await tx.run(CHARGE, lane, now, len(claims), apart_s)
+    return claims
+
+
+async def record(db: Queries, noted: Sequence[Noted], now: datetime) -> list[Row]:
+    """Write outcomes down; return the rows of those whose lease still held."""
+    return list(
+        await db.fetch(
+            RECORD,
+            [each.claimed.id for each in noted],
+            [each.claimed.fence for each in noted],
+            [each.phase for each in noted],
+            [int(each.status) for each in noted],
+            [each.reason for each in noted],
+            [each.due for each in noted],
+            [each.code for each in noted],
+            [each.says for each in noted],
+            [each.provider_id for each in noted],
+            [each.doubtful for each in noted],
+            [0 if each.counts else 1 for each in noted],
+            [each.verdict for each in noted],
+            now,
+        )
+    )
+
+
+async def give_back(db: Queries, claims: Sequence[Claimed]) -> None:
+    await db.run(RETURN, [each.id for each in claims], [each.fence for each in claims])
+
+
+def claimed(row: Row) -> Claimed:
+    return Claimed(
+        id=row["id"],
+        fence=row["fence"],
+        notification=row["notification"],
+        kind=row["kind"],
+        user=row["user_id"],
+        type=row["type"],
+        channel=row["channel"],
+        lane=row["lane"],
+        device=None if row["lane"] == "mail" else row["target"],
+        address=row["address"],
+        keys=row["keys"],
+        title=row["title"],
+        body=row["body"],
+        url=row["url"],
+        data=row["data"],
+        locale=row["locale"],
+        urgent=row["urgent"],
+        collapse_id=row["collapse_id"],
+        expires_at=row["expires_at"],
+        attempt=row["attempts"],
+        tries=row["tries"],
+        tries_from=row["tries_from"],
+    )
+
+
+def recall(row: Row, id_: UUID, now: datetime, reason: str) -> New:
+    """Return the silent push that takes one back."""
+    data = {"nova": "recall", "notification": str(row["notification"])}
+    return New(
+        id=id_,
+        notification=row["notification"],
+        kind="recall",
+        user=row["user_id"],
+        number=row["number"],
+        type=row["type"],
+        channel=row["channel"],
+        lane=row["lane"],
+        target=row["target"],
+        address=row["address"],
+        keys=row["keys"],
+        data=msgspec.json.encode(data).decode(),
+        locale=row["locale"],
+        collapse_id=row["collapse_id"],
+        made_at=now,
+        expires_at=row["expires_at"],
+        phase="waiting",
+        reason=reason,
+        due=now,
+    )
+
+
+def _columns(new: New) -> tuple[Any, ...]:
+    return (
+        new.id,
+        new.notification,
+        new.kind,
+        new.user,
+        new.number,
+        new.actor,
+        new.type,
+        new.about,
+        new.channel,
+        new.lane,
+        new.target,
+        new.address,
+        new.keys,
+        new.title,
+        new.body,
+        new.url,
+        new.data,
+        new.locale,
+        new.urgent,
+        new.critical,
+        new.collapse_id,
+        new.made_at,
+        new.expires_at,
+        new.phase,
+        new.reason,
+        new.rule,
+        new.due,
+        new.priority,
+    )

@@ -1,0 +1,53 @@
+"""A rehearsal: decides about an event as the pipeline does, and does nothing about it."""
+
+from datetime import datetime
+
+from msgspec import Raw, Struct
+
+from nova.features.notifications.events import EventAccepted, NotificationStored
+from nova.features.notifications.pipeline import Pipeline
+from nova.features.notifications.traces import REASONS
+from nova.kernel.ids import new_id
+
+
+class Rehearsed(Struct, frozen=True):
+    """What would become of an event."""
+
+    reason: str | None
+    says: str
+    rule: str
+    fact: NotificationStored | None
+
+
+class Rehearsal:
+    """Asks the pipeline."""
+
+    def __init__(self, pipeline: Pipeline) -> None:
+        self._pipeline = pipeline
+
+    async def rehearse(
+        self,
+        *,
+        kind: str,
+        recipient: str,
+        actor: str | None,
+        about: str | None,
+        metadata: bytes,
+        at: datetime,
+    ) -> Rehearsed:
+        fact = EventAccepted(
+            notification=new_id(),
+            id="rehearsal",
+            event_type=kind,
+            recipient_id=recipient,
+            actor_id=actor,
+            related_entity_id=about,
+            timestamp=at,
+            accepted_at=at,
+            metadata=Raw(metadata),
+        )
+        decision, told = await self._pipeline.rehearse(fact, at)
+        if told is None:
+            reason = decision.reason or ""
+            return Rehearsed(reason, REASONS.get(reason, reason), decision.rule, None)
+        return Rehearsed(None, "It would be in the inbox.", decision.rule, told)

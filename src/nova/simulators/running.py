@@ -1,0 +1,128 @@
+"""A simulator as a program: its credentials, its certificate, and the settings to reach it."""
+
+import asyncio
+import json
+import os
+from base64 import urlsafe_b64encode
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+from nova.simulators.apns import ApnsSimulator
+from nova.simulators.certificates import Authority
+from nova.simulators.fcm import FcmSimulator
+from nova.simulators.smtp import SmtpSimulator
+from nova.simulators.webpush import WebPushSimulator
+
+SETTINGS = "nova.toml"
+KEY_ID, TEAM_ID, TOPIC = "SIMULATED1", "SIMULATED0", "social.nova.simulated"
+Say = Callable[[str], None]
+Closing = Callable[[], Awaitable[None]]
+
+
+async def start(which: str, host: str, port: int, folder: Path, say: Say) -> Closing:
+    """Start a simulator; return what ends it.
+
+    Its settings stand in `folder`/nova.toml, and are said.
+    """
+    authority = Authority()
+    folder = _prepared(folder, authority)
+    settings, close = await _STARTS[which](host, port, folder, authority)
+    settings += f"\n[outgoing]\nca_file = {_text(folder / 'ca.pem')}\n"
+    if which == "webpush":
+        settings += 'allowed_networks = ["127.0.0.0/8", "::1/128"]\n'
+    _private(folder / SETTINGS, settings)
+    say(f"# Settings that send to this simulator, also in {folder / SETTINGS}:\n\n{settings}")
+    return close
+
+
+async def run(which: str, host: str, port: int, folder: Path, say: Say) -> None:
+    """Run until cancelled."""
+    close = await start(which, host, port, folder, say)
+    try:
+        await asyncio.Event().wait()
+    finally:
+        await close()
+
+
+async def _fcm(host: str, port: int, folder: Path, authority: Authority) -> tuple[str, Closing]:
+    fcm = FcmSimulator()
+    await fcm.start(host, port, authority.server(host, "localhost"))
+    file = folder / "service-account.json"
+    _private(file, json.dumps(fcm.service_account(), indent=2))
+    return (
+        f"[fcm]\ncredentials = {_text(file)}\nurl = {_text(fcm.url)}\n"
+        f"# Control: {fcm.url}/simulator/rules, /simulator/received, /simulator/connections\n"
+    ), fcm.close
+
+
+async def _apns(host: str, port: int, folder: Path, authority: Authority) -> tuple[str, Closing]:
+    key = ec.generate_private_key(ec.SECP256R1())
+    file = folder / "apns.p8"
+    pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+    _private(file, pem)
+    keys = {KEY_ID: key.public_key()}
+    tls = authority.server(host, "localhost", offer=("h2",))
+    production = ApnsSimulator("production", keys=keys)
+    await production.start(host, port, tls)
+    sandbox = ApnsSimulator("sandbox", keys=keys)
+    await sandbox.start(host, port + 1 if port else 0, tls)
+    url = f"https://{host}:{production.server.port}"
+
+    async def close() -> None:
+        await production.close()
+        await sandbox.close()
+
+    return (
+        f"[apns]\nkey = {_text(file)}\nkey_id = {_text(KEY_ID)}\nteam_id = {_text(TEAM_ID)}\n"
+        f"topic = {_text(TOPIC)}\nproduction_url = {_text(url)}\n"
+        f"sandbox_url = {_text(f'https://{host}:{sandbox.server.port}')}\n"
+        f"# Control (HTTP/2): {url}/simulator/rules, /simulator/received, /simulator/connections\n"
+    ), close
+
+
+async def _webpush(host: str, port: int, _: Path, authority: Authority) -> tuple[str, Closing]:
+    service = WebPushSimulator()
+    await service.start(host, port, authority.server(host, "localhost"))
+    secret = ec.generate_private_key(ec.SECP256R1()).private_numbers().private_value
+    key = urlsafe_b64encode(secret.to_bytes(32, "big")).rstrip(b"=").decode()
+    return (
+        f'[webpush]\nprivate_key = {_text(key)}\nsubject = "mailto:operator@example.com"\n'
+        f"# A subscription: POST {service.origin}/simulator/subscriptions\n"
+        f"# Control: {service.origin}/simulator/rules, /simulator/received\n"
+    ), service.close
+
+
+async def _smtp(host: str, port: int, _: Path, authority: Authority) -> tuple[str, Closing]:
+    office = SmtpSimulator()
+    tls = authority.server(host, "localhost", offer=())
+    await office.start(host, port, tls, starttls=True)
+    control = f"http://{host}:{office.server.port}/simulator"
+    return (
+        f"[smtp]\nhost = {_text(host)}\nport = {office.port}\n"
+        'sender = "Nova <no-reply@example.com>"\n'
+        f"# Control: {control}/rules, {control}/received\n"
+    ), office.close
+
+
+def _prepared(folder: Path, authority: Authority) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    authority.write(folder / "ca.pem")
+    return folder.absolute()
+
+
+_STARTS = {"fcm": _fcm, "apns": _apns, "webpush": _webpush, "smtp": _smtp}
+
+
+def _text(value: object) -> str:
+    return json.dumps(str(value), ensure_ascii=False)
+
+
+def _private(file: Path, text: str) -> None:
+    """Write a file that only its owner may read, in place of one from an earlier start."""
+    file.unlink(missing_ok=True)
+    handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(handle, "w", encoding="utf-8") as opened:
+        opened.write(text)

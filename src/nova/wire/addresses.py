@@ -1,0 +1,172 @@
+"""Which addresses Nova may call when somebody else named them (server-side request forgery).
+
+The name is resolved once, every address that it has is held against the ranges that are
+public, and the connection goes to the address that was looked at: what the name says a moment
+later plays no role. Ranges are allowed, not forbidden, so that a new kind of special address is
+refused until somebody thought of it. Redirects are never followed.
+"""
+
+import asyncio
+import re
+import socket
+from collections.abc import Sequence
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
+from ssl import SSLContext
+from typing import Any
+
+from msgspec import Struct
+
+MOST_URL = 2048
+_LAST_PORT = 65_535
+_URL = re.compile(
+    r"(https?)://"
+    r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)"  # neither credentials nor characters of other alphabets
+    r"(?::([0-9]{1,5}))?"
+    r"([/?][\x21\x22\x24-\x7e]*)?"
+    r"(?:#[\x21-\x7e]*)?"
+)
+
+_HOLES = tuple(
+    ip_network(each)
+    for each in (
+        # IANA IPv4 Special-Purpose Address Registry
+        "0.0.0.0/8",
+        "10.0.0.0/8",
+        "100.64.0.0/10",
+        "127.0.0.0/8",
+        "169.254.0.0/16",
+        "172.16.0.0/12",
+        "192.0.0.0/24",
+        "192.0.2.0/24",
+        "192.31.196.0/24",
+        "192.52.193.0/24",
+        "192.88.99.0/24",
+        "192.168.0.0/16",
+        "192.175.48.0/24",
+        "198.18.0.0/15",
+        "198.51.100.0/24",
+        "203.0.113.0/24",
+        # The metadata and DNS service inside Azure, on an address that looks public.
+        "168.63.129.16/32",
+        # IANA IPv6 Special-Purpose Address Registry, within 2000::/3: Teredo, ORCHID and
+        # others, documentation, 6to4 (which carries any IPv4 address)
+        "2001::/23",
+        "2001:db8::/32",
+        "2002::/16",
+        "2620:4f:8000::/48",
+        "3fff::/20",
+    )
+)
+_IPV4 = (IPv4Address("1.0.0.0"), IPv4Address("223.255.255.255"))
+_IPV6 = IPv6Network("2000::/3")
+"""Global unicast. NAT64 (64:ff9b::/96), mapped and SIIT addresses lie outside of it."""
+
+
+class ForbiddenAddress(Exception):
+    """An address that Nova must not call because somebody outside named it."""
+
+
+class Place(Struct, frozen=True, gc=False):
+    """Where a URL leads."""
+
+    tls: bool
+    host: str
+    port: int
+    authority: str
+    path: bytes
+
+
+def place(url: str) -> Place:
+    """Take a URL apart; raises ForbiddenAddress for what no push service or webhook has."""
+    found = _URL.fullmatch(url) if len(url) <= MOST_URL else None
+    if found is None:
+        raise ForbiddenAddress("not a URL of a service: https://, a host, a path")
+    scheme, host, digits, path = found.groups()
+    tls = scheme == "https"
+    port = int(digits) if digits else (443 if tls else 80)
+    if not 0 < port <= _LAST_PORT:
+        raise ForbiddenAddress("there is no such port")
+    authority = f"{host}:{digits}" if digits else host
+    if not path or path[0] == "?":
+        path = f"/{path or ''}"
+    return Place(tls, host.strip("[]"), port, authority, path.encode())
+
+
+def is_public(address: str) -> bool:
+    """Tell whether an address, as text, is one of the public internet."""
+    try:
+        found = ip_address(address)
+    except ValueError:
+        return False
+    if isinstance(found, IPv6Address):
+        if found.scope_id is not None or found not in _IPV6:
+            return False
+    elif not _IPV4[0] <= found <= _IPV4[1]:
+        return False
+    return not any(found.version == hole.version and found in hole for hole in _HOLES)
+
+
+class Guard:
+    """Resolves names to addresses that may be called."""
+
+    def __init__(self, *, also: Sequence[str] = (), plain: bool = False) -> None:
+        """`also` are networks of one's own that may be called; `plain` allows http://."""
+        self._also = tuple(ip_network(each) for each in also)
+        self._plain = plain
+
+    def check(self, where: Place) -> None:
+        """Raise ForbiddenAddress for what can be refused without asking DNS."""
+        if not where.tls and not self._plain:
+            raise ForbiddenAddress("only https:// can be called")
+
+    async def addresses(self, where: Place) -> Sequence[str]:
+        """Return all addresses of a name; raises ForbiddenAddress if one may not be called.
+
+        Raises OSError when the name cannot be resolved.
+        """
+        self.check(where)
+        found = await resolve(where.host, where.port)
+        for address in found:
+            if not self.allows(address):
+                raise ForbiddenAddress(f"{where.host} leads to {address}, which is not public")
+        return found
+
+    def allows(self, address: str) -> bool:
+        if is_public(address):
+            return True
+        try:
+            parsed = ip_address(address)
+        except ValueError:
+            return False
+        return any(parsed.version == each.version and parsed in each for each in self._also)
+
+
+async def resolve(host: str, port: int) -> Sequence[str]:
+    loop = asyncio.get_running_loop()
+    try:
+        found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except UnicodeError as wrong:
+        raise OSError(f"{host!r} is no name of a host") from wrong
+    return list(dict.fromkeys(str(each[4][0]) for each in found))
+
+
+async def dial(where: Place, protocol: Any, *, guard: Guard | None, tls: SSLContext | None) -> Any:
+    """Connect to one of the addresses that the guard has seen, in their order.
+
+    `guard` is None for servers that our own settings name. Returns transport and protocol.
+    """
+    loop = asyncio.get_running_loop()
+    found = await (resolve(where.host, where.port) if guard is None else guard.addresses(where))
+    failed = OSError(f"{where.host} has no address")
+    for address in found:
+        try:
+            return await loop.create_connection(
+                protocol,
+                address,
+                where.port,
+                ssl=tls if where.tls else None,
+                server_hostname=where.host if where.tls else None,
+            )
+        except OSError as wrong:
+            failed = wrong
+    raise failed

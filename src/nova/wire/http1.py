@@ -1,0 +1,104 @@
+"""HTTP/1.1 (RFC 9112) as a client: one request after the other on a connection."""
+
+from httptools import HttpParserError, HttpResponseParser
+
+from nova.wire.exchange import Exchange
+from nova.wire.http2 import Owner
+
+IDLE_S = 4.0
+"""Seconds after which an unused connection is closed: sooner than servers commonly do, since one
+that closes while a request is on its way leaves it unknown whether that was processed."""
+_FIRST_FINAL = 200
+
+
+class Http1:
+    """The protocol on one connection."""
+
+    ready = True
+
+    def __init__(self, owner: Owner, *, authority: bytes, most_bytes: int) -> None:
+        self._owner = owner
+        self._host = b"\r\nhost: " + authority
+        self._most_bytes = most_bytes
+        self._exchange: Exchange | None = None
+        self._parser = HttpResponseParser(self)
+        self._out = b""
+
+    @property
+    def busy(self) -> int:
+        return 0 if self._exchange is None else 1
+
+    def room(self) -> int:
+        return 1 if self._exchange is None else 0
+
+    def start(self, exchange: Exchange) -> None:
+        self._exchange = exchange
+        request = exchange.request
+        lines = [b"POST " + request.path + b" HTTP/1.1" + self._host]
+        lines += [name + b": " + value for name, value in (*request.steady, *request.own)]
+        lines.append(b"content-length: %d\r\n\r\n" % len(request.body))
+        self._out = b"\r\n".join(lines) + request.body
+
+    def flush(self) -> None:
+        if self._out:
+            out, self._out = self._out, b""
+            self._owner.write(out)
+
+    def cancel(self, exchange: Exchange) -> None:
+        """End the connection: there is no other way to want no reply."""
+        if exchange is self._exchange:
+            self._exchange = None
+            self._owner.abort("the request was given up")
+
+    def receive(self, data: bytes) -> None:
+        if self._exchange is None:
+            self._owner.abort("the server spoke unasked")
+            return
+        try:
+            self._parser.feed_data(data)
+        except HttpParserError as wrong:
+            self._owner.abort(f"the server broke HTTP/1.1: {wrong}")
+            return
+        self._owner.changed()
+
+    def ping(self) -> bool:
+        return self._exchange is not None
+
+    def close(self) -> None:
+        """Nothing is said at the end."""
+
+    def drop(self) -> list[Exchange]:
+        left = [] if self._exchange is None else [self._exchange]
+        self._exchange = None
+        return left
+
+    # -- what the parser calls --------------------------------------------------------------------
+
+    def on_status(self, _text: bytes) -> None:
+        if self._exchange is not None:
+            self._exchange.headers = {}
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if self._exchange is not None:
+            self._exchange.headers[name.lower()] = value
+
+    def on_body(self, data: bytes) -> None:
+        exchange = self._exchange
+        if exchange is None:
+            return
+        exchange.body += data
+        if len(exchange.body) > self._most_bytes:
+            exchange.body = exchange.body[: self._most_bytes]
+            self._finish(exchange, again=False)
+
+    def on_message_complete(self) -> None:
+        exchange = self._exchange
+        if exchange is not None and self._parser.get_status_code() >= _FIRST_FINAL:
+            self._finish(exchange, again=self._parser.should_keep_alive())
+
+    def _finish(self, exchange: Exchange, *, again: bool) -> None:
+        self._exchange = None
+        exchange.status = self._parser.get_status_code()
+        exchange.finish()
+        if not again:
+            self._owner.retire()

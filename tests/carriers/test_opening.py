@@ -1,0 +1,145 @@
+"""Carriers from settings, against simulators that run as programs."""
+
+import json
+import os
+import ssl
+import subprocess
+import sys
+from pathlib import Path
+from urllib.request import HTTPSHandler, ProxyHandler, Request, build_opener
+
+import pytest
+
+from nova.app.carriers import PLATFORMS, carriers
+from nova.bench.transports import Plan, _simulated, run
+from nova.kernel.clock import SystemClock
+from nova.ports.carriers import Verdict
+from nova.settings import Misconfigured, load
+from support.carried import android, iphone, mailbox, parcel, vapid_key
+
+TARGETS = {"fcm": android("ben"), "apns": iphone("ab12"), "smtp": mailbox("ben@example.net")}
+TINY = Plan(pushes=20, mails=5, rounds=1, at_once=4, mails_at_once=2, subscriptions=3)
+
+
+@pytest.mark.parametrize("name", TARGETS)
+async def test_a_simulator_writes_the_settings_by_which_it_is_reached(name: str) -> None:
+    async with _simulated(name) as folder:
+        settings = load([folder / "nova.toml"], {}, {}).settings
+        assert (folder / "nova.toml").stat().st_mode & 0o077 == 0
+        async with carriers(settings, SystemClock()) as opened:
+            assert list(opened) == [name]
+            assert (await opened[name].ping()).startswith("connected to 127.0.0.1:")
+            outcome = await opened[name].send(parcel(TARGETS[name]))
+            assert (outcome.verdict, opened[name].name) == (Verdict.SENT, name)
+
+
+async def test_a_simulator_is_told_what_to_answer_while_it_runs() -> None:
+    async with _simulated("fcm") as folder:
+        settings = load([folder / "nova.toml"], {}, {}).settings
+        trust = ssl.create_default_context(cafile=folder / "ca.pem")
+        opener = build_opener(ProxyHandler({}), HTTPSHandler(context=trust))
+
+        def ask(method: str, path: str, body: object = None) -> bytes:
+            data = None if body is None else json.dumps(body).encode()
+            url = f"{settings.fcm.url}/simulator/{path}"
+            request = Request(url, data, method=method)  # noqa: S310  # the simulator's
+            with opener.open(request, timeout=10) as answer:
+                found: bytes = answer.read()
+                return found
+
+        async with carriers(settings, SystemClock()) as opened:
+            rule = {"match": "ben", "answer": "UNAVAILABLE", "retry_after": "30", "times": 1}
+            ask("POST", "rules", rule)
+            outcome = await opened["fcm"].send(parcel(android("ben")))
+            assert (outcome.code, outcome.retry_after_s) == ("UNAVAILABLE", 30)
+            assert (await opened["fcm"].send(parcel(android("ben")))).verdict is Verdict.SENT
+            seen = json.loads(ask("GET", "received"))
+            assert [item["answered"] for item in seen["items"]] == ["UNAVAILABLE", ""]
+            with pytest.raises(OSError, match="422"):
+                ask("POST", "rules", {"answer": "NONSENSE"})
+
+
+async def test_the_bench_measures_every_carrier() -> None:
+    found = await run(TINY, lambda _: None)
+    assert list(found) == [
+        "fcm_cpu_us_per_send",
+        "apns_cpu_us_per_send",
+        "webpush_cpu_us_per_send",
+        "mail_cpu_us_per_send",
+        "apns_per_s",
+    ]
+    assert min(found.values()) > 0
+
+
+async def test_nothing_is_opened_that_is_not_configured() -> None:
+    async with carriers(load([], {}, {}).settings, SystemClock()) as opened:
+        assert opened == {}
+    reachable = {name for names in PLATFORMS.values() for name in names}
+    assert reachable == {"fcm", "apns", "webpush", "smtp"}
+
+
+async def test_all_that_is_wrong_is_said_at_once(tmp_path: Path) -> None:
+    bad = tmp_path / "bad"
+    bad.write_text("{}")
+    flags = {
+        "fcm.credentials": str(bad),
+        "apns.key": str(tmp_path / "none"),
+        "webpush.private_key": vapid_key(),
+        "smtp.host": "localhost",
+    }
+    with pytest.raises(Misconfigured) as told:
+        async with carriers(load([], {}, flags).settings, SystemClock()):
+            pass
+    names = [problem.split(":")[0] for problem in told.value.problems]
+    assert names == ["fcm", "apns", "webpush", "smtp"]
+    assert "webpush.subject" in told.value.problems[2]
+
+
+@pytest.mark.parametrize(
+    ("missing", "flags", "extra"),
+    [
+        ("h2", {"fcm.credentials": "x"}, "push"),
+        ("h2", {"webpush.private_key": "x", "webpush.subject": "mailto:a@b"}, "push"),
+        ("aiosmtplib", {"smtp.host": "localhost", "smtp.sender": "a@b.example"}, "mail"),
+    ],
+)
+def test_a_missing_package_is_named_with_its_extra(
+    missing: str, flags: dict[str, str], extra: str
+) -> None:
+    program = f"""
+import asyncio, sys
+sys.modules[{missing!r}] = None
+from nova.app.carriers import carriers
+from nova.kernel.clock import SystemClock
+from nova.settings import load
+async def main():
+    async with carriers(load([], {{}}, {flags!r}).settings, SystemClock()): pass
+asyncio.run(main())
+"""
+    ended = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False
+    )
+    assert f"{missing} is not installed; run: pip install 'nova-social[{extra}]'" in ended.stderr
+
+
+def test_a_vapid_key_is_made_that_the_settings_take(tmp_path: Path) -> None:
+    made = subprocess.run(
+        [sys.executable, "-m", "nova", "vapid"], capture_output=True, text=True, check=True
+    ).stdout
+    file = tmp_path / "nova.toml"
+    file.write_text(made)
+    assert len(load([file], {}, {}).settings.webpush.private_key) == 43
+    assert "# Browsers subscribe with this key: B" in made
+
+
+def test_without_its_packages_the_simulator_names_the_extra() -> None:
+    program = "import sys; sys.modules['h2'] = None; from nova.cli import main; sys.exit(main())"
+    ended = subprocess.run(
+        [sys.executable, "-c", program, "simulate", "fcm"],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=dict(os.environ),
+    )
+    assert ended.returncode == 1
+    assert "pip install 'nova-social[simulate]'" in ended.stderr

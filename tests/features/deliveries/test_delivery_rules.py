@@ -1,0 +1,159 @@
+"""Retries, breakers and words: pure."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nova.features.deliveries import rendering, rules
+from nova.features.deliveries.breaker import AFTER, LONGEST_S, Breaker, State
+from nova.ports.carriers import Verdict
+from support.delivered import outcome
+
+ANDROID = rules.PATIENCE["android"]
+
+
+def after(verdict: Verdict, **more: object) -> rules.Step:
+    given = {"tries": 1, "spent_s": 0.0, "left_s": 1e6, "roll": 0.5, "code": "", "asked": None}
+    given |= more
+    said = outcome(verdict, str(given["code"]), retry_after_s=given["asked"])
+    return rules.after(
+        said,
+        ANDROID,
+        tries=int(str(given["tries"])),
+        spent_s=float(str(given["spent_s"])),
+        left_s=float(str(given["left_s"])),
+        roll=float(str(given["roll"])),
+    )
+
+
+def test_what_is_final_is_not_tried_again() -> None:
+    assert after(Verdict.SENT).phase == "done"
+    assert (after(Verdict.GONE).phase, after(Verdict.GONE).reason) == ("failed", "gone")
+    assert after(Verdict.REFUSED).phase == "dead"
+
+
+def test_our_own_misconfiguration_costs_no_attempt_and_kills_nothing() -> None:
+    step = after(Verdict.MISCONFIGURED, tries=1_000, spent_s=1e5)
+    assert (step.phase, step.counts) == ("waiting", False)
+    assert rules.pause(outcome(Verdict.MISCONFIGURED), ANDROID) == 60.0
+
+
+def test_an_unknown_outcome_is_tried_again_and_remembered_as_doubtful() -> None:
+    step = after(Verdict.UNKNOWN)
+    assert (step.phase, step.doubtful) == ("waiting", True)
+
+
+@given(
+    st.sampled_from(sorted(rules.PATIENCE)),
+    st.integers(1, 500),
+    st.one_of(st.none(), st.floats(0, 1e7)),
+    st.floats(0, 0.999),
+)
+def test_waits_are_bounded_and_never_shorter_than_asked(
+    lane: str, tries: int, asked: float | None, roll: float
+) -> None:
+    patience = rules.PATIENCE[lane]
+    waited = rules.wait(outcome(Verdict.RETRY, retry_after_s=asked), patience, tries, roll)
+    assert waited >= patience.first_s
+    if asked is not None:
+        assert waited >= min(asked, rules.LONGEST_ASKED_S)
+    assert waited <= max(
+        patience.first_s + patience.longest_s, 1.25 * rules.LONGEST_ASKED_S + patience.first_s
+    )
+
+
+def test_full_jitter_reaches_over_a_doubling_range() -> None:
+    retry = outcome(Verdict.RETRY, "UNAVAILABLE")
+    assert [rules.wait(retry, ANDROID, tries, 0.0) for tries in (1, 2, 3)] == [10.0] * 3
+    assert [rules.wait(retry, ANDROID, tries, 1.0) for tries in (1, 2, 3)] == [20.0, 30.0, 50.0]
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"tries": 12}, "attempts_used_up"),
+        ({"spent_s": 3_600.0}, "too_late"),
+        ({"left_s": 5.0}, "too_late"),
+    ],
+)
+def test_patience_ends(changes: dict[str, object], reason: str) -> None:
+    step = after(Verdict.RETRY, **changes)
+    assert (step.phase, step.reason) == ("dead", reason)
+
+
+def test_a_quota_pauses_the_lane_and_one_devices_limit_does_not() -> None:
+    assert rules.pause(outcome(Verdict.RETRY, "QUOTA_EXCEEDED"), ANDROID) == 60.0
+    assert rules.pause(outcome(Verdict.RETRY, "QUOTA_EXCEEDED", retry_after_s=7.0), ANDROID) == 7.0
+    assert rules.pause(outcome(Verdict.RETRY, "TooManyRequests"), rules.PATIENCE["ios"]) == 0.0
+
+
+def test_grey_lists_and_limits_are_no_sickness() -> None:
+    mail = rules.PATIENCE["mail"]
+    assert not rules.sick(outcome(Verdict.RETRY, "4.7.1"), mail)
+    assert not rules.sick(outcome(Verdict.RETRY, "451"), mail)
+    assert rules.sick(outcome(Verdict.RETRY, "unreachable"), mail)
+    assert not rules.sick(outcome(Verdict.RETRY, "QUOTA_EXCEEDED"), ANDROID)
+    assert rules.sick(outcome(Verdict.UNKNOWN, "timeout"), ANDROID)
+
+
+def test_a_wave_of_deaths_is_told_from_ordinary_ones() -> None:
+    def dying(gone: int, others: int) -> bool:
+        return rules.dying_en_masse(gone, others, least=50, share=0.3)
+
+    assert not dying(49, 0)
+    assert not dying(60, 5_000)
+    assert dying(60, 100)
+
+
+def test_a_breaker_opens_probes_and_closes() -> None:
+    breaker = Breaker(lambda: 0.0)
+    for _ in range(AFTER):
+        assert breaker.room(0.0, 64) == 64
+        breaker.went(sick=True, now=0.0)
+    assert (breaker.state(0.0), breaker.room(0.0, 64)) == (State.OPEN, 0)
+    later = breaker.wait_s(0.0) + 0.01
+    assert breaker.room(later, 64) == 1
+    breaker.began(later)
+    assert breaker.room(later, 64) == 0  # one is enough to see
+    breaker.went(sick=True, now=later)
+    assert breaker.state(later) is State.OPEN
+    later += breaker.wait_s(later) + 0.01
+    breaker.began(later)
+    breaker.went(sick=False, now=later)
+    assert breaker.room(later, 64) == 64
+
+
+def test_a_breaker_waits_longer_each_time_up_to_a_minute() -> None:
+    breaker, now = Breaker(lambda: 1.0), 0.0
+    for _ in range(AFTER):
+        breaker.went(sick=True, now=now)
+    waits = []
+    for _ in range(10):
+        waits.append(breaker.wait_s(now))
+        now += waits[-1] + 0.01
+        breaker.began(now)
+        breaker.went(sick=True, now=now)
+    assert waits == sorted(waits)
+    assert waits[-1] == LONGEST_S
+
+
+def test_names_are_put_together_in_every_language() -> None:
+    assert rendering.names(["Ada"], 1, "en") == "Ada"
+    assert rendering.names(["Ada", "Ben"], 2, "en") == "Ada and Ben"
+    assert rendering.names(["Ada", "Ben", "Cleo"], 4, "en") == "Ada and 3 others"
+    assert rendering.names(["Ada"], 2, "de-CH") == "Ada und 1 weitere Person"
+    assert rendering.names(["Ada", "Ben"], 3, "pt") == "Ada and 2 others"
+
+
+def test_nothing_that_people_wrote_becomes_markup() -> None:
+    page = rendering.html("<script>", 'a "b" <c>', 'https://x/"><b', "https://n/u", 'en"><x')
+    assert "<script>" not in page
+    assert "<c>" not in page
+    assert '"><' not in page.replace('"><head', "").replace('"></head', "").split("<body")[0][50:]
+    assert "Unsubscribe from mail like this" in page
+
+
+def test_only_web_addresses_become_links() -> None:
+    assert rendering.link({"url": "https://a.example/x"}) == "https://a.example/x"
+    for bad in ("javascript:alert(1)", "//a", "https://", "x" * 3_000, 7, "http://[::1"):
+        assert rendering.link({"url": bad}) is None

@@ -1,0 +1,179 @@
+"""Webhooks out: signed, retried, guarded, and stopped by a 410."""
+
+import asyncio
+import base64
+import hmac
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from typing import Any
+
+import httpx
+import msgspec
+import pytest
+
+from nova.adapters.webhooks.poster import Poster
+from nova.features.deliveries.webhooks import PATIENCE, NewWebhook, signed
+from nova.ports.carriers import Verdict
+from support.delivered import Delivered, api_of_world, outcome
+from support.http import SERVER, bearer
+
+KEY = bearer(SERVER)
+
+
+class Receiver:
+    """A host app's own server: keeps what it is sent, and answers as it is told."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[dict[str, str], bytes]] = []
+        self.answers: list[str] = []
+        self.url = ""
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while head := await reader.readuntil(b"\r\n\r\n"):
+                lines = head.decode().split("\r\n")[1:]
+                headers = {
+                    name.lower(): value
+                    for name, _, value in (line.partition(": ") for line in lines if line)
+                }
+                body = await reader.readexactly(int(headers["content-length"]))
+                self.calls.append((headers, body))
+                status = self.answers.pop(0) if self.answers else "200 OK"
+                writer.write(f"HTTP/1.1 {status}\r\ncontent-length: 0\r\n\r\n".encode())
+                await writer.drain()
+        except (asyncio.IncompleteReadError, ConnectionError):
+            pass
+        finally:
+            writer.close()
+
+    @property
+    def events(self) -> list[Any]:
+        return [msgspec.json.decode(body) for _, body in self.calls]
+
+
+@pytest.fixture
+async def app() -> AsyncIterator[Receiver]:
+    receiver = Receiver()
+    server = await asyncio.start_server(receiver.serve, "127.0.0.1", 0)
+    receiver.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/nova"
+    yield receiver
+    server.close()
+
+
+@pytest.fixture
+async def api(here: Delivered) -> AsyncIterator[httpx.AsyncClient]:
+    async with api_of_world(here) as client:
+        yield client
+
+
+async def test_a_delivery_is_told_with_a_signature_that_holds(
+    here: Delivered, api: httpx.AsyncClient, app: Receiver
+) -> None:
+    made = await api.post("/v1/webhooks", json={"url": app.url}, headers=KEY)
+    assert made.status_code == 201, made.text
+    secret = base64.b64decode(made.json()["secret"].removeprefix("whsec_"))
+    await here.phone("ben")
+    await here.like("e1")
+    await here.sees(lambda: app.calls)
+    (headers, body), (event,) = app.calls[0], app.events
+    assert event["type"] == "delivery.sent"
+    assert event["data"]["user"] == str(here.ids["ben"])
+    content = f"{headers['webhook-id']}.{headers['webhook-timestamp']}.".encode() + body
+    expected = base64.b64encode(hmac.digest(secret, content, "sha256")).decode()
+    assert headers["webhook-signature"] == f"v1,{expected}"
+    await asyncio.sleep(0.2)
+    assert len(app.calls) == 1  # that it was told is no news itself
+
+
+def test_the_signature_is_that_of_the_standard() -> None:
+    # The example of the specification's own libraries.
+    secret = base64.b64decode("MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
+    at = datetime.fromtimestamp(1_614_265_330, UTC)
+    headers = signed(secret, "msg_p5jXN8AQM9LWM0D4loKWxJek", at, b'{"test": 2432232314}')
+    assert headers["webhook-signature"] == "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
+
+
+async def test_a_call_is_retried_with_the_same_id_and_only_what_is_wanted_is_told(
+    here: Delivered, app: Receiver
+) -> None:
+    lane = here.deliveries.lanes["hook"]
+    names = {name: getattr(PATIENCE, name) for name in PATIENCE.__struct_fields__}
+    lane.patience = type(PATIENCE)(**(names | {"first_s": 0.01, "range_s": 0.0}))
+    app.answers = ["500 Oh", "503 No", "302 Found"]
+    await here.deliveries.webhooks.add(NewWebhook(url=app.url, events=["delivery.dead"]))
+    await here.policy("like")
+    await here.phone("ben")
+    await here.like("fine")
+    await here.ended(1)
+    here.ios.always = outcome(Verdict.REFUSED, "PayloadTooLarge")
+    await here.like("bad")
+    await here.sees(lambda: len(app.calls) == 4)
+    assert {event["type"] for event in app.events} == {"delivery.dead"}
+    assert len({headers["webhook-id"] for headers, _ in app.calls}) == 1
+    (call,) = await here.ended(1, channel="webhook")
+    assert (call.status, call.attempts) == ("sent", 4)
+
+
+async def test_who_answers_gone_is_told_nothing_more(
+    here: Delivered, api: httpx.AsyncClient, app: Receiver
+) -> None:
+    made = await here.deliveries.webhooks.add(NewWebhook(url=app.url))
+    app.answers = ["410 Gone"]
+    await here.policy("like")
+    await here.phone("ben")
+    await here.like("e1")
+    await here.ended(1, channel="webhook")
+    await here.like("e2")
+    await here.ended(2, channel="push")
+    (seen,) = (await api.get("/v1/webhooks", headers=KEY)).json()["data"]
+    assert seen["disabled_why"].startswith("It answered 410")
+    assert len(app.calls) == 1
+    path = f"/v1/webhooks/{made.webhook.id}"
+    assert (await api.post(f"{path}/enable", headers=KEY)).is_success
+    assert (await api.post(f"{path}/test", headers=KEY)).status_code == 202
+    await here.sees(lambda: len(app.calls) == 2)
+    assert app.events[1]["type"] == "webhook.test"
+    assert (await api.delete(path, headers=KEY)).status_code == 204
+    assert (await api.delete(path, headers=KEY)).status_code == 404
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://example.org/",
+        "ftp://example.org/",
+        "https://user:secret@example.org/",
+        "https://exa mple.org/",
+        "https:///x",
+        "javascript:alert(1)",
+    ],
+)
+async def test_an_address_that_nobody_should_call_is_refused(here: Delivered, url: str) -> None:
+    here.deliveries.webhooks._hooks = strict = Poster(here.clock)
+    async with api_of_world(here) as api:
+        answer = await api.post("/v1/webhooks", json={"url": url}, headers=KEY)
+    await strict.close()
+    assert (answer.status_code, answer.json()["code"]) == (422, "forbidden_url")
+    assert answer.json()["hint"]
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://127.0.0.1/",
+        "https://localhost/",
+        "https://2130706433/",
+        "https://[::ffff:169.254.169.254]/",
+        "https://10.0.0.1/",
+        "https://[64:ff9b::7f00:1]/",
+    ],
+)
+async def test_an_address_that_leads_inside_is_not_called(here: Delivered, url: str) -> None:
+    strict = Poster(here.clock)
+    said = await strict.post(url, {}, b"{}")
+    await strict.close()
+    assert (said.verdict, said.code) in {
+        (Verdict.REFUSED, "forbidden_address"),
+        (Verdict.RETRY, "unsent"),  # not even a name here
+    }
+    assert said.verdict is Verdict.REFUSED or "localhost" not in url
