@@ -98,8 +98,8 @@ async def test_all_that_is_wrong_is_said_at_once(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("missing", "flags", "extra"),
     [
-        ("h2", {"fcm.credentials": "x"}, "push"),
-        ("h2", {"webpush.private_key": "x", "webpush.subject": "mailto:a@b"}, "push"),
+        ("hpack", {"fcm.credentials": "x"}, "push"),
+        ("hpack", {"webpush.private_key": "x", "webpush.subject": "mailto:a@b"}, "push"),
         ("aiosmtplib", {"smtp.host": "localhost", "smtp.sender": "a@b.example"}, "mail"),
     ],
 )
