@@ -11,11 +11,14 @@ from msgspec import Struct
 
 from nova import app
 from nova.backbone import migrations
+from nova.carriers import carriers
 from nova.cli.options import Verbs, say, settings
 from nova.cli.options import add as add_options
 from nova.features.notifications.models import Story
-from nova.kernel.errors import Refused
+from nova.kernel.clock import SystemClock
+from nova.kernel.errors import Refused, Unavailable
 from nova.ports.database import DatabaseUnavailable, Pool
+from nova.settings import Misconfigured, Settings
 
 
 def add(verbs: Verbs) -> None:
@@ -72,6 +75,8 @@ async def _examined(args: argparse.Namespace) -> AsyncIterator[Finding]:
             detail="no user token can be verified.",
             fix="run 'nova init', or set tokens.secret or tokens.jwks_url.",
         )
+    async for finding in carried(loaded.settings):
+        yield finding
     try:
         async with app.truth(loaded.settings) as pool:
             start = time.perf_counter()
@@ -98,6 +103,23 @@ async def _examined(args: argparse.Namespace) -> AsyncIterator[Finding]:
             detail=str(wrong),
             fix="check the setting 'database', and that the server runs.",
         )
+
+
+async def carried(chosen: Settings) -> AsyncIterator[Finding]:
+    """Try every configured carrier of push and mail."""
+    try:
+        async with carriers(chosen, SystemClock()) as opened:
+            for name, carrier in opened.items():
+                try:
+                    yield Finding(name, healthy=True, detail=f"{await carrier.ping()}.")
+                except Unavailable as wrong:
+                    fix = wrong.hint or ""
+                    yield Finding(name, healthy=False, detail=wrong.detail, fix=fix)
+    except Misconfigured as wrong:
+        for problem in wrong.problems:
+            name, _, detail = problem.partition(": ")
+            fix = f"see the settings of '{name}'."
+            yield Finding(name, healthy=False, detail=f"{detail}.", fix=fix)
 
 
 async def _lag(pool: Pool) -> Finding:
