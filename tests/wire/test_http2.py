@@ -19,6 +19,8 @@ from nova.wire.origin import Bounds, Origin
 from nova.wire.outgoing import origin, trust
 from support.waiting import until
 
+SOON_S = 60
+
 
 class Mood:
     """A server that does as it is told."""
@@ -166,15 +168,41 @@ async def test_a_server_that_restarts_is_found_again() -> None:
 
 
 async def test_those_who_wait_for_a_dead_server_are_told_soon() -> None:
-    async with talking(Bounds(deadline_s=60)) as (mood, client):
+    async with talking(Bounds(deadline_s=3600)) as (mood, client):
         await mood.server.close()
-        found = await asyncio.gather(
-            *(client.send(ask("/")) for _ in range(10)), return_exceptions=True
-        )
+        async with asyncio.timeout(SOON_S):
+            found = await asyncio.gather(
+                *(client.send(ask("/")) for _ in range(10)), return_exceptions=True
+            )
         assert {type(each) for each in found} == {Unsent}
         with pytest.raises(Unsent) as told:
             await client.send(ask("/"))
         assert told.value.retry_after_s is not None
+
+
+async def test_a_server_that_greets_and_leaves_is_not_asked_in_a_storm() -> None:
+    greeted = 0
+
+    async def greet(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal greeted
+        greeted += 1
+        writer.write(GREETING + frame(http2.GOAWAY, 0, 0, b"\0" * 8))
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(greet, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    client = origin(
+        place(f"http://127.0.0.1:{port}"), tls=trust(), bounds=Bounds(deadline_s=3600), plain="h2"
+    )
+    async with asyncio.timeout(SOON_S):
+        for _ in range(50):
+            with pytest.raises(Unsent):
+                await client.send(ask("/"))
+    assert greeted < 10
+    await client.close()
+    server.close()
+    await server.wait_closed()
 
 
 async def test_a_silent_connection_is_cut_after_two_looks() -> None:

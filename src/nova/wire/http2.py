@@ -81,7 +81,7 @@ class Http2:
         self._block: tuple[int, int, bytearray] | None = None
         """Stream, flags and beginning of headers whose end comes in further frames."""
         self._pinged = False
-        self.ready = False
+        self.ready = self.answered = False
         self.flush()
 
     @property
@@ -288,6 +288,7 @@ class Http2:
         if stream in self._blocked:
             self._reset(stream)  # it has answered without reading all
         self._ended(stream)
+        self.answered = True
         exchange.finish()
 
     def _on_reset(self, _flags: int, stream: int, payload: bytes) -> None:
