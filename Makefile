@@ -48,7 +48,7 @@ bench: $(READY) ## measure the numbers in docs/reference/benchmarks.md
 	.venv/bin/nova bench graph
 
 lock: ## renew requirements.lock
-	uv pip compile pyproject.toml --group dev --universal --python-version 3.11 \
+	uv pip compile pyproject.toml --all-extras --group dev --universal --python-version 3.11 \
 	  --generate-hashes --no-emit-index-url --no-annotate --no-header -o requirements.lock
 
 clean: ## remove what the other targets made

@@ -8,13 +8,15 @@ import sys
 from pathlib import Path
 from urllib.request import HTTPSHandler, ProxyHandler, Request, build_opener
 
+import msgspec
 import pytest
 
 from nova.app.carriers import PLATFORMS, carriers
 from nova.bench.transports import Plan, _simulated, run
+from nova.cli.doctor import carried
 from nova.kernel.clock import SystemClock
 from nova.ports.carriers import Verdict
-from nova.settings import Misconfigured, load
+from nova.settings import Misconfigured, Outgoing, load
 from support.carried import android, iphone, mailbox, parcel, vapid_key
 
 TARGETS = {"fcm": android("ben"), "apns": iphone("ab12"), "smtp": mailbox("ben@example.net")}
@@ -98,8 +100,8 @@ async def test_all_that_is_wrong_is_said_at_once(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("missing", "flags", "extra"),
     [
-        ("h2", {"fcm.credentials": "x"}, "push"),
-        ("h2", {"webpush.private_key": "x", "webpush.subject": "mailto:a@b"}, "push"),
+        ("hpack", {"fcm.credentials": "x"}, "push"),
+        ("hpack", {"webpush.private_key": "x", "webpush.subject": "mailto:a@b"}, "push"),
         ("aiosmtplib", {"smtp.host": "localhost", "smtp.sender": "a@b.example"}, "mail"),
     ],
 )
@@ -120,6 +122,19 @@ asyncio.run(main())
         [sys.executable, "-c", program], capture_output=True, text=True, check=False
     )
     assert f"{missing} is not installed; run: pip install 'nova-social[{extra}]'" in ended.stderr
+
+
+async def test_the_doctor_tries_every_carrier() -> None:
+    async with _simulated("smtp") as folder:
+        settings = load([folder / "nova.toml"], {}, {}).settings
+        [found] = [finding async for finding in carried(settings)]
+        assert (found.name, found.healthy) == ("smtp", True), found
+    settings = msgspec.structs.replace(settings, outgoing=Outgoing())
+    [found] = [finding async for finding in carried(settings)]
+    assert (found.name, found.healthy, "smtp.host" in found.fix) == ("smtp", False, True), found
+    broken = load([], {}, {"apns.key": "/nowhere"}).settings
+    [found] = [finding async for finding in carried(broken)]
+    assert (found.name, found.healthy) == ("apns", False), found
 
 
 def test_a_vapid_key_is_made_that_the_settings_take(tmp_path: Path) -> None:

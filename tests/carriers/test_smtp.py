@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
     PublicFormat,
 )
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as some
 
 from nova.adapters.smtp.carrier import SmtpUnreachable
@@ -105,6 +105,7 @@ def test_a_mail_reads_as_it_was_written() -> None:
 WORDS = some.text(some.characters(codec="utf-8", exclude_categories=["Cc", "Cs", "Zl", "Zp"]))
 
 
+@settings(deadline=None)
 @given(WORDS.filter(lambda text: text == text.strip()), some.text(some.characters(codec="utf-8")))
 def test_any_title_and_body_arrive(title: str, body: str) -> None:
     mail = read(message(parcel(BEN, title=title, body=body), SENDER, "ben@example.net", NOW))

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from nova import __version__
 from nova.app.starting import CannotStart
-from nova.cli import admin, bring, configure, measure, operate, rebuild, serve, simulate
+from nova.cli import admin, bring, configure, doctor, measure, operate, rebuild, serve, simulate
 from nova.kernel.errors import Refused
 from nova.settings import Misconfigured
 
@@ -25,7 +25,7 @@ def parser() -> argparse.ArgumentParser:
     )
     top.add_argument("--version", action="version", version=f"nova {__version__}")
     verbs = top.add_subparsers(title="verbs", metavar="<verb>", required=True)
-    for room in (serve, configure, operate, rebuild, admin, bring, simulate, measure):
+    for room in (serve, configure, doctor, operate, rebuild, admin, bring, simulate, measure):
         room.add(verbs)
     return top
 

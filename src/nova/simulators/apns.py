@@ -70,8 +70,19 @@ class Notification(Struct, frozen=True):
     expiration: str
     collapse_id: str | None
     topic: str
-    payload: Any
+    body: bytes
     reason: str
+
+    @property
+    def payload(self) -> Any:
+        """What the device gets; None where it is no JSON."""
+        try:
+            return msgspec.json.decode(self.body)
+        except msgspec.MsgspecError:
+            return None
+
+    def read(self) -> dict[str, Any]:
+        return {**msgspec.structs.asdict(self), "body": None, "payload": self.payload}
 
 
 class Rejected(Exception):
@@ -106,7 +117,7 @@ class ApnsSimulator:
         """
         self.environment = environment
         self.script = Script(STATUSES)
-        self.received: Received[Notification] = Received(most_kept)
+        self.received: Received[Notification] = Received(most_kept, shown=Notification.read)
         self.server = HttpServer(self.handle, most_streams=1 if cautious else 1000)
         self.tokens: dict[str, float] = {}
         self._issued_at: dict[str, float] = {}
@@ -241,10 +252,6 @@ class ApnsSimulator:
 
     def _keep(self, asked: Asked, given: str, reason: str) -> None:
         headers = asked.headers
-        try:
-            payload = msgspec.json.decode(asked.body)
-        except msgspec.MsgspecError:
-            payload = None
         self.received.add(
             Notification(
                 asked.path.removeprefix("/3/device/"),
@@ -254,7 +261,7 @@ class ApnsSimulator:
                 headers.get("apns-expiration", ""),
                 headers.get("apns-collapse-id"),
                 headers.get("apns-topic", ""),
-                payload,
+                asked.body,
                 reason,
             )
         )

@@ -53,7 +53,17 @@ class Carrying(Protocol):
 class Exchange:
     """One request, from the queue to its reply."""
 
-    __slots__ = ("body", "future", "headers", "line", "replays", "request", "status", "timer")
+    __slots__ = (
+        "body",
+        "future",
+        "headers",
+        "line",
+        "number",
+        "replays",
+        "request",
+        "status",
+        "timer",
+    )
 
     def __init__(self, request: Request, future: "Future[Reply]") -> None:
         self.request = request
@@ -61,6 +71,8 @@ class Exchange:
         self.timer: TimerHandle | None = None
         self.line: Carrying | None = None
         self.replays = 0
+        self.number = 0
+        """The stream that carries it, over HTTP/2."""
         self.status = 0
         self.headers: dict[bytes, bytes] = {}
         self.body = b""

@@ -53,7 +53,7 @@ def _literal(name: bytes, bits: int, first: int) -> bytes:
 
 
 class Encoder:
-    """The encoder of one connection, in the shape that h2 expects."""
+    """The encoder of one connection."""
 
     def __init__(self) -> None:
         self._limit = _MOST_BYTES
@@ -81,7 +81,7 @@ class Encoder:
         self._size, self._blocks, self._full = 0, 0, False
         self._updates = [0, self._limit]
 
-    def encode(self, headers: Iterable[tuple[bytes, bytes]], huffman: bool = False) -> bytes:  # noqa: ARG002, FBT001, FBT002  # h2's signature
+    def encode(self, headers: Iterable[tuple[bytes, bytes]]) -> bytes:
         """Return a header block; only what is `indexable` (or a plain tuple) enters the table."""
         self._blocks += 1
         if self._full and self._blocks > _BLOCKS_BETWEEN_RESETS:

@@ -22,6 +22,7 @@ class Http1:
         self._most_bytes = most_bytes
         self._exchange: Exchange | None = None
         self._parser = HttpResponseParser(self)
+        self.answered = False
         self._out = b""
 
     @property
@@ -98,6 +99,7 @@ class Http1:
 
     def _finish(self, exchange: Exchange, *, again: bool) -> None:
         self._exchange = None
+        self.answered = True
         exchange.status = self._parser.get_status_code()
         exchange.finish()
         if not again:

@@ -83,8 +83,10 @@ class Line(asyncio.Protocol):
 
     def changed(self) -> None:
         self._close_if_done()
-        if self.codec.ready:
+        if self.codec.answered:
             self._origin.works()
+        if self.codec.ready:
+            self._origin.soon_if_wanted()
 
     def again(self, exchange: Exchange) -> None:
         exchange.line = None
@@ -173,6 +175,7 @@ class Origin:
         self._problem = ""
         self._retry_at = 0.0
         self._looking: asyncio.TimerHandle | None = None
+        self._waking: asyncio.TimerHandle | None = None
 
     @property
     def busy(self) -> bool:
@@ -204,8 +207,9 @@ class Origin:
     async def close(self) -> None:
         """End all connections; what was under way is Lost, what waited is Unsent."""
         self._closed = True
-        if self._looking:
-            self._looking.cancel()
+        for timer in (self._looking, self._waking):
+            if timer:
+                timer.cancel()
         if self._connecting:
             self._connecting.cancel()
             await asyncio.gather(self._connecting, return_exceptions=True)
@@ -258,18 +262,20 @@ class Origin:
         if self._looking is None:
             self._looking = self._loop.call_later(self._bounds.look_s, self._look)
         if line.codec.ready:
-            self.works()
+            self.soon_if_wanted()
 
     def works(self) -> None:
-        """Note that the server answers sensibly; called often."""
+        """Note that the server answers requests."""
         self._failures = 0
+
+    def soon_if_wanted(self) -> None:
         if self._waiting:
             self.soon()
 
     def left(self, line: Line, reason: str) -> None:
         if line in self._lines:
             self._lines.remove(line)
-        if not line.codec.ready:
+        if not line.codec.answered:  # one that takes connections and ends them is not well, either
             self._failed(reason)
         self.soon()
 
@@ -319,10 +325,15 @@ class Origin:
         coming = any(not line.codec.ready for line in self._lines)
         if self._connecting or coming or lines >= self._bounds.connections:
             return
-        if (wait := self._retry_at - self.now()) > 0:
-            self._loop.call_later(wait, self.soon)
-        else:
+        wait = self._retry_at - self.now()
+        if wait <= 0:
             self._connect_now()
+        elif self._waking is None:
+            self._waking = self._loop.call_later(wait, self._wake)
+
+    def _wake(self) -> None:
+        self._waking = None
+        self.soon()
 
     def _connect_now(self) -> "asyncio.Task[None]":
         self._connecting = self._loop.create_task(self._connect())

@@ -9,6 +9,7 @@ from binascii import b2a_qp
 from collections.abc import Iterator
 from datetime import datetime
 from email.utils import format_datetime, parseaddr
+from functools import lru_cache
 from hashlib import sha256
 
 from msgspec import Struct
@@ -20,9 +21,11 @@ _ADDRESS = re.compile(r"[^\s@<>()\[\]\\,;:\"]{1,64}@[^\s@<>()\[\]\\,;:\"]{1,253}
 _DOMAIN = re.compile(r"(?:[A-Za-z0-9_-]{1,63}\.)*[A-Za-z0-9-]{1,63}")
 _PLAIN_WORDS = re.compile(r"[\x20-\x7e]{0,60}")
 _SPECIALS = re.compile(r"[^A-Za-z0-9 !#$%&'*+/=?^_`{|}~-]")
-_BREAKS = re.compile(r"\r\n|\r|\n")
 _WORD_BYTES = 42  # of UTF-8 in an encoded word of at most 75 characters (RFC 2047, 2)
 _MOST_ADDRESS = 254
+
+
+_dated = lru_cache(maxsize=8)(format_datetime)  # many mails a second
 
 
 class HeaderInjection(ValueError):
@@ -74,7 +77,7 @@ def message(parcel: Parcel, by: Sender, to: str, now: datetime) -> bytes:
         f"From: {_mailbox(by)}",
         f"To: {to}",
         f"Subject: {_words(_line(parcel.title))}",
-        f"Date: {format_datetime(now)}",
+        f"Date: {_dated(now.replace(microsecond=0))}",
         f"Message-ID: {message_id(parcel, by.domain)}",
         # Mails about the same thing stand together.
         f"References: <{sha256(parcel.collapse_id.encode()).hexdigest()[:32]}@{by.domain}>",
@@ -103,7 +106,8 @@ def _content(parcel: Parcel) -> bytes:
 
 
 def _part(kind: str, text: str) -> bytes:
-    encoded = b2a_qp(_BREAKS.sub("\n", text).encode(), istext=True).replace(b"\n", b"\r\n")
+    lines = text.replace("\r\n", "\n").replace("\r", "\n")
+    encoded = b2a_qp(lines.encode(), istext=True).replace(b"\n", b"\r\n")
     return (
         (
             f'Content-Type: text/{kind}; charset="utf-8"\r\n'

@@ -1,0 +1,154 @@
+"""`nova doctor`: every engine, reached or not, and the fix."""
+
+import argparse
+import asyncio
+import time
+from collections.abc import AsyncIterator
+
+import msgspec
+from msgspec import Struct
+
+from nova import app
+from nova.app import graph as app_graph
+from nova.app.carriers import carriers
+from nova.app.starting import CannotStart
+from nova.backbone import migrations
+from nova.cli.options import Verbs, say, settings
+from nova.cli.options import add as add_options
+from nova.kernel.clock import SystemClock
+from nova.kernel.errors import Unavailable
+from nova.ports.database import DatabaseUnavailable, Pool
+from nova.ports.graph import GraphUnavailable
+from nova.settings import Misconfigured, Settings
+from nova.web.jwks import KeysUnavailable
+
+
+def add(verbs: Verbs) -> None:
+    doctor = verbs.add_parser("doctor", help="check every engine, and say how to mend it")
+    doctor.add_argument("--json", action="store_true", help="print JSON")
+    add_options(doctor)
+    doctor.set_defaults(run=_doctor)
+
+
+class Finding(Struct, frozen=True):
+    """What the doctor found out about one thing."""
+
+    name: str
+    healthy: bool
+    detail: str
+    fix: str = ""
+
+
+def _doctor(args: argparse.Namespace) -> int:
+    findings = asyncio.run(_found(args))
+    if args.json:
+        say(msgspec.json.format(msgspec.json.encode(findings)).decode())
+    else:
+        for one in findings:
+            mark = "ok  " if one.healthy else "FAIL"
+            say(f"{mark} {one.name}: {one.detail}" + (f" Fix: {one.fix}" if one.fix else ""))
+    return 0 if all(one.healthy for one in findings) else 1
+
+
+async def _found(args: argparse.Namespace) -> list[Finding]:
+    return [finding async for finding in _examined(args)]
+
+
+async def _examined(args: argparse.Namespace) -> AsyncIterator[Finding]:
+    loaded = settings(args)
+    given = sum(origin != "default" for origin in loaded.origins.values())
+    yield Finding("configuration", healthy=True, detail=f"valid; {given} settings given.")
+    given_keys = loaded.settings.tokens
+    if given_keys.jwks_url:
+        yield await _keys(loaded.settings)
+    elif not given_keys.secret and not given_keys.jwks_file:
+        yield Finding(
+            "tokens",
+            healthy=False,
+            detail="no user token can be verified.",
+            fix="run 'nova init', or set tokens.secret, tokens.jwks_url or tokens.jwks_file.",
+        )
+    for engines in (_outside(loaded.settings), carried(loaded.settings)):
+        async for finding in engines:
+            yield finding
+    try:
+        async with app.truth(loaded.settings) as pool:
+            start = time.perf_counter()
+            version = await pool.ping()
+            took = (time.perf_counter() - start) * 1000
+            yield Finding(
+                "database", healthy=True, detail=f"PostgreSQL {version}, answered in {took:.1f} ms."
+            )
+            pending = [
+                one for one in await migrations.show(pool, app.all_rooms()) if not one.applied_at
+            ]
+            yield Finding(
+                "schema",
+                healthy=not pending,
+                detail=f"{len(pending)} migrations pending.",
+                fix="run 'nova migrate'; 'nova serve' does so by itself." if pending else "",
+            )
+            if not pending:
+                yield await _lag(pool)
+    except (CannotStart, DatabaseUnavailable, migrations.Unmigratable) as wrong:
+        yield Finding(
+            "database",
+            healthy=False,
+            detail=str(wrong),
+            fix="check the setting 'database', and that the server runs.",
+        )
+
+
+async def _keys(settings: Settings) -> Finding:
+    _, keys = app.verifier(settings, SystemClock())
+    if keys is None:
+        raise RuntimeError("there is an address of keys, and nothing that asks it")
+    try:
+        return Finding("public keys", healthy=True, detail=f"fetched from {await keys.ping()}.")
+    except KeysUnavailable as wrong:
+        return Finding("public keys", healthy=False, detail=wrong.detail, fix=wrong.hint or "")
+    finally:
+        await keys.close()
+
+
+async def _outside(chosen: Settings) -> AsyncIterator[Finding]:
+    """Yield how the graph index is, if it is outside of Nova's processes."""
+    try:
+        async with app_graph.outside(chosen) as outside:
+            if outside is not None:
+                yield Finding("graph index", healthy=True, detail=f"{await outside.ping()}.")
+    except (CannotStart, GraphUnavailable) as wrong:
+        yield Finding(
+            "graph index",
+            healthy=False,
+            detail=str(wrong),
+            fix="check the setting 'graph', and that the server runs; "
+            "a running Nova answers from the database meanwhile.",
+        )
+
+
+async def carried(chosen: Settings) -> AsyncIterator[Finding]:
+    """Try every configured carrier of push and mail."""
+    try:
+        async with carriers(chosen, SystemClock()) as opened:
+            for name, carrier in opened.items():
+                try:
+                    yield Finding(name, healthy=True, detail=f"{await carrier.ping()}.")
+                except Unavailable as wrong:
+                    fix = wrong.hint or ""
+                    yield Finding(name, healthy=False, detail=wrong.detail, fix=fix)
+    except Misconfigured as wrong:
+        for problem in wrong.problems:
+            name, _, detail = problem.partition(": ")
+            fix = f"see the settings of '{name}'."
+            yield Finding(name, healthy=False, detail=f"{detail}.", fix=fix)
+
+
+async def _lag(pool: Pool) -> Finding:
+    dead: int = await pool.value("select count(*) from backbone.dead_letters")
+    return Finding(
+        "event log",
+        healthy=dead == 0,
+        detail=f"{dead} dead letters.",
+        fix="see GET /v1/dead-letters, then run 'nova replay'." if dead else "",
+    )
