@@ -36,7 +36,7 @@ class Plan(Struct, frozen=True):
     asked: int = 5_000
     served: int = 100_000
     """People of the real server; their follows are imported."""
-    callers: int = 64
+    callers: int = 128
     requests: int = 20_000
     follows: int = 20_000
     newcomers: int = 40

@@ -71,7 +71,7 @@ class Rows:
         if (row == one).any():
             return False
         if len(row) >= self._room[number]:
-            self._move(np.array([number]), np.array([len(row) + 1]))
+            self._move_one(number, len(row))
         self._cells[self._start[number] + len(row)] = one
         self.count[number] += 1
         return True
@@ -131,6 +131,16 @@ class Rows:
         self._start[people] = starts
         self._room[people] = rooms
         self._end += int(rooms.sum())
+
+    def _move_one(self, number: int, count: int) -> None:
+        """Move a list that is full; what it has stays."""
+        room = count + count // 4 + SPARE
+        self._make_room(room)
+        self._cells[self._end : self._end + count] = self.of(number)
+        self._lost += count
+        self._start[number] = self._end
+        self._room[number] = room
+        self._end += room
 
     def _make_room(self, cells: int) -> None:
         """Have so many cells free at the end; memory that moved lists left is won back."""
