@@ -18,7 +18,7 @@ from support.waiting import until
 
 UNHEARD = """
 select count(*) from backbone.event_log e
- where e.type in ('Liked', 'Commented', 'Mentioned')
+ where e.type in ('Liked', 'Unliked', 'Commented', 'Mentioned')
    and (e.xact, e.position) > (
      select c.xact, c.position from backbone.cursors c
       where c.consumer = 'notifications' and c.partition = e.partition)

@@ -11,6 +11,7 @@ from nova.app import built
 from nova.ports.database import Pool
 from nova.settings import Settings, Tokens
 from support.app import App, Phone, like
+from support.waiting import until
 
 SECRETS = Tokens(secret="s" * 32, signing_secret="t" * 32)
 
@@ -94,6 +95,25 @@ async def posts(walk: Walk) -> None:
     assert [each["id"] for each in feed["data"] if each["author"]["external_id"] == walk.ben] == []
 
 
+async def deliveries(walk: Walk) -> None:
+    device = {"platform": "ios", "token": "6f8a" * 16}
+    await walk.ask(walk.ada, "PUT", "users/me/devices", 200, json=device)
+    event = like(to=walk.ada, by=walk.ben)
+    await walk.app.send(event)
+
+    async def decided() -> bool:
+        async with walk.app.client() as client:
+            story = (await client.get(f"/v1/events/{event['id']}/trace")).json()
+        return bool(story["outcome"] == "suppressed")
+
+    await until(decided)
+    async with walk.app.client() as client:
+        for kept in ("deliveries", "outbox"):
+            answer = await client.get(f"/v1/{kept}", params={"user": walk.ada})
+            assert answer.json()["data"] == []
+    await walk.ask(walk.ben, "GET", f"users/{walk.ada}/devices", 404)
+
+
 async def accounts(walk: Walk) -> None:
     """A user's own record is for the backend and the user alone."""
     await walk.ask(walk.ben, "GET", f"users/{walk.ada}", 404)
@@ -101,6 +121,7 @@ async def accounts(walk: Walk) -> None:
 
 WALKS: dict[str, Callable[[Walk], Awaitable[None]]] = {
     "accounts": accounts,
+    "deliveries": deliveries,
     "graph": graph,
     "notifications": notifications,
     "posts": posts,

@@ -13,7 +13,7 @@ import numpy as np
 from msgspec import Struct
 
 from nova.app import visited
-from nova.bench import graph_index, graph_outside
+from nova.bench import feeds, graph_index, graph_outside
 from nova.bench.client import Caller
 from nova.bench.notifications import create_users
 from nova.bench.people import Follows, follows
@@ -40,10 +40,21 @@ class Plan(Struct, frozen=True):
     requests: int = 20_000
     follows: int = 20_000
     newcomers: int = 40
+    authors: int = 1_000
+    """Whom somebody follows whose home feed is read."""
+    pages: int = 1_000
 
 
 QUICK = Plan(
-    people=20_000, asked=500, served=1_000, callers=16, requests=500, follows=500, newcomers=5
+    people=20_000,
+    asked=500,
+    served=1_000,
+    callers=16,
+    requests=500,
+    follows=500,
+    newcomers=5,
+    authors=50,
+    pages=100,
 )
 """A look in a quarter of a minute; its figures are not for publication."""
 
@@ -78,6 +89,9 @@ async def served(server: Server, plan: Plan, progress: Callable[[str], None]) ->
         result |= await lists(caller, plan)
         progress(f"{plan.newcomers} times from a follow to suggestions")
         result |= await visible(caller, plan)
+    async with calling(server, plan.callers) as callers:
+        progress(f"{plan.pages:,} pages of the home feed of who follows {plan.authors:,}")
+        result["feed_p95_ms"] = await feeds.measure(server, callers, plan.authors, plan.pages)
     paths = strangers(graph, plan.follows)
     async with calling(server, plan.callers) as callers:
         progress(f"{plan.follows:,} follows and as many ends of them, {plan.callers} at once")

@@ -113,7 +113,9 @@ async def test_who_likes_again_and_again_rings_once(here: Town) -> None:
         await here.like(post, "ada")
         await here.heard()
         await here.ask("ada", "DELETE", f"posts/{post}/like")
-    assert await here.rings("ben") == ["Ada liked your post"]
+    assert await here.rings("ben") == []
+    said = [each["type"] for each in here.world.socket("ben")]
+    assert said == ["notification", "removed"]
 
 
 async def test_nobody_is_told_of_what_they_did_themselves(here: Town) -> None:
@@ -159,3 +161,21 @@ async def test_likes_from_the_backend_name_who_likes(here: Town) -> None:
     refused = await here.ask(SERVER, "PUT", f"posts/{post}/like", status=422)
     assert refused["code"] == "who_acts"
     assert await here.rings("ben") == ["Ada liked your post"]
+
+
+async def test_an_unlike_takes_back_what_rang(here: Town) -> None:
+    post = await here.post("ben")
+    await here.like(post, "ada")
+    assert await here.rings("ben") == ["Ada liked your post"]
+    await here.ask("ada", "DELETE", f"posts/{post}/like")
+    assert await here.rings("ben") == []
+    assert await here.ask("ben", "GET", "notifications/counts") == {"unseen": 0, "unread": 0}
+    assert here.world.socket("ben")[-1]["type"] == "removed"
+
+
+async def test_an_unlike_leaves_a_notification_that_others_have_joined(here: Town) -> None:
+    post = await here.post("ben")
+    await here.like(post, "ada", "cleo")
+    await here.heard()
+    await here.ask("ada", "DELETE", f"posts/{post}/like")
+    assert await here.rings("ben") == ["Ada and 1 other liked your post"]

@@ -14,7 +14,7 @@ from nova.features.notifications.events import (
 from nova.features.notifications.pipeline import CHANNEL
 from nova.features.notifications.routes import routes
 from nova.features.notifications.service import Notifications
-from nova.features.posts.events import Commented, Liked, Mentioned
+from nova.features.posts.events import Commented, Liked, Mentioned, Unliked
 from nova.ports.channels import Retention
 from nova.web.actors import User
 
@@ -36,6 +36,7 @@ def plug(notifications: Notifications) -> Feature:
             Liked: notifications.post_rings.hear,
             Commented: notifications.post_rings.hear,
             Mentioned: notifications.post_rings.hear,
+            Unliked: notifications.post_rings.take_back,
         },
         facts=(EventAccepted, NotificationStored, NotificationsMarked, NotificationsRemoved),
         channels=(

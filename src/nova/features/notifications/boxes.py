@@ -47,6 +47,8 @@ select * from notifications.inbox
 
 ONE = "select * from notifications.inbox where id = $1 and user_id = $2"
 
+JOINED = "select others > 0 from notifications.inbox where id = $1"
+
 NUMBER = "select number from notifications.inbox where id = $1 and user_id = $2"
 
 OWNER = "select user_id from notifications.inbox where id = $1"
@@ -211,6 +213,11 @@ async def owner(db: Queries, id_: UUID) -> UUID | None:
 
 async def suppressed(db: Queries, id_: UUID) -> bool:
     return bool(await db.value(SUPPRESSED, id_))
+
+
+async def joined(db: Queries, id_: UUID) -> bool:
+    """Whether others joined a notification."""
+    return bool(await db.value(JOINED, id_))
 
 
 async def number(db: Queries, user: UUID, id_: UUID) -> int | None:

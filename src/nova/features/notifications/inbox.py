@@ -176,6 +176,23 @@ class Removal:
                 await boxes.lock(tx, owner)
                 await self._remove(tx, [owner], [accepted.record], "retracted")
 
+    async def withdraw(self, tx: Tx, event: str) -> None:
+        """Take back what an event caused, unless others joined it since.
+
+        What was never accepted needs nothing. Raises Undecided: try again in a moment.
+        """
+        accepted = await intake.entry(tx, event)
+        if accepted is None:
+            return
+        owner = await boxes.owner(tx, accepted.record)
+        if owner is None:
+            if not await boxes.suppressed(tx, accepted.record):
+                raise Undecided(retry_after=0.1)
+            return
+        await boxes.lock(tx, owner)
+        if not await boxes.joined(tx, accepted.record):
+            await self._remove(tx, [owner], [accepted.record], "retracted")
+
     async def expire(self, most: int = 1_000) -> int:
         """Remove up to `most` whose time is over; return how many went."""
         due = await boxes.expired(self._db, self._clock.now(), most)

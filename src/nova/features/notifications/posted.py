@@ -11,7 +11,7 @@ from msgspec import Raw, Struct
 from nova.backbone.database import Tx
 from nova.backbone.intake import Offer
 from nova.features.notifications.events import EventAccepted, Origin
-from nova.features.posts.events import Commented, Liked, Mentioned
+from nova.features.posts.events import Commented, Liked, Mentioned, Unliked
 from nova.kernel.clock import Clock
 from nova.kernel.events import Heard
 from nova.kernel.ids import new_id
@@ -28,6 +28,12 @@ class Standing(Protocol):
 
     async def gone(self, deeds: Sequence[Deed]) -> Collection[Deed]:
         """Return those that were taken back, or that the recipient may not see."""
+
+
+class Removal(Protocol):
+    """Takes back what events caused."""
+
+    async def withdraw(self, tx: Tx, event: str) -> None: ...
 
 
 class Ring(Struct, frozen=True):
@@ -75,9 +81,10 @@ class PostRings:
     What was taken back by then is no event at all, so that doing it again may ring.
     """
 
-    def __init__(self, clock: Clock, standing: Standing | None) -> None:
+    def __init__(self, clock: Clock, standing: Standing | None, removal: Removal) -> None:
         self._clock = clock
         self._standing = standing
+        self._removal = removal
 
     async def hear(self, tx: Tx, heard: Sequence[Heard[Any]]) -> None:
         at = self._clock.now()
@@ -111,6 +118,13 @@ class PostRings:
             offers.append(Offer(ring.id, digest, event.notification, event))
         if offers:
             tx.offer(offers, at)
+
+    async def take_back(self, tx: Tx, heard: Sequence[Heard[Unliked]]) -> None:
+        """Take back what likes rang, on every device and from what waits to be sent."""
+        for each in heard:
+            fact = each.fact
+            like = Ring("like", fact.author, Origin("like", fact.post, fact.person), fact.post, "")
+            await self._removal.withdraw(tx, like.id)
 
 
 def _metadata(ring: Ring) -> Raw:

@@ -81,7 +81,6 @@ class Notifications:
         self.preferences = PreferenceBook(db, clock, self.types, defaults=defaults or {})
         self.ingest = Ingest(db, clock, self.types)
         self.social = Social(clock)
-        self.post_rings = PostRings(clock, standing)
         self.runs = Runs(db)
         self.pipeline = Pipeline(
             clock,
@@ -99,6 +98,7 @@ class Notifications:
         self.rehearsal = Rehearsal(self.pipeline)
         self.inbox = Inbox(db, clock, Cursors(signing_secret, "inbox", int))
         self.removal = Removal(db, clock, remembered_s=ages.dedupe_s)
+        self.post_rings = PostRings(clock, standing, self.removal)
         self.traces = Traces(db, failures, afterwards)
         self.retention = Retention(db, clock, ages)
         signals.on(preferences.SIGNAL, self.preferences.forget)
