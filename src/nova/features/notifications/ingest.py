@@ -1,10 +1,12 @@
 """Takes events in: reads, refuses or remembers them, and appends them to the log, once."""
 
+import asyncio
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from hashlib import blake2b
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 from uuid import UUID
 
 import msgspec
@@ -30,6 +32,9 @@ from nova.kernel.ids import new_id
 
 EARLIEST, LATEST = datetime(1, 1, 2, tzinfo=UTC), datetime(9999, 12, 30, tzinfo=UTC)
 """Of timestamps: in UTC, and in every zone, they are within the years that clients can read."""
+FEW = 8
+"""With no more events than these, look-ups for the decision go on beside the commit: each waits
+for nobody then. More share their look-ups anyway."""
 MOST_ADMITTED = 2_000
 """Events in one transaction, about: a request is never split."""
 
@@ -178,13 +183,21 @@ class Admission(Struct, frozen=True):
     status: Literal["accepted", "duplicate"]
 
 
+class Foresight(Protocol):
+    """Looks up what the decision about events will need, so that it is remembered by then."""
+
+    async def foresee(self, facts: Sequence[EventAccepted]) -> None: ...
+
+
 class Ingest:
     """Accepts events: each id once, with its place in the log in the same commit."""
 
-    def __init__(self, db: Database, clock: Clock, types: Types) -> None:
+    def __init__(self, db: Database, clock: Clock, types: Types, foresight: Foresight) -> None:
         self._db = db
         self._clock = clock
         self._types = types
+        self._foresight = foresight
+        self._foreseeing: set[asyncio.Task[None]] = set()
         # Full: callers get 503. Two lanes: one transaction is prepared while one commits.
         self._batcher: Batcher[Sequence[Checked], Sequence[Admission | Refused]] = Batcher(
             self._admit, most=200, queue=1_000, lanes=2
@@ -230,12 +243,27 @@ class Ingest:
         for item in items:
             first.setdefault(item.event.id, item)
         at = self._clock.now()
-        offers = [_offer(item, at) for item in first.values()]
+        facts = [_fact(item, at) for item in first.values()]
+        offers = [
+            intake.Offer(fact.id, item.digest, fact.notification, fact)
+            for item, fact in zip(first.values(), facts, strict=True)
+        ]
+        if len(facts) <= FEW:
+            self._foresee(facts)
         new = await self._db.take_in(offers, at)
         known = {offer.id: intake.Known(offer.digest, offer.record) for offer in offers}
         if len(new) < len(offers):
             known |= await intake.known(self._db, [id_ for id_ in known if id_ not in new])
         return [_admission(item, known[item.event.id], new) for item in items]
+
+    def _foresee(self, facts: Sequence[EventAccepted]) -> None:
+        task = asyncio.create_task(self._foreseen(facts))
+        self._foreseeing.add(task)
+        task.add_done_callback(self._foreseeing.discard)
+
+    async def _foreseen(self, facts: Sequence[EventAccepted]) -> None:
+        with suppress(Unavailable):  # the decision asks again
+            await self._foresight.foresee(facts)
 
 
 def _groups(requests: Sequence[Sequence[Checked]]) -> Iterator[list[Sequence[Checked]]]:
@@ -269,11 +297,10 @@ def _checked(event: Event | Refused, types: Mapping[str, Ready]) -> Checked | Re
         return refused
 
 
-def _offer(item: Checked, at: datetime) -> intake.Offer:
+def _fact(item: Checked, at: datetime) -> EventAccepted:
     event = item.event
-    record = new_id()
-    fact = EventAccepted(
-        notification=record,
+    return EventAccepted(
+        notification=new_id(),
         id=event.id,
         event_type=event.event_type,
         recipient_id=event.recipient_id,
@@ -283,7 +310,6 @@ def _offer(item: Checked, at: datetime) -> intake.Offer:
         accepted_at=at,
         metadata=item.metadata,
     )
-    return intake.Offer(event.id, item.digest, record, fact)
 
 
 def _results(events: Sequence[Event | Refused], outcomes: Sequence[Admission | Refused]) -> Results:

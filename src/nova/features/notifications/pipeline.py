@@ -152,6 +152,10 @@ class Pipeline:
 
         tx.after_commit(published)
 
+    async def foresee(self, facts: Sequence[EventAccepted]) -> None:
+        """Look up, and so remember, what deciding about these will need."""
+        await self._learn(facts)
+
     async def rehearse(
         self, fact: EventAccepted, at: datetime
     ) -> tuple[Decision, NotificationStored | None]:

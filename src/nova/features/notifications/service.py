@@ -79,7 +79,6 @@ class Notifications:
         self.dead_letters = dead_letters
         self.types = Types(db, clock)
         self.preferences = PreferenceBook(db, clock, self.types, defaults=defaults or {})
-        self.ingest = Ingest(db, clock, self.types)
         self.social = Social(clock)
         self.runs = Runs(db)
         self.pipeline = Pipeline(
@@ -95,6 +94,7 @@ class Notifications:
             standing=standing,
             reach=reach,
         )
+        self.ingest = Ingest(db, clock, self.types, self.pipeline)
         self.rehearsal = Rehearsal(self.pipeline)
         self.inbox = Inbox(db, clock, Cursors(signing_secret, "inbox", int))
         self.removal = Removal(db, clock, remembered_s=ages.dedupe_s)
