@@ -6,14 +6,13 @@ from datetime import timedelta
 
 from msgspec import Struct
 
-from nova.backbone.channels import DurableChannels
 from nova.backbone.database import Database
 from nova.backbone.jobs import Worker
 from nova.backbone.neighbours import Neighbours
-from nova.backbone.outbox import PostgresOutbox
 from nova.backbone.retention import Housekeeping
 from nova.ports.channels import Retention
 from nova.ports.database import Pool
+from support.durable import durable_channels
 from support.facts import Waved
 from support.log import backbone, note, notebook, noted, running
 from support.waiting import until
@@ -97,7 +96,7 @@ async def test_old_partitions_are_dropped_unless_a_living_consumer_still_needs_t
 
 
 async def test_history_is_cut_to_what_its_channel_keeps(pool: Pool, db: Database) -> None:
-    channels = DurableChannels(pool, PostgresOutbox(), published=lambda _: None)
+    channels = durable_channels(pool)
     for name in ("busy", "old", "gone"):
         for n in range(5):
             await channels.publish(name, b"%d" % n)

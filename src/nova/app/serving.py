@@ -56,7 +56,7 @@ async def serve(
             await graph.reached(house.outside)
         postgres_metrics.register(pool, house.registry)
         await house.credentials.first_key(secret=secrets.server_key(settings.data))
-        idempotency = PostgresIdempotency(pool)
+        idempotency = PostgresIdempotency(house.backbone.db)
         house.backbone.jobs.append(Job("web.idempotency", 600.0, idempotency.expire))
         await stack.enter_async_context(house.backbone.run())
         _tune_collector()
