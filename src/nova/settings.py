@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, NamedTuple, get_args, get_origin, ge
 import msgspec
 from msgspec import Meta, Struct, field
 
+from nova.kernel.choices import Choices
 from nova.web.jwks import check_address
 from nova.web.realtime.namespaces import FAMILIES, Namespace
 
@@ -468,7 +469,7 @@ def _checked(
                 value, known[name].type, strict=not isinstance(value, str), dec_hook=_path
             )
         except msgspec.ValidationError as wrong:
-            problems.append(f"{origin}: {name}: {wrong}")
+            problems.append(f"{origin}: {name}: {Choices(known[name].type).named(wrong)}")
     return right
 
 
