@@ -90,8 +90,9 @@ class Postgres(Struct, frozen=True, kw_only=True):
         Seconds, about("Seconds after which a statement is cancelled.")
     ] = 10.0
     lock_timeout_s: Annotated[
-        Seconds, about("Seconds that a statement waits for others' locks before answering 503.")
-    ] = 1.0
+        Annotated[float, Meta(gt=0.1, le=3_600)],  # more than changes of the schema wait
+        about("Seconds that a statement waits for others' locks before answering 503."),
+    ] = 0.2
 
 
 class Log(Struct, frozen=True, kw_only=True):
