@@ -26,7 +26,7 @@ ROOM = Namespace(
     recovery=True,
 )
 OPEN = Namespace(name="open", publish=True)
-SOON_S = 5
+SOON_S = 30
 
 
 @pytest.fixture

@@ -67,7 +67,7 @@ class Backbone:
         self._neighbours = Neighbours(pool, self._consumers, lease_s=lease_s)
         self._doorbell = Doorbell(pool, others=lambda: self._neighbours.others)
         outbox = PostgresOutbox(trace=trace)
-        self._doubts = Doubts(pool, published=self._publish)
+        self._doubts = Doubts(pool, writer=outbox.writer, published=self._publish)
         self.db = Database(
             pool,
             outbox,

@@ -1,18 +1,19 @@
 """Transactions in which rows, facts and publications commit together."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
 from contextvars import ContextVar
 from datetime import datetime
 from typing import Any, Protocol
 
+from nova.backbone.conclusion import Conclusion
 from nova.backbone.intake import Offer
 from nova.backbone.step import Step
 from nova.kernel.errors import Unavailable
 from nova.kernel.events import Fact
 from nova.ports.channels import Publication
-from nova.ports.database import Pool, Queries, Row
+from nova.ports.database import Pool, Queries, Row, Transaction
 
 PART = "savepoint part"
 UNDO = "rollback to savepoint part"
@@ -32,13 +33,16 @@ class Outbox(Protocol):
         publications: Sequence[tuple[str, bytes, bytes | None]],
         step: Step | None = None,
     ) -> Sequence[Publication]: ...
+    async def conclude(
+        self, queries: Transaction, conclusion: Conclusion, step: Step | None
+    ) -> Sequence[Publication]: ...
     async def signal(self, queries: Queries, signals: Sequence[tuple[str, str]]) -> None: ...
 
 
 class Tx:
     """An open transaction: SQL, facts and publications, one commit."""
 
-    def __init__(self, queries: Queries) -> None:
+    def __init__(self, queries: Transaction) -> None:
         self.queries = queries
         self.facts: list[Fact] = []
         self.offers: list[tuple[Sequence[Offer], datetime]] = []
@@ -47,6 +51,9 @@ class Tx:
         self.committed: list[Callable[[], None]] = []
         self.placed: list[Publication] = []
         """Publications that have their offsets, for open sockets after the commit."""
+        self.conclusion: Conclusion | None = None
+        self.is_closing = False
+        """Whether nothing comes after what has the transaction now, so that it may conclude it."""
         self.step: Step | None = None
         """How far a consumer gets with this transaction; taken just before the commit."""
         self.fetch = queries.fetch
@@ -70,6 +77,15 @@ class Tx:
         """
         self.publications.append((channel, data, info))
 
+    def conclude(self, conclusion: Conclusion) -> None:
+        """Run this as the last statement, which publishes what it makes.
+
+        Only for who `is_closing` and publishes nothing else: locks are then taken in one order.
+        """
+        if not self.is_closing or self.publications:
+            raise RuntimeError("a transaction is concluded once, by who publishes last")
+        self.conclusion = conclusion
+
     def signal(self, name: str, payload: str) -> None:
         """Tell every process, this one included, once this commits: for caches and open sockets.
 
@@ -90,7 +106,7 @@ class _Together:
     """
 
     def __init__(self, pool: Pool, stack: AsyncExitStack) -> None:
-        self.queries: Queries | None = None
+        self.queries: Transaction | None = None
         self.parts: list[Tx] = []
         self._pool = pool
         self._stack = stack
@@ -138,11 +154,11 @@ class Database:
         *,
         wrote: Callable[[Sequence[Fact]], None],
         published: Callable[[Sequence[Publication]], None],
-        doubted: Callable[[Sequence[Publication]], None] = lambda _publications: None,
+        doubted: Callable[[Collection[str]], None] = lambda _channels: None,
     ) -> None:
         """`wrote` wakes the log's readers; `published` hands publications to open sockets.
 
-        `doubted` gets those whose commit was not answered.
+        `doubted` gets the channels of those whose commit was not answered.
         """
         self.pool = pool
         self._outbox = outbox
@@ -201,24 +217,23 @@ class Database:
                     yield
                 finally:
                     _together.reset(before)
-        except BaseException:
-            self._doubt(together.parts)
+        except BaseException as wrong:
+            self._doubt(wrong, together.parts)
             raise
         self._tell(together.parts)
 
     @asynccontextmanager
     async def _alone(self) -> AsyncIterator[Tx]:
-        written: list[Tx] = []
+        begun: list[Tx] = []
         try:
             async with self.pool.begin() as queries:
-                tx = Tx(queries)
+                begun.append(tx := Tx(queries))
                 yield tx
                 await self._write(tx)
-                written.append(tx)
-        except BaseException:  # a cancelled commit may have happened, too
-            self._doubt(written)
+        except BaseException as wrong:
+            self._doubt(wrong, begun)
             raise
-        self._tell(written)
+        self._tell(begun)
 
     @asynccontextmanager
     async def _part(self, together: _Together) -> AsyncIterator[Tx]:
@@ -242,9 +257,13 @@ class Database:
             for call in tx.committed:
                 call()
 
-    def _doubt(self, unanswered: Sequence[Tx]) -> None:
-        if placed := [each for tx in unanswered for each in tx.placed]:
-            self._doubted(placed)
+    def _doubt(self, wrong: BaseException, unanswered: Sequence[Tx]) -> None:
+        if isinstance(wrong, Exception) and not isinstance(wrong, Unavailable):
+            return  # an answer; without one, cancelled or not, a commit may have happened
+        channels = {each.channel for tx in unanswered for each in tx.placed}
+        channels.update(*(tx.conclusion.channels for tx in unanswered if tx.conclusion))
+        if channels:
+            self._doubted(channels)
 
     async def _write(self, tx: Tx) -> None:
         """Write what the transaction collected."""
@@ -255,8 +274,10 @@ class Database:
             await self._outbox.take_in(queries, offers, at)
         if tx.signals:
             await self._outbox.signal(queries, tx.signals)
-        if tx.publications:
-            # Last, because offsets lock their channel until the commit.
+        # Last, because offsets lock their channel until the commit.
+        if tx.conclusion:
+            tx.placed += await self._outbox.conclude(queries, tx.conclusion, tx.step)
+        elif tx.publications:
             tx.placed += await self._outbox.publish(queries, tx.publications, tx.step)
         elif tx.step:
             await tx.step.take(queries)

@@ -113,14 +113,11 @@ class People:
                 raise answer
             if answer is not None:
                 found[key] = answer
-                self._keep(key, _Seen(answer.id, answer, mark))
+                seen = _Seen(answer.id, answer, mark)
+                self._profiles.put(answer.id, seen)
+                if isinstance(key, str):
+                    self._seen.put(key, seen)
         return found
-
-    def _keep(self, key: str | UUID, seen: _Seen) -> None:
-        if isinstance(key, str):
-            self._seen.put(key, seen)
-        else:
-            self._profiles.put(key, seen)
 
     async def _find(self, keys: list[str | UUID]) -> list[Profile | None]:
         """Look up many at once, each a reference or an id."""
