@@ -130,6 +130,18 @@ async def test_an_event_that_failed_is_traced_diagnosed_and_replayed(
         assert (await deployment.run("doctor"))[0] == 0
 
 
+async def test_a_key_made_before_the_first_start_is_the_only_one(stopped: Deployment) -> None:
+    """No file is written then that says otherwise."""
+    status, said = await stopped.run("key", "create", "mine")
+    assert status == 0
+    secret = json.loads(said)["secret"]
+    app = await stopped.start(secret)
+    async with app.client() as client:
+        keys = (await client.get("/v1/keys")).json()["data"]
+    assert [each["name"] for each in keys] == ["mine"]
+    assert not (stopped.data / "server.key").exists()
+
+
 async def test_a_port_or_a_folder_in_use_is_said_plainly(stopped: Deployment) -> None:
     app = await stopped.start()
     status, said = await stopped.run("serve")

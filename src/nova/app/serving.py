@@ -57,7 +57,7 @@ async def serve(
         if house.keys is not None:
             await access.reached(house.keys)
         postgres_metrics.register(pool, house.registry)
-        await house.credentials.first_key(secret=secrets.server_key(settings.data))
+        await _first_key(house, settings)
         idempotency = PostgresIdempotency(house.backbone.db)
         house.backbone.jobs.append(Job("web.idempotency", 600.0, idempotency.expire))
         await stack.enter_async_context(house.backbone.run())
@@ -81,6 +81,18 @@ async def serve(
             raise CannotStart(
                 f"Cannot listen on {where}: {reason.strerror}. Choose another with --port."
             ) from reason
+
+
+async def _first_key(house: House, settings: Settings) -> None:
+    """Write down a server key for the operator, unless there is one: the file is never a wrong one.
+
+    Of processes that start at once on one database, one makes it.
+    """
+    if await house.credentials.keys():
+        return
+    made = await house.credentials.first_key(secret=secrets.server_key(settings.data))
+    if made is None:
+        secrets.forget_server_key(settings.data)
 
 
 def all_routes(house: House) -> list[Route]:
