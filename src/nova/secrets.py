@@ -30,6 +30,11 @@ def server_key(data: Path) -> str:
     return path.read_text("ascii").strip()
 
 
+def forget_server_key(data: Path) -> None:
+    """Remove a server key that was made up and counts nowhere."""
+    (data / SERVER_KEY).unlink(missing_ok=True)
+
+
 def write_once(path: Path, text: str) -> bool:
     """Write a file that only its owner may read, unless it exists; return whether it was written.
 

@@ -47,12 +47,13 @@ class Deployment:
             **self._settings,
         }
 
-    async def start(self) -> App:
+    async def start(self, key: str = "") -> App:
+        """Start it; calls are made with this server key, or the one that it wrote down."""
         self._process = process = await self._nova("serve")
         async with asyncio.timeout(START_S):
             address = await self._address(process)
         host, _, port = address.rpartition(":")
-        key = (self.data / "server.key").read_text("ascii").strip()
+        key = key or (self.data / "server.key").read_text("ascii").strip()
         self._app = App(Server(process.pid, host, int(port), self.secret, key, self.data))
         self._reading = asyncio.create_task(self._read(process))
         self._up.set()

@@ -114,7 +114,10 @@ async def test_an_event_that_failed_is_traced_diagnosed_and_replayed(
         await until(dies)
         assert await outcome(own["id"]) == "suppressed"
         status, said = await deployment.run("doctor")
-        assert (status, "FAIL event log: 1 dead letters." in said) == (1, True), said
+        assert (
+            status,
+            "FAIL event log: 0 events wait for another attempt, 1 are dead letters." in said,
+        ) == (1, True), said
         await pool.run("alter table notifications.inbox drop constraint whole")
         async with app.phone(ben) as phone:
             status, said = await deployment.run("replay", "--all")
@@ -125,6 +128,18 @@ async def test_an_event_that_failed_is_traced_diagnosed_and_replayed(
         assert said.startswith("stored: It is number 1 in its recipient's inbox.\n")
         assert [word for word in ("accepted", "read", "decided") if word not in said] == []
         assert (await deployment.run("doctor"))[0] == 0
+
+
+async def test_a_key_made_before_the_first_start_is_the_only_one(stopped: Deployment) -> None:
+    """No file is written then that says otherwise."""
+    status, said = await stopped.run("key", "create", "mine")
+    assert status == 0
+    secret = json.loads(said)["secret"]
+    app = await stopped.start(secret)
+    async with app.client() as client:
+        keys = (await client.get("/v1/keys")).json()["data"]
+    assert [each["name"] for each in keys] == ["mine"]
+    assert not (stopped.data / "server.key").exists()
 
 
 async def test_a_port_or_a_folder_in_use_is_said_plainly(stopped: Deployment) -> None:

@@ -70,7 +70,7 @@ async def author(app: App) -> None:
 
 async def post(app: App, key: str) -> httpx.Response:
     """Publish a post under a key, as the host app's backend does for somebody."""
-    async with app.client() as client:
+    async with app.client(patient=False) as client:
         return await client.post(
             "/v1/posts",
             params={"user": AUTHOR},

@@ -15,7 +15,7 @@ CROWD = 30
 
 
 async def post(app: App) -> httpx.Response:
-    async with app.client() as client:
+    async with app.client(patient=False) as client:
         return await client.post("/v1/posts", params={"user": "ada"}, json={"text": "Hello."})
 
 

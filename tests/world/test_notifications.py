@@ -1,4 +1,7 @@
+from typing import Any
+
 from support.app import App, like
+from support.waiting import until
 
 
 async def test_a_like_rings_on_the_open_socket_and_lies_in_the_inbox(app: App) -> None:
@@ -53,3 +56,36 @@ async def test_an_old_snapshot_and_the_events_since_equal_a_fresh_look(app: App)
         await phone.until(lambda phone: phone.heard[-1]["type"] == "marks")
         assert {key: phone.heard[-1][key] for key in ("unseen", "unread")} == await app.counts(ben)
     assert phone.rings[::-1] == [each["event_id"] for each in await app.inbox(ben)]
+
+
+async def test_how_a_consumer_keeps_up_is_told(app: App) -> None:
+    """By the API, and in the same numbers by /metrics."""
+    ada, ben = await app.people(2)
+
+    async def told() -> dict[str, Any]:
+        async with app.client() as client:
+            answer = await client.get("/v1/consumers")
+        assert answer.status_code == 200, answer.text
+        [found] = [one for one in answer.json()["data"] if one["consumer"] == "notifications"]
+        return dict(found)
+
+    before = await told()
+    events = [like(to=ben, by=ada) for _ in range(7)]
+    async with app.phone(ben) as phone:
+        await app.send(*events)
+        await phone.until(lambda phone: len(phone.rings) == len(events))
+
+    async def counted() -> bool:
+        now = await told()
+        return bool(now["events"] >= before["events"] + len(events) and now["lag_s"] == 0)
+
+    await until(counted)
+    after = await told()
+    assert after["batches"] > before["batches"]
+    assert (after["failures"], after["dead_letters"]) == (0, 0)
+    assert after["last_batch_size"] >= 1
+    assert after["last_batch_at"] > (before["last_batch_at"] or "")
+    async with app.client() as client:
+        lines = (await client.get("/metrics")).text.splitlines()
+    assert 'nova_log_lag_seconds{consumer="notifications"} 0.0' in lines
+    assert any(line.startswith('nova_log_events_total{consumer="notifications"}') for line in lines)

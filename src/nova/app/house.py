@@ -185,6 +185,8 @@ async def _built(
         clock=clock,
         limits=_limits(settings),
         ping_s=settings.socket.ping_s,
+        fanout=backbone.fanout,
+        presence=backbone.presence,
     )
     backbone.on_publication(hub.deliver)
     written.live.sockets = hub

@@ -9,7 +9,7 @@ from pathlib import Path
 from nova import __version__, secrets
 from nova.adapters.postgres import metrics as postgres_metrics
 from nova.adapters.postgres.idempotency import PostgresIdempotency
-from nova.app import access, graph
+from nova.app import access, graph, operating
 from nova.app.house import House, built
 from nova.app.starting import CannotStart
 from nova.app.truth import PACKAGE, prepare, truth
@@ -57,7 +57,7 @@ async def serve(
         if house.keys is not None:
             await access.reached(house.keys)
         postgres_metrics.register(pool, house.registry)
-        await house.credentials.first_key(secret=secrets.server_key(settings.data))
+        await _first_key(house, settings)
         idempotency = PostgresIdempotency(house.backbone.db)
         house.backbone.jobs.append(Job("web.idempotency", 600.0, idempotency.expire))
         await stack.enter_async_context(house.backbone.run())
@@ -83,10 +83,22 @@ async def serve(
             ) from reason
 
 
+async def _first_key(house: House, settings: Settings) -> None:
+    """Write down a server key for the operator, unless there is one: the file is never a wrong one.
+
+    Of processes that start at once on one database, one makes it.
+    """
+    if await house.credentials.keys():
+        return
+    made = await house.credentials.first_key(secret=secrets.server_key(settings.data))
+    if made is None:
+        secrets.forget_server_key(settings.data)
+
+
 def all_routes(house: House) -> list[Route]:
     """Return every operation of the HTTP API."""
     routes = [route for feature in house.features for route in feature.routes]
-    return [*routes, *channel_routes(house.hub)]
+    return [*routes, *channel_routes(house.hub), *operating.routes(house.backbone)]
 
 
 def _api(settings: Settings, house: House, idempotency: PostgresIdempotency) -> Api:

@@ -12,12 +12,14 @@ from nova.backbone.channels import DurableChannels
 from nova.backbone.database import Database
 from nova.backbone.doorbell import Doorbell
 from nova.backbone.doubts import Doubts
+from nova.backbone.fanout import NotifyFanout
 from nova.backbone.groups import Group, Listener, Pace
 from nova.backbone.jobs import Job, Worker
 from nova.backbone.letters import DeadLetters
 from nova.backbone.mirrors import Keeper, Mirror
 from nova.backbone.neighbours import Neighbours
 from nova.backbone.outbox import PostgresOutbox
+from nova.backbone.presence import SharedPresence
 from nova.backbone.projections import Fill, Hear, Keep, Projection
 from nova.backbone.retention import Chore, Housekeeping
 from nova.backbone.signals import Signals
@@ -76,6 +78,8 @@ class Backbone:
             doubted=self._doubts.add,
         )
         self.channels = DurableChannels(self.db, outbox)
+        self.fanout = NotifyFanout(pool, others=lambda: self._neighbours.others, registry=registry)
+        self.presence = SharedPresence(pool, self._neighbours)
         self.signals = Signals(pool)
         self.dead_letters = DeadLetters(self.db)
         self._tail = Tail(
@@ -163,12 +167,15 @@ class Backbone:
         await self._housekeeping.ahead()
         await self._tail.start()
         await self.signals.start()
+        await self.fanout.start()
         await self._doorbell.start()
         tasks = self._tasks
         tasks.forever("heartbeat", self._beat)
         tasks.forever("doorbell", self._doorbell.turn)
         tasks.forever("tail", self._tail.turn)
         tasks.forever("doubts", self._doubts.turn)
+        tasks.forever("fanout", self.fanout.turn)
+        tasks.forever("presence", self.presence.turn)
         for group in self._groups:
             tasks.forever(f"group {group.name}", group.turn)
             tasks.forever(f"retries {group.name}", group.retry)

@@ -17,6 +17,7 @@ BEAT = """
 insert into backbone.processes (id, host, pid, born, consumers, expires)
 values ($1, $2, $3, $4, $5::text[], now() + $6::interval)
 on conflict (id) do update set expires = excluded.expires
+returning xmax = 0 as is_new
 """
 
 ALL = """
@@ -44,6 +45,8 @@ class Neighbours:
         self.lease_s = lease_s
         self.view = 0
         """Counts the changes of who is alive."""
+        self.lives = 0
+        """Counts how often this process became one of them: again when it was taken for dead."""
         self._pool = pool
         self._consumers = consumers
         self._host = _host()
@@ -66,7 +69,7 @@ class Neighbours:
 
     async def beat(self) -> None:
         """Say that this process is alive, and look who else is."""
-        await self._pool.run(
+        is_new = await self._pool.value(
             BEAT,
             self.id,
             self._host,
@@ -81,7 +84,8 @@ class Neighbours:
             await self._pool.run(BURY, dead)
             _log.info("process_gone", processes=dead)
         alive = [(row["id"], frozenset(row["consumers"])) for row in rows if row["id"] not in dead]
-        if alive != self._alive:
+        self.lives += is_new
+        if alive != self._alive or is_new:
             self._alive = alive
             self.view += 1
             for call in self._changed:

@@ -22,6 +22,11 @@ from nova.ports.graph import GraphUnavailable
 from nova.settings import Misconfigured, Settings
 from nova.web.jwks import KeysUnavailable
 
+LETTERS = """
+select (select count(*) from backbone.dead_letters) as dead,
+    (select count(*) from backbone.retries) as again
+"""
+
 
 def add(verbs: Verbs) -> None:
     doctor = verbs.add_parser("doctor", help="check every engine, and say how to mend it")
@@ -145,10 +150,11 @@ async def carried(chosen: Settings) -> AsyncIterator[Finding]:
 
 
 async def _lag(pool: Pool) -> Finding:
-    dead: int = await pool.value("select count(*) from backbone.dead_letters")
+    row = await pool.row(LETTERS)
+    dead, again = (row["dead"], row["again"]) if row else (0, 0)
     return Finding(
         "event log",
         healthy=dead == 0,
-        detail=f"{dead} dead letters.",
+        detail=f"{again} events wait for another attempt, {dead} are dead letters.",
         fix="see GET /v1/dead-letters, then run 'nova replay'." if dead else "",
     )

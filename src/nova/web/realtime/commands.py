@@ -1,6 +1,7 @@
 """What each command of a client does."""
 
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -27,7 +28,6 @@ from nova.web.realtime.messages import (
     PresenceResult,
     PresenceStatsResult,
     PublishRequest,
-    Push,
     RefreshRequest,
     RefreshResult,
     Reply,
@@ -166,11 +166,8 @@ async def begin(
     except BaseException:
         session.leave(lane.channel)
         raise
-    after: list[Callable[[], None]] = [subscription.release]
-    if rules.join_leave:
-        join = Push(channel=lane.channel, join=session.about(subscription))
-        after = [lambda: lane.announce(join), subscription.release]
-    session.released = [*(session.released or ()), *after]
+    entered = partial(session.hub.entered, subscription)
+    session.released = [*(session.released or ()), entered, subscription.release]
     return result
 
 
@@ -270,7 +267,7 @@ async def present(session: "Session", user: User, channel: str) -> dict[str, Cli
     rules = await look(session, user, channel)
     if not rules.presence:
         raise Failed(codes.NOT_AVAILABLE)
-    return session.hub.present(channel)
+    return await session.hub.present(channel)
 
 
 async def look(session: "Session", user: User, channel: str) -> Rules:

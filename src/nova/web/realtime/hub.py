@@ -9,20 +9,21 @@ from math import ceil
 from typing import Protocol
 from uuid import UUID
 
-from msgspec import Struct
+import msgspec
+from msgspec import Raw, Struct
 
 from nova.kernel.clock import Clock
 from nova.kernel.errors import Unauthenticated
 from nova.kernel.ids import new_id
 from nova.ports.channels import Channels, Position, Publication
-from nova.ports.fanout import Fanout
+from nova.ports.fanout import Came, Fanout, Presence, Published, SentAway, Went, Word
 from nova.web.actors import Authenticator, User
 from nova.web.auth import Subscription as Ticket
 from nova.web.realtime import codes
+from nova.web.realtime.alone import Alone
 from nova.web.realtime.codes import Closing, Failed
 from nova.web.realtime.commands import MOST_RECOVERED
 from nova.web.realtime.families import Families, Method
-from nova.web.realtime.fanout import LocalFanout
 from nova.web.realtime.lanes import Lane, Subscription
 from nova.web.realtime.messages import About, ClientInfo, Push
 from nova.web.realtime.session import Session
@@ -34,6 +35,10 @@ STEP_S = 0.05
 """Between two shares of sockets, when all are closed."""
 STALE_S = 10.0
 """A client that has not connected by then is closed."""
+
+
+NOBODY = Raw(b"null")
+_encode = msgspec.json.Encoder().encode
 
 
 class Tickets(Protocol):
@@ -73,8 +78,9 @@ class Hub:
         limits: Limits | None = None,
         ping_s: float = 25.0,
         fanout: Fanout | None = None,
+        presence: Presence | None = None,
     ) -> None:
-        """Without `fanout`, what is not stored reaches the clients of this process only."""
+        """Without `fanout` and `presence`, this is the only process."""
         self.channels = channels
         self.families = families
         self.methods = methods
@@ -85,8 +91,9 @@ class Hub:
         self.draining = False
         self.disconnects: Counter[int] = Counter()
         self.failures = 0
-        self._fanout = fanout or LocalFanout()
-        self._fanout.listen(self.deliver)
+        self._fanout = fanout or Alone()
+        self._fanout.listen(self.hear)
+        self._presence = presence or Alone()
         self._tickets = tickets
         self._clock = clock
         self._lanes: dict[str, Lane] = {}
@@ -172,7 +179,7 @@ class Hub:
         self._sessions.pop(session.id, None)
         self._secrets.pop(session.secret, None)
         for subscription in session.subscriptions.values():
-            self.left(subscription, session.about(subscription))
+            self.left(subscription)
         session.subscriptions.clear()
         if session.user is not None:
             self._wheel[session.slot].discard(session)
@@ -191,8 +198,13 @@ class Hub:
         """Whether a user has a socket here."""
         return user in self._users
 
-    def disconnect_user(self, user: UUID, closing: Closing = codes.FORCE_NO_RECONNECT) -> int:
-        """Close all sockets of a user, and return how many there were."""
+    def send_away(self, user: UUID, *, returns: bool) -> int:
+        """Close all sockets of a user in every process; return how many there were in this one."""
+        self._fanout.tell(SentAway(user, returns))
+        return self.disconnect_user(user, _sent_away(returns=returns))
+
+    def disconnect_user(self, user: UUID, closing: Closing) -> int:
+        """Close the sockets of a user in this process, and return how many there were."""
         sessions = tuple(self._users.get(user, ()))
         for session in sessions:
             session.close(closing)
@@ -225,8 +237,21 @@ class Hub:
         """Publish to a channel of the host app; durable before it returns if it has a history."""
         if self.families.rules(channel).retention is not None:
             return await self.channels.publish(channel, data, info=info)
-        await self._fanout.publish(Publication(channel, 0, data, info))
+        self.deliver([Publication(channel, 0, data, info)])
+        self._fanout.tell(Published(channel, Raw(data), Raw(info) if info else NOBODY))
         return None
+
+    def entered(self, subscription: Subscription) -> None:
+        """Tell the others who is there now, where the channel is one to know that of."""
+        channel, session = subscription.lane.channel, subscription.session
+        if session.subscriptions.get(channel) is not subscription:
+            return  # it ended before its answer was out
+        rules, info = self.families.rules(channel), session.info(subscription)
+        if rules.presence:
+            self._presence.enter(channel, session.id, _encode(info))
+        if rules.join_leave:
+            subscription.lane.announce(Push(channel=channel, join=About(info=info)))
+            self._fanout.tell(Came(channel, Raw(_encode(info))))
 
     def lane(self, channel: str) -> Lane:
         """Return the lane of a channel that is about to have a subscriber."""
@@ -236,7 +261,7 @@ class Hub:
             self._followed[channel.partition(":")[0]].add(channel)
         return lane
 
-    def left(self, subscription: Subscription, about: About) -> None:
+    def left(self, subscription: Subscription) -> None:
         """Take a subscription out of its lane, and tell the others."""
         lane = subscription.lane
         session = subscription.session
@@ -248,22 +273,43 @@ class Hub:
             if self._lanes.get(lane.channel) is lane:
                 del self._lanes[lane.channel]
                 self._followed[lane.channel.partition(":")[0]].discard(lane.channel)
-        elif subscription.held is None and self.families.rules(lane.channel).join_leave:
-            lane.announce(Push(channel=lane.channel, leave=about))
+        self._presence.leave(lane.channel, session.id)
+        if subscription.held is None and self.families.rules(lane.channel).join_leave:
+            info = session.info(subscription)
+            lane.announce(Push(channel=lane.channel, leave=About(info=info)))
+            self._fanout.tell(Went(lane.channel, Raw(_encode(info))))
+
+    def hear(self, word: Word) -> None:
+        """Do what another process tells."""
+        match word:
+            case Published(channel, data, info):
+                by = None if info == NOBODY else bytes(info)
+                self.deliver([Publication(channel, 0, bytes(data), by)])
+            case Came(channel, info):
+                self._announce(Push(channel=channel, join=_about(info)))
+            case Went(channel, info):
+                self._announce(Push(channel=channel, leave=_about(info)))
+            case SentAway(user, returns):
+                self.disconnect_user(user, _sent_away(returns=returns))
+
+    def _announce(self, push: Push) -> None:
+        lane = self._lanes.get(push.channel)
+        if lane is not None:
+            lane.announce(push)
 
     def subscribed(self, family: str) -> list[str]:
         """Return the channels of a family that somebody follows in this process."""
         return list(self._followed.get(family, ()))
 
-    def present(self, channel: str) -> dict[str, ClientInfo]:
-        """Return who follows a channel in this process, by client."""
-        lane = self._lanes.get(channel)
-        if lane is None:
-            return {}
-        return {
-            subscription.session.id: subscription.session.about(subscription).info
-            for subscription in lane.subscriptions.values()
+    async def present(self, channel: str) -> dict[str, ClientInfo]:
+        """Return who follows a channel, by client."""
+        there = {
+            client: msgspec.json.decode(info, type=ClientInfo)
+            for client, info in (await self._presence.elsewhere(channel)).items()
         }
+        lane = self._lanes.get(channel)
+        here = lane.subscriptions.values() if lane is not None else ()
+        return there | {each.session.id: each.session.info(each) for each in here}
 
     async def _missed(self, channel: str, since: Position) -> Sequence[Publication] | None:
         retention = self.families.retention(channel)
@@ -316,3 +362,11 @@ class Hub:
             session = self._arrivals.popleft()[1]
             if session.user is None:
                 session.close(codes.STALE)
+
+
+def _about(info: Raw) -> About:
+    return About(info=msgspec.json.decode(info, type=ClientInfo))
+
+
+def _sent_away(*, returns: bool) -> Closing:
+    return codes.FORCE_RECONNECT if returns else codes.FORCE_NO_RECONNECT

@@ -9,7 +9,7 @@ from nova.kernel.errors import Invalid, NotFound
 from nova.kernel.text import Count, Name
 from nova.ports.channels import Page, Position, Unrecoverable
 from nova.web.actors import Rule
-from nova.web.realtime.codes import FORCE_NO_RECONNECT, FORCE_RECONNECT, Failed
+from nova.web.realtime.codes import Failed
 from nova.web.realtime.families import Rules
 from nova.web.realtime.hub import Hub
 from nova.web.realtime.messages import ClientInfo
@@ -85,7 +85,7 @@ class Disconnecting(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Disconnected(Struct, frozen=True):
-    """How many sockets were closed in the process that answered."""
+    """How many sockets were closed in the process that answered; others close theirs, too."""
 
     sockets: int
 
@@ -125,13 +125,12 @@ class Channels:
         channel = call.path["channel"]
         if not self._rules(channel).presence:
             raise NotKept
-        return Present(self._hub.present(channel))
+        return Present(await self._hub.present(channel))
 
     async def disconnect(self, call: Call[Disconnecting, None]) -> Disconnected:
         if call.user is None:
             raise NotFound
-        closing = FORCE_RECONNECT if call.body.reconnect else FORCE_NO_RECONNECT
-        return Disconnected(self._hub.disconnect_user(call.user, closing))
+        return Disconnected(self._hub.send_away(call.user, returns=call.body.reconnect))
 
     def _rules(self, channel: str) -> Rules:
         try:

@@ -17,7 +17,6 @@ from nova.web.realtime.codecs import Undecodable
 from nova.web.realtime.codes import Closing, Ended, Failed
 from nova.web.realtime.lanes import Subscription
 from nova.web.realtime.messages import (
-    About,
     ClientInfo,
     Command,
     Push,
@@ -267,7 +266,7 @@ class Session:
         subscription = self.subscriptions.pop(channel, None)
         if subscription is None:
             return False
-        self.hub.left(subscription, self.about(subscription))
+        self.hub.left(subscription)
         return True
 
     def info(self, subscription: Subscription | None) -> ClientInfo:
@@ -277,9 +276,6 @@ class Session:
             client=self.id,
             chan_info=Raw(subscription.info) if subscription and subscription.info else UNSET,
         )
-
-    def about(self, subscription: Subscription) -> About:
-        return About(info=self.info(subscription))
 
 
 _PONG = Command()

@@ -1,0 +1,146 @@
+"""Two servers on one database are one to those who are connected to either."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nova.ports.database import Pool
+from support.app import App
+from support.deployment import Deployment, deployed
+from support.waiting import until
+from support.wire_client import Rude, rude
+
+LIVE = "live:tea"
+NAMESPACES = '[{"name": "live", "publish": true, "presence": true, "join_leave": true}]'
+
+
+class Pair:
+    """A server, another one, and the people that both know."""
+
+    def __init__(self, here: App, there: App, other: Deployment, people: list[str]) -> None:
+        self.here = here
+        self.there = there
+        self.other = other
+        self.people = people
+
+    @asynccontextmanager
+    async def following(self, app: App, who: str) -> AsyncIterator[Rude]:
+        async with rude(app.server.host, app.server.port, app.token(who)) as client:
+            client.say({"id": 9, "subscribe": {"channel": LIVE}})
+            while (await client.heard()).get("id") != 9:
+                pass
+            yield client
+
+    async def present(self, app: App) -> set[str]:
+        """Return who follows the channel, as a server tells it."""
+        async with app.client() as client:
+            answer = await client.get(f"/v1/channels/{LIVE}/presence")
+        assert answer.status_code == 200, answer.text
+        return set(answer.json()["presence"])
+
+
+@pytest.fixture
+async def pair(tmp_path: Path, dsn: str, pool: Pool) -> AsyncIterator[Pair]:
+    settings = {"NOVA_DATABASE": dsn, "NOVA_NAMESPACES": NAMESPACES}
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    async with deployed(tmp_path / "a", **settings) as first:
+        here = await first.start()
+        async with deployed(tmp_path / "b", **settings) as second:
+            second.secret = first.secret
+            second.data.mkdir()
+            (second.data / "server.key").write_text((first.data / "server.key").read_text())
+            there = await second.start()
+            yield Pair(here, there, second, await here.people(2))
+
+
+async def push(client: Rude, kind: str) -> Any:
+    """Return the next push of a kind."""
+    while True:
+        heard = await client.heard()
+        if kind in heard.get("push", {}):
+            return heard["push"][kind]
+
+
+async def mutual(pair: Pair) -> None:
+    """Wait until each server knows of the other: what only one follows is heard there."""
+    ada, _ = pair.people
+
+    async def heard_there() -> bool:
+        async with pair.following(pair.there, ada) as client:
+            await publish(pair.here, "hello")
+            try:
+                async with asyncio.timeout(0.5):
+                    await push(client, "pub")
+            except TimeoutError:
+                return False
+        return True
+
+    await until(heard_there)
+
+
+async def publish(app: App, data: Any) -> None:
+    async with app.client() as client:
+        answer = await client.post(f"/v1/channels/{LIVE}/publications", json={"data": data})
+    assert answer.status_code == 200, answer.text
+
+
+async def test_what_is_not_stored_reaches_the_sockets_of_both(pair: Pair) -> None:
+    await mutual(pair)
+    ada, ben = pair.people
+    async with pair.following(pair.here, ada) as one, pair.following(pair.there, ben) as other:
+        said = ["tea?", "\N{HOT BEVERAGE}" * 10_000, "now"]  # the second takes several NOTIFYs
+        for each in said:
+            await publish(pair.here, each)
+        other.say({"id": 10, "publish": {"channel": LIVE, "data": "yes"}})
+        for client in (one, other):
+            heard = [(await push(client, "pub"))["data"] for _ in range(4)]
+            assert [each for each in heard if each != "yes"] == said
+            assert "yes" in heard
+
+
+async def test_who_is_there_is_known_in_both_and_who_comes_and_goes_is_told(pair: Pair) -> None:
+    ada, ben = pair.people
+    async with pair.here.client() as client:
+        id_ = (await client.get(f"/v1/users/{ben}")).json()["id"]
+    async with pair.following(pair.here, ada) as one:
+        # Before the servers knew of each other or after, ada is there for both.
+        await until(lambda: _is(pair, pair.there, 1))
+        await mutual(pair)
+        async with pair.following(pair.there, ben):
+            while (joined := (await push(one, "join"))["info"])["user"] != id_:
+                pass
+            await until(lambda: _is(pair, pair.here, 2))
+            assert await pair.present(pair.here) == await pair.present(pair.there)
+            assert joined["client"] in await pair.present(pair.here)
+        while (await push(one, "leave"))["info"] != joined:
+            pass
+        await until(lambda: _is(pair, pair.there, 1))
+
+
+async def _is(pair: Pair, app: App, count: int) -> bool:
+    return len(await pair.present(app)) == count
+
+
+async def test_who_was_connected_to_a_killed_server_is_there_no_longer(pair: Pair) -> None:
+    _, ben = pair.people
+    async with pair.following(pair.there, ben):
+        await until(lambda: _is(pair, pair.here, 1))
+        await pair.other.strike()
+        await pair.other.gone()
+        await until(lambda: _is(pair, pair.here, 0))
+
+
+async def test_a_user_is_sent_away_from_both(pair: Pair) -> None:
+    await mutual(pair)
+    ada, _ = pair.people
+    async with pair.following(pair.here, ada) as one, pair.following(pair.there, ada) as other:
+        async with pair.here.client() as client:
+            answer = await client.post(f"/v1/users/{ada}/disconnect", json={})
+        assert (answer.status_code, answer.json()["sockets"]) == (200, 1)
+        for each in (one, other):
+            assert await each.closed() == 3503
