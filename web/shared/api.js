@@ -1,0 +1,40 @@
+// Calls of Nova's API, with a token or a server key; it goes into a header and nowhere else.
+
+export class Refused extends Error {
+  constructor(status, said) {
+    super([said.title ?? status, said.detail].filter(Boolean).join(': '));
+    this.status = status;
+  }
+}
+
+export class Api {
+  constructor(token) {
+    this.token = token;
+  }
+
+  async call(method, path, body) {
+    const answer = await fetch(path, {
+      method,
+      credentials: 'omit',
+      headers: {
+        ...(this.token && { Authorization: `Bearer ${this.token}` }),
+        ...(body !== undefined && { 'Content-Type': 'application/json' }),
+      },
+      body: body === undefined ? undefined : JSON.stringify(body),
+    });
+    const said = answer.status === 204 ? null : await answer.json();
+    if (!answer.ok) throw new Refused(answer.status, said);
+    return said;
+  }
+
+  get(path, query = {}) {
+    const given = Object.entries(query).filter(([, value]) => value);
+    const words = new URLSearchParams(given).toString();
+    return this.call('GET', words ? `${path}?${words}` : path);
+  }
+
+  post(path, body = {}) { return this.call('POST', path, body); }
+  put(path, body) { return this.call('PUT', path, body); }
+  patch(path, body) { return this.call('PATCH', path, body); }
+  delete(path) { return this.call('DELETE', path); }
+}
