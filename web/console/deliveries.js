@@ -5,6 +5,7 @@ import { moment } from '../shared/time.js';
 
 const PHASES = ['', 'dead', 'failed', 'waiting', 'held', 'standby', 'done', 'dropped', 'merged'];
 const CHANNELS = ['', 'push', 'web_push', 'email', 'webhook'];
+const STORIES = new Set(['single', 'recall']); // of one notification, not of a digest or a webhook's call
 const REDRIVABLE = new Set(['dead', 'failed']);
 
 function choice(label, values, chosen) {
@@ -76,20 +77,20 @@ export class Deliveries {
       [lane.waiting, 'waiting'], [lane.held, 'held'], [lane.dead, 'dead'],
       [lane.sent, 'sent this hour'], [lane.failed, 'failed'], [lane.gone, 'addresses died'],
     ].filter(([number]) => number > 0).map(([number, name]) => `${number.toLocaleString()} ${name}`);
-    const isSick = lane.breaker !== 'closed' || lane.paused_until || !lane.purging;
+    const isSick = lane.breaker !== 'closed' || lane.paused_until || lane.purging === false;
     const box = make('article', isSick ? 'sick' : '',
       make('b', '', lane.lane), make('small', '', lane.carrier || 'webhooks'),
       make('p', '', facts.join(', ') || 'idle'));
     if (lane.oldest_s > 1) box.append(make('p', '', `The first in line waits for ${Math.round(lane.oldest_s)} s.`));
     if (lane.breaker !== 'closed') box.append(make('p', '', `Its breaker is ${lane.breaker.replace('_', ' ')}.`));
     if (lane.paused_until) box.append(make('p', '', `Paused until ${moment(lane.paused_until)}: ${lane.why}`));
-    if (!lane.purging) box.append(make('p', '', `Dead addresses are kept: ${lane.purging_why}`));
-    if (lane.paused_until || !lane.purging) box.append(this.#resume(lane.lane, 'bury'), ' ', this.#resume(lane.lane, 'forgive'));
+    if (lane.purging === false) box.append(make('p', '', `Dead addresses are kept: ${lane.purging_why}`));
+    if (lane.paused_until || lane.purging === false) box.append(this.#resume(lane.lane, 'bury'), ' ', this.#resume(lane.lane, 'forgive'));
     return box;
   }
 
   #resume(lane, suspects) {
-    const label = `Resume, and ${suspects} those called dead`;
+    const label = suspects === 'bury' ? 'Bury the dead, resume' : 'Forgive them, resume';
     return press(label, () => this.#act(`/v1/delivery-lanes/${lane}/resume`, { suspects }));
   }
 
@@ -118,9 +119,12 @@ export class Deliveries {
     };
     const ids = make('dl', 'ids', ...Object.entries(facts).filter(([, value]) => value)
       .flatMap(([name, value]) => [make('dt', '', name), make('dd', '', value)]));
-    const story = make('a', '', 'Its story');
-    story.href = `#events/${delivery.notification}`;
-    const acts = make('div', 'row', story);
+    const acts = make('div', 'row');
+    if (STORIES.has(delivery.kind)) {
+      const story = make('a', '', 'Its story');
+      story.href = `#events/${delivery.notification}`;
+      acts.append(story);
+    }
     if (REDRIVABLE.has(delivery.phase)) {
       acts.append(press('Try again', () => this.#act(`/v1/deliveries/${id}/redrive`)));
     }

@@ -2,7 +2,9 @@
 
 import { make } from '../shared/dom.js';
 
-const STEPS = ['planned', 'tried', 'sent', 'delivered', 'opened'];
+const STEPS = ['planned', 'tried', 'sent'];
+const RECEIPTS = ['delivered', 'opened'];
+const WITHOUT_RECEIPTS = new Set(['email', 'webhook']);
 const STATES = ['waiting', 'held', 'standby', 'merged', 'dropped', 'failed', 'dead'];
 const NAMES = { push: 'Push', web_push: 'Web Push', email: 'Mail', webhook: 'Webhooks' };
 const HOURS = { 1: 'the last hour', 24: 'the last day', 168: 'the last week' };
@@ -21,7 +23,7 @@ function steps(pairs) {
   }));
 }
 
-// What did not go on, and why; `links` leads to those deliveries.
+// What did not go on, and why; `link` leads to those deliveries.
 function asides(pairs, link) {
   return make('div', 'chips', ...pairs.filter(([, number]) => number > 0).map(([name, number]) => {
     const text = `${name.replaceAll('_', ' ')}: ${count(number)}`;
@@ -43,7 +45,7 @@ export class Funnel {
     this.hours.addEventListener('change', () => this.refresh());
     this.parts = make('div', 'funnels');
     room.append(make('h2', '', 'Funnel', this.hours), this.parts,
-      make('p', 'quiet', 'Counted are at most the newest 100,000 of each. Mail has no receipts; a push has one if the app sends it.'));
+      make('p', 'quiet', 'At most the newest 100,000 of each are counted. Mail has no receipts; a push has, if the app sends them.'));
   }
 
   async refresh() {
@@ -56,14 +58,15 @@ export class Funnel {
   }
 
   #inApp(app) {
-    return make('article', 'app', make('h3', '', 'In the app'),
+    return make('article', '', make('h3', '', 'In the app'),
       steps([['decided', app.decided], ['stored', app.stored], ['seen', app.seen], ['read', app.read]]),
       asides([...Object.entries(app.suppressed), ...Object.entries(app.removed)]));
   }
 
   #channel(each) {
-    return make('article', each.channel, make('h3', '', NAMES[each.channel] ?? each.channel),
-      steps(STEPS.map((step) => [step, each[step]])),
+    const names = WITHOUT_RECEIPTS.has(each.channel) ? STEPS : [...STEPS, ...RECEIPTS];
+    return make('article', `by-${each.channel}`, make('h3', '', NAMES[each.channel] ?? each.channel),
+      steps(names.map((step) => [step, each[step]])),
       asides(STATES.map((state) => [state, each[state]]), (state) => `#deliveries/${state}/${each.channel}`),
       asides([['open_digests', each.open_digests]]));
   }

@@ -17,10 +17,13 @@ const $ = (id) => document.getElementById(id);
 let api = null;
 let shown = null;
 let timer;
+let failing = false; // whether the last look failed, and says so
 
 function tell(said) {
   if (LOST.has(said?.status)) return leave(`${said.message} Sign in again.`);
-  return $('told').replaceChildren(said ? make('span', 'told', said.message ?? said) : '');
+  const [shownAt, other] = api ? ['told', 'refusal'] : ['refusal', 'told'];
+  $(other).replaceChildren();
+  return $(shownAt).replaceChildren(said ? make('span', 'told', said.message ?? said) : '');
 }
 
 // -- the door -------------------------------------------------------------------------------------
@@ -72,7 +75,7 @@ function show() {
   const View = VIEWS[name] ?? Events;
   for (const link of $('views').children) {
     const current = link.hash === `#${name}` || (View === Events && link.hash === '#events');
-    link.toggleAttribute('aria-current', current);
+    link.removeAttribute('aria-current');
     if (current) link.setAttribute('aria-current', 'page');
   }
   document.title = `${View.title} · Nova console`;
@@ -89,8 +92,10 @@ async function turn(view) {
   clearTimeout(timer);
   try {
     if (!document.hidden) await view.refresh();
-    if (shown === view) $('told').querySelector('.lost')?.remove();
+    if (failing && shown === view) tell('');
+    failing = false;
   } catch (refused) {
+    failing = true;
     if (shown === view) tell(refused);
   }
   if (shown === view) timer = setTimeout(() => turn(view), view.every_ms ?? 3_000);

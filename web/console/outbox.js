@@ -17,7 +17,10 @@ export class Outbox {
     this.user.placeholder = 'Everybody, or the id of a user';
     this.user.setAttribute('aria-label', 'User');
     this.hours = make('div');
-    this.cards = make('div', 'outbox');
+    this.pushes = make('div', 'pushes');
+    this.mails = make('div', 'mails');
+    this.cards = make('div', 'outbox',
+      make('section', '', make('h3', '', 'Push'), this.pushes), make('section', '', make('h3', '', 'Mail'), this.mails));
     this.empty = make('p', 'quiet', 'Nothing came here. A channel with a provider does not use the outbox.');
     const form = make('form', 'row', this.user, make('button', '', 'Show'));
     form.addEventListener('submit', (submitted) => {
@@ -31,10 +34,14 @@ export class Outbox {
     const user = this.user.value.trim();
     const { data } = await this.api.get('/v1/outbox', { user, limit: 40 });
     await this.#quiet(user);
+    this.cards.hidden = data.length === 0;
     this.empty.hidden = data.length > 0;
     const before = [...this.#cards.keys()].join();
-    this.#cards = new Map(data.map((each) => [each.number, this.#cards.get(each.number) ?? this.#card(each)]));
-    if ([...this.#cards.keys()].join() !== before) this.cards.replaceChildren(...this.#cards.values());
+    this.#cards = new Map(data.map((each) => [each.number, this.#cards.get(each.number) ?? card(each)]));
+    if ([...this.#cards.keys()].join() === before) return;
+    const of = (isMail) => data.filter(({ lane }) => (lane === 'mail') === isMail).map(({ number }) => this.#cards.get(number));
+    this.pushes.replaceChildren(...of(false));
+    this.mails.replaceChildren(...of(true));
   }
 
   async #quiet(user) {
@@ -42,13 +49,13 @@ export class Outbox {
     const said = await this.api.get(`/v1/users/${encodeURIComponent(user)}/quiet-hours`);
     return this.hours.replaceChildren(ribbon(said));
   }
+}
 
-  #card(each) {
-    const shown = each.lane === 'mail' ? letter(each) : pushCard(each);
-    const delivery = make('a', '', 'Story');
-    delivery.href = `#events/${each.parcel.data.notification ?? ''}`;
-    const foot = make('footer', '', make('span', '', `${each.lane} · ${moment(each.at)}`),
-      each.parcel.data.notification ? delivery : '');
-    return make('div', `sent-out ${each.lane === 'mail' ? 'mail' : 'phone-strip'}`, shown, foot);
-  }
+function card(each) {
+  const isMail = each.lane === 'mail';
+  const { notification } = each.parcel.data;
+  const story = notification && make('a', '', 'Its story');
+  if (story) story.href = `#events/${notification}`;
+  const foot = make('footer', '', make('span', '', `${each.lane} · ${moment(each.at)}`), story);
+  return make('div', `sent-out ${isMail ? 'mail' : 'phone-strip'}`, isMail ? letter(each) : pushCard(each), foot);
 }

@@ -2,7 +2,7 @@
 
 export class Refused extends Error {
   constructor(status, said) {
-    super([said.title ?? status, said.detail].filter(Boolean).join(': '));
+    super(said.detail || said.title || `The answer was ${status}.`);
     this.status = status;
   }
 }

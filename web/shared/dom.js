@@ -22,13 +22,13 @@ export function press(label, call, className) {
   return button;
 }
 
-// A line that opens, and asks for its content at its first opening.
+// A line that opens, and asks for its content whenever it does.
 export function opening(line, load, tell) {
   const details = make('details', 'opening', make('summary', '', ...line));
   const inside = make('div', 'inside');
   details.append(inside);
   details.addEventListener('toggle', async () => {
-    if (!details.open || inside.childElementCount > 0) return;
+    if (!details.open) return;
     try {
       inside.replaceChildren(...[await load()].flat());
     } catch (refused) {

@@ -87,9 +87,7 @@ def all_routes(house: House) -> list[Route]:
     return [*routes, *channel_routes(house.hub)]
 
 
-def _api(
-    settings: Settings, house: House, idempotency: PostgresIdempotency, *, home: str
-) -> Api:
+def _api(settings: Settings, house: House, idempotency: PostgresIdempotency, *, home: str) -> Api:
     routes = all_routes(house)
     origins = Origins(settings.http.allowed_origins)
     return Api(

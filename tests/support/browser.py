@@ -1,0 +1,41 @@
+"""Debian's Chromium, for pages as somebody sees them who opens an address."""
+
+import os
+from collections.abc import AsyncIterator, Collection
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.async_api import Page, async_playwright
+
+CHROMIUM = Path("/usr/bin/chromium")
+
+needs_chromium = pytest.mark.skipif(
+    not CHROMIUM.exists() and not os.environ.get("CI"), reason="chromium is not installed"
+)
+
+
+@asynccontextmanager
+async def opened(
+    address: str, *, tolerates: Collection[str] = (), **how: Any
+) -> AsyncIterator[Page]:
+    """Yield the page at an address; fail afterwards if it complained of anything.
+
+    Complaints that hold one of the texts in `tolerates` are passed over; `how` is the context's,
+    such as its viewport.
+    """
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(
+            executable_path=str(CHROMIUM), args=["--no-sandbox"]
+        )
+        page = await browser.new_page(**how)
+        broken: list[str] = []
+        page.on("pageerror", lambda error: broken.append(str(error)))
+        page.on("console", lambda said: broken.append(said.text) if said.type == "error" else None)
+        page.on("dialog", lambda dialog: broken.append(f"dialog: {dialog.message}"))
+        await page.goto(address)
+        yield page
+        await browser.close()
+        complaints = [each for each in broken if not any(text in each for text in tolerates)]
+        assert not complaints, "\n".join(complaints)
