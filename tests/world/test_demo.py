@@ -173,6 +173,17 @@ async def test_quiet_hours_hold_push_and_mail_until_they_end(page: Page) -> None
     await expect(page.locator("#inbox .chip.sent")).to_have_count(2)
 
 
+async def test_what_is_taken_back_leaves_bell_phone_and_digest(page: Page) -> None:
+    await expect(page.get_by_role("button", name="Take it back")).to_be_disabled()
+    await page.click("[data-act=like]")
+    await expect(page.locator("#phone .push")).to_have_count(1)
+    await expect(page.locator("#inbox .chip.gathered")).to_have_count(1)
+    await page.get_by_role("button", name="Take it back").click()
+    await expect(page.locator("#inbox > li")).to_have_count(0)
+    await expect(page.locator("#phone .push")).to_have_count(0)
+    await expect(page.locator("#unseen")).to_have_text("0")
+
+
 async def test_the_demo_fits_a_phone(page: Page) -> None:
     await page.set_viewport_size({"width": 390, "height": 844})
     await page.click("[data-act=follow]")

@@ -34,6 +34,15 @@ export class Inbox {
     if (entry) entry.querySelector('.title').textContent = notification.title;
   }
 
+  remove(ids) {
+    for (const id of ids) {
+      this.entries.get(id)?.remove();
+      this.entries.delete(id);
+      this.open.delete(id);
+    }
+    this.empty.hidden = this.entries.size > 0;
+  }
+
   readAll() {
     for (const entry of this.entries.values()) entry.classList.remove('unread');
   }

@@ -36,12 +36,19 @@ async function act(kind) {
   clicked.set(event.id, start);
   if (dropped) missed.add(event.id);
   arrivedEarly.get(event.id)?.();
+  $('undo').disabled = false;
   showCall();
   if (!$('likes').checked && kind === 'like') explain(event.id);
 }
 
 $('acts').addEventListener('click', ({ target }) => {
   if (target.dataset.act) act(target.dataset.act).catch(tell);
+});
+
+// As after an unlike: it leaves the bell, the phone, open digests and whatever waits.
+$('undo').addEventListener('click', () => {
+  $('undo').disabled = true;
+  new Api().delete(`/demo/events/${event.id}`).then(() => outside.soon()).catch(tell);
 });
 
 for (const tab of document.querySelectorAll('[data-tab]')) {
@@ -127,6 +134,7 @@ socket.on('publication', ({ data }) => {
   counts(data);
   if (data.type === 'notification') rang(data.notification);
   if (data.type === 'updated') inbox.update(data.notification);
+  if (data.type === 'removed') inbox.remove(data.ids);
   if (data.type === 'marks' && data.unread === 0) inbox.readAll();
 });
 

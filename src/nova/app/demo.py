@@ -65,5 +65,8 @@ class DemoApp:
     async def tell(self, event: Mapping[str, Any]) -> None:
         await self._notifications.ingest.body(msgspec.json.encode(event))
 
+    async def retract(self, event: str) -> None:
+        await self._notifications.removal.retract(event)
+
     async def trace(self, event: str) -> object:
         return await self._notifications.traces.event(event)

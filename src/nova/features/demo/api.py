@@ -40,6 +40,9 @@ def routes(demo: Demo) -> Sequence[Route]:
     async def outbox(_call: Call[Any, Any]) -> Any:
         return await demo.outbox()
 
+    async def retract(call: Call[Any, Any]) -> None:
+        await demo.retract(call.path["id"])
+
     async def trace(call: Call[Any, Any]) -> Any:
         return await demo.why(call.path["id"])
 
@@ -69,6 +72,15 @@ def routes(demo: Demo) -> Sequence[Route]:
             rule=Rule.PUBLIC,
             handler=outbox,
             summary="Look at Ben's phone and into his mailbox",
+            limit=PACE,
+        ),
+        Route(
+            method="DELETE",
+            path="/demo/events/{id}",
+            rule=Rule.PUBLIC,
+            handler=retract,
+            summary="Let Ada take back what she did",
+            status=204,
             limit=PACE,
         ),
         Route(

@@ -71,6 +71,9 @@ class HostApp(Protocol):
     async def tell(self, event: Mapping[str, Any]) -> None:
         """Do what POST /v1/events does with one event."""
 
+    async def retract(self, event: str) -> None:
+        """Do what DELETE /v1/events/{id} does."""
+
     async def trace(self, event: str) -> Any:
         """Return what GET /v1/events/{id}/trace does."""
 
@@ -123,6 +126,10 @@ class Demo:
         """Return what left for Ben's phone and mailbox, rendered, the newest first."""
         person = await self._host.person(RECIPIENT, "Ben")
         return await self._host.outbox(person.id)
+
+    async def retract(self, event: str) -> None:
+        """Let Ada take back what she did."""
+        await self._host.retract(event)
 
     async def why(self, event: str) -> Any:
         """Return the story of an event, which only the backend may ask for."""
