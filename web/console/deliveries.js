@@ -17,6 +17,7 @@ function choice(label, values, chosen) {
 
 export class Deliveries {
   static title = 'Deliveries';
+  every_ms = 5_000;
   #key = '';
   #cursor;
 

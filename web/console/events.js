@@ -5,6 +5,7 @@ import { chips, waterfall } from '../shared/story.js';
 import { moment } from '../shared/time.js';
 
 const PAGE = 50;
+const MOST = 500; // lines: with more, and none open, the list begins anew
 
 export class Events {
   static title = 'Events';
@@ -28,9 +29,19 @@ export class Events {
   async refresh() {
     const page = await this.api.get('/v1/events', { limit: PAGE });
     const fresh = page.data.filter(({ notification }) => !this.#seen.has(notification));
+    const isGap = fresh.length === PAGE; // more came meanwhile than a page holds
+    if (isGap || (this.#seen.size > MOST && !this.list.querySelector('[open]'))) return this.#anew(page);
     this.list.prepend(...fresh.map((told) => this.#line(told)));
     this.empty.hidden = this.#seen.size > 0;
     this.#cursor ??= page.next_cursor;
+    this.older.hidden = !this.#cursor;
+  }
+
+  #anew(page) {
+    this.#seen.clear();
+    this.#cursor = page.next_cursor;
+    this.list.replaceChildren(...page.data.map((told) => this.#line(told)));
+    this.empty.hidden = true;
     this.older.hidden = !this.#cursor;
   }
 

@@ -35,7 +35,7 @@ function asides(pairs, link) {
 
 export class Funnel {
   static title = 'Funnel';
-  every_ms = 5_000;
+  every_ms = 15_000;
 
   constructor(room, api) {
     this.api = api;

@@ -13,7 +13,7 @@ export class Api {
   }
 
   async call(method, path, body) {
-    const answer = await fetch(path, {
+    const answer = await this.#asked(path, {
       method,
       credentials: 'omit',
       headers: {
@@ -22,9 +22,16 @@ export class Api {
       },
       body: body === undefined ? undefined : JSON.stringify(body),
     });
-    const said = answer.status === 204 ? null : await answer.json();
-    if (!answer.ok) throw new Refused(answer.status, said);
-    return said;
+    if (!answer.ok) throw new Refused(answer.status, await answer.json().catch(() => ({})));
+    return answer.status === 204 ? null : answer.json();
+  }
+
+  async #asked(path, how) {
+    try {
+      return await fetch(path, how);
+    } catch {
+      throw new Refused(0, { detail: 'Nova does not answer.' });
+    }
   }
 
   get(path, query = {}) {

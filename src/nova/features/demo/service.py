@@ -30,7 +30,7 @@ METADATA: Mapping[str, Mapping[str, str]] = {
 MAILBOX, PHONE = "ben@harbour.example", "be7" * 21 + "b"
 """Where Ben is reached outside of the app: neither exists, and the outbox keeps what is sent."""
 PACES: Mapping[str, Mapping[str, Any]] = {
-    "like": {"digests": {"email": {"window_s": 20.0}}},
+    "like": {"digests": {"email": {"window_s": 15.0}}},
     "comment": {"urgent": True, "escalate_after_s": {"email": 10.0}},
     "follow": {},
 }
