@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from msgspec import Struct
 from structlog import get_logger
 
-from nova.adapters.postgres.connection import Connection, Line, connect
+from nova.adapters.postgres.connection import NOTHING, Connection, Line, connect
 from nova.adapters.postgres.ear import LOOK_S, Ear
 from nova.adapters.postgres.faults import CONNECTING, is_elsewhere, translated, unavailable
 from nova.ports.database import DatabaseUnavailable, NotCommitted, Queries, Row
@@ -20,7 +20,6 @@ T = TypeVar("T")
 
 MOST_WAITERS = 2_000  # callers waiting for a connection; further ones are shed at once
 MEND_S = 2.0  # for a cancelled statement to end; then its connection is dropped
-NOTHING = "select"  # not "", on which asyncpg fails
 CLOSE_S = 2.0
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.05, 1.0  # between attempts to connect while someone waits
 

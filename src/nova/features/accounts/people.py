@@ -12,7 +12,7 @@ from nova.features.accounts.events import UserCreated
 from nova.features.accounts.models import Profile, Written
 from nova.kernel.batching import Batcher
 from nova.kernel.ids import new_id, parse_id
-from nova.kernel.recent import Changes, Recent
+from nova.kernel.recent import Changes, Recent, hear
 
 _LONGEST = 128
 
@@ -45,11 +45,7 @@ class People:
 
     def forget(self, payload: str | None) -> None:
         """Look at a user (by id) anew."""
-        user = parse_id(payload) if payload else None
-        if user is None:
-            self._changes.everything()
-        else:
-            self._changes.add(user)
+        hear(self._changes, payload)
 
     async def resolve(self, references: Sequence[str]) -> Mapping[str, UUID]:
         """Return the ids of those references that name a user; a Nova id wins over an app's."""
