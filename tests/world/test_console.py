@@ -134,6 +134,28 @@ async def test_why_somebody_was_not_told_is_found_by_the_events_id(app: App) -> 
         await expect(page.locator("#told")).not_to_be_empty()
 
 
+async def test_more_events_than_a_page_holds_leave_no_gap(app: App) -> None:
+    ada, ben = await app.people(2)
+    async with console(app, "events") as page:
+        await expect(page.get_by_role("heading", name="Events")).to_be_visible()
+        events = [like(to=ben, by=ada) for _ in range(60)]
+        await app.send(*events)
+        first, last = (page.locator(f"[data-event='{events[n]['id']}']") for n in (0, -1))
+        await expect(last).to_be_visible()
+        if not await first.count():
+            await page.get_by_role("button", name="Older").click()
+        await expect(first).to_be_visible()
+
+
+async def test_a_server_that_does_not_answer_is_said_until_it_does(app: App) -> None:
+    async with console(app, "log", tolerates=("ERR_FAILED",)) as page:
+        await expect(page.locator("tbody")).to_contain_text("notifications")
+        await page.route("**/v1/**", lambda route: route.abort())
+        await expect(page.locator("#told")).to_have_text("Nova does not answer.")
+        await page.unroute("**/v1/**")
+        await expect(page.locator("#told")).to_be_empty()
+
+
 async def test_push_and_mail_are_rendered_and_nothing_in_them_runs(
     app: App, liked: dict[str, Any]
 ) -> None:
