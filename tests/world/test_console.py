@@ -1,5 +1,6 @@
 """The operators' console in a browser, before a whole server."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -7,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.async_api import Page, Route, expect
+from playwright.async_api import Browser, Page, Route, expect
 
 from nova.adapters.postgres.embedded import attach
 from nova.adapters.postgres.pool import open_pool
@@ -29,9 +30,9 @@ from backbone.event_log where type = 'EventAccepted' order by position desc limi
 
 
 @asynccontextmanager
-async def console(app: App, view: str = "", **how: Any) -> AsyncIterator[Page]:
+async def console(browser: Browser, app: App, view: str = "", **how: Any) -> AsyncIterator[Page]:
     """Sign in, and look at a view."""
-    async with opened(f"{app.url}/console#{view}", **how) as page:
+    async with opened(browser, f"{app.url}/console#{view}", **how) as page:
         await sign_in(page, app.server.server_key)
         await expect(page.get_by_role("navigation", name="Views")).to_be_visible()
         yield page
@@ -64,9 +65,9 @@ async def liked(app: App) -> AsyncIterator[dict[str, Any]]:
         await client.delete("/v1/delivery-policies/like")
 
 
-async def test_without_a_server_key_there_is_nothing_to_see(app: App) -> None:
+async def test_without_a_server_key_there_is_nothing_to_see(browser: Browser, app: App) -> None:
     [ben] = await app.people(1)
-    async with opened(f"{app.url}/console", tolerates=("401", "403")) as page:
+    async with opened(browser, f"{app.url}/console", tolerates=("401", "403")) as page:
         for key in ("nova_sk_made-up", app.token(ben)):
             await sign_in(page, key)
             await expect(page.locator("#refusal")).not_to_be_empty()
@@ -75,9 +76,11 @@ async def test_without_a_server_key_there_is_nothing_to_see(app: App) -> None:
             await page.reload()
 
 
-async def test_the_key_stays_in_the_tab_and_out_of_addresses_and_cookies(app: App) -> None:
+async def test_the_key_stays_in_the_tab_and_out_of_addresses_and_cookies(
+    browser: Browser, app: App
+) -> None:
     key = app.server.server_key
-    async with opened(f"{app.url}/console") as page:
+    async with opened(browser, f"{app.url}/console") as page:
         asked: list[str] = []
         page.on("request", lambda request: asked.append(request.url))
         await sign_in(page, key)
@@ -95,10 +98,10 @@ async def test_the_key_stays_in_the_tab_and_out_of_addresses_and_cookies(app: Ap
         await expect(page.get_by_label("Server key")).to_be_visible()
 
 
-async def test_a_key_that_is_revoked_leads_back_to_the_door(app: App) -> None:
+async def test_a_key_that_is_revoked_leads_back_to_the_door(browser: Browser, app: App) -> None:
     async with app.client() as client:
         made = (await client.post("/v1/keys", json={"name": "console"})).json()
-        async with opened(f"{app.url}/console", tolerates=("401",)) as page:
+        async with opened(browser, f"{app.url}/console", tolerates=("401",)) as page:
             await sign_in(page, made["secret"])
             await expect(page.get_by_role("navigation", name="Views")).to_be_visible()
             await client.delete(f"/v1/keys/{made['id']}")
@@ -107,9 +110,11 @@ async def test_a_key_that_is_revoked_leads_back_to_the_door(app: App) -> None:
             assert await page.evaluate("sessionStorage.length") == 0
 
 
-async def test_an_event_comes_into_the_tail_and_its_story_is_a_waterfall(app: App) -> None:
+async def test_an_event_comes_into_the_tail_and_its_story_is_a_waterfall(
+    browser: Browser, app: App
+) -> None:
     ada, ben = await app.people(2)
-    async with console(app, "events") as page:
+    async with console(browser, app, "events") as page:
         event = like(to=ben, by=ada)
         await app.send(event)
         line = page.locator(f"[data-event='{event['id']}']")
@@ -120,11 +125,13 @@ async def test_an_event_comes_into_the_tail_and_its_story_is_a_waterfall(app: Ap
         await expect(line.locator(".ms").first).to_have_text("0.0 ms")
 
 
-async def test_why_somebody_was_not_told_is_found_by_the_events_id(app: App) -> None:
+async def test_why_somebody_was_not_told_is_found_by_the_events_id(
+    browser: Browser, app: App
+) -> None:
     [ben] = await app.people(1)
     event = like(to=ben, by=ben)
     await app.send(event)
-    async with console(app, "events", tolerates=("404",)) as page:
+    async with console(browser, app, "events", tolerates=("404",)) as page:
         await expect(page.locator(f"[data-event='{event['id']}']")).to_be_visible()
         await page.get_by_label("Id of an event or a notification").fill(event["id"])
         await page.keyboard.press("Enter")
@@ -134,9 +141,9 @@ async def test_why_somebody_was_not_told_is_found_by_the_events_id(app: App) -> 
         await expect(page.locator("#told")).not_to_be_empty()
 
 
-async def test_more_events_than_a_page_holds_leave_no_gap(app: App) -> None:
+async def test_more_events_than_a_page_holds_leave_no_gap(browser: Browser, app: App) -> None:
     ada, ben = await app.people(2)
-    async with console(app, "events") as page:
+    async with console(browser, app, "events") as page:
         await expect(page.get_by_role("heading", name="Events")).to_be_visible()
         events = [like(to=ben, by=ada) for _ in range(60)]
         await app.send(*events)
@@ -147,8 +154,10 @@ async def test_more_events_than_a_page_holds_leave_no_gap(app: App) -> None:
         await expect(first).to_be_visible()
 
 
-async def test_a_server_that_does_not_answer_is_said_until_it_does(app: App) -> None:
-    async with console(app, "log", tolerates=("ERR_FAILED",)) as page:
+async def test_a_server_that_does_not_answer_is_said_until_it_does(
+    browser: Browser, app: App
+) -> None:
+    async with console(browser, app, "log", tolerates=("ERR_FAILED",)) as page:
         await expect(page.locator("tbody")).to_contain_text("notifications")
         await page.route("**/v1/**", lambda route: route.abort())
         await expect(page.locator("#told")).to_have_text("Nova does not answer.")
@@ -157,9 +166,9 @@ async def test_a_server_that_does_not_answer_is_said_until_it_does(app: App) -> 
 
 
 async def test_push_and_mail_are_rendered_and_nothing_in_them_runs(
-    app: App, liked: dict[str, Any]
+    browser: Browser, app: App, liked: dict[str, Any]
 ) -> None:
-    async with console(app, f"outbox/{liked['recipient_id']}") as page:
+    async with console(browser, app, f"outbox/{liked['recipient_id']}") as page:
         title = f"{liked['actor_id']} liked {HOSTILE}"
         await expect(page.locator(".pushes .push b")).to_have_text(title)
         await expect(page.locator(".mails h3")).to_have_text(title)
@@ -168,47 +177,62 @@ async def test_push_and_mail_are_rendered_and_nothing_in_them_runs(
         await expect(page.locator(".ribbon")).to_contain_text("No quiet hours")
 
 
-async def test_a_mail_that_means_harm_does_none(app: App, liked: dict[str, Any]) -> None:
+@asynccontextmanager
+async def elsewhere() -> AsyncIterator[tuple[str, list[str]]]:
+    """Listen as somebody else would: yield the address, and the requests that came."""
+    came: list[str] = []
+
+    async def hear(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        came.extend(line.decode() for line in [await reader.readline()] if line)
+        writer.close()
+
+    async with await asyncio.start_server(hear, "127.0.0.1") as server:
+        host, port = server.sockets[0].getsockname()
+        yield f"http://{host}:{port}", came
+
+
+async def test_a_mail_that_means_harm_does_none(
+    browser: Browser, app: App, liked: dict[str, Any]
+) -> None:
     """Nova writes no such mail; here something did, between it and the browser."""
-    sent: list[str] = []
+    async with elsewhere() as (evil, came):
 
-    async def poisoned(route: Route) -> None:
-        said = await (await route.fetch()).json()
-        for each in said["data"]:
-            each["parcel"]["html"] = (
-                f"<h1>Harm</h1>{HOSTILE}<script>parent.document.title = 'taken'</script>"
-                "<form action='https://evil.example'><button>Win</button></form>"
-                "<a href='https://evil.example' target='_top'>Win</a>"
-                "<a href='https://evil.example'>Away</a>"
-                "<meta http-equiv=refresh content='0;url=https://evil.example'>"
-                "<link rel=stylesheet href='https://evil.example/a.css'>"
-                "<img src='https://evil.example/pixel.gif' style='color:red'>"
-            )
-        await route.fulfill(body=json.dumps(said), content_type="application/json")
+        async def poisoned(route: Route) -> None:
+            said = await (await route.fetch()).json()
+            for each in said["data"]:
+                each["parcel"]["html"] = (
+                    f"<h1>Harm</h1>{HOSTILE}<script>parent.document.title = 'taken'</script>"
+                    f"<form action='{evil}'><button>Win</button></form>"
+                    f"<a href='{evil}' target='_top'>Win</a><a href='{evil}'>Away</a>"
+                    f"<meta http-equiv=refresh content='0;url={evil}'>"
+                    f"<link rel=stylesheet href='{evil}/a.css'>"
+                    f"<img src='{evil}/pixel.gif' style='color:red'>"
+                )
+            await route.fulfill(body=json.dumps(said), content_type="application/json")
 
-    blocked = ("evil.example", "Blocked script execution", "Content Security Policy", "sandboxed")
-    async with console(app, "events", tolerates=blocked) as page:
-        page.on("request", lambda request: sent.append(request.url))
-        await page.route("**/v1/outbox*", poisoned)
-        await page.get_by_role("link", name="Outbox").click()
-        frame = page.frame_locator(".mails iframe").first
-        await expect(frame.get_by_role("heading", name="Harm")).to_be_visible()
-        await expect(frame.get_by_role("img").last).to_have_css("color", "rgb(255, 0, 0)")
-        await frame.get_by_role("button", name="Win").click()
-        await frame.get_by_role("link", name="Win").click()
-        await frame.get_by_role("link", name="Away").click()
-        await expect(page).to_have_title("Outbox · Nova console")
-        assert page.url.startswith(app.url)
-        assert [url for url in sent if not url.startswith(app.url)] == []
+        blocked = (evil, "Blocked script execution", "Content Security Policy", "sandboxed")
+        async with console(browser, app, "events", tolerates=blocked) as page:
+            await page.route("**/v1/outbox*", poisoned)
+            await page.get_by_role("link", name="Outbox").click()
+            frame = page.frame_locator(".mails iframe").first
+            await expect(frame.get_by_role("heading", name="Harm")).to_be_visible()
+            await expect(frame.get_by_role("img").last).to_have_css("color", "rgb(255, 0, 0)")
+            await frame.get_by_role("button", name="Win").click()
+            await frame.get_by_role("link", name="Win").click()
+            async with page.expect_console_message(lambda said: "frame" in said.text):
+                await frame.get_by_role("link", name="Away").click()
+            await expect(page).to_have_title("Outbox · Nova console")
+            assert page.url.startswith(app.url)
+        assert came == []
 
 
 async def test_the_funnel_leads_to_the_deliveries_behind_a_number(
-    app: App, liked: dict[str, Any]
+    browser: Browser, app: App, liked: dict[str, Any]
 ) -> None:
     async with app.client() as client:
         await client.put("/v1/delivery-policies/like", json={"escalate_after_s": {"push": 3600}})
     await app.send(like(to=liked["recipient_id"], by=liked["actor_id"]))
-    async with console(app, "funnel") as page:
+    async with console(browser, app, "funnel") as page:
         await expect(page.locator(".funnels")).to_contain_text("In the app")
         await expect(page.locator(".by-email")).to_contain_text("sent")
         await page.locator(".by-push").get_by_role("link", name="standby").click()
@@ -217,7 +241,7 @@ async def test_the_funnel_leads_to_the_deliveries_behind_a_number(
         assert await page.get_by_label("phase").input_value() == "standby"
 
 
-async def test_a_dead_delivery_is_tried_again_and_arrives(tmp_path: Path) -> None:
+async def test_a_dead_delivery_is_tried_again_and_arrives(browser: Browser, tmp_path: Path) -> None:
     async with post_office(security="none") as (office, _):
         office.script.add(Rule(match="ben@", answer="toobig"))
         settings = {
@@ -231,7 +255,7 @@ async def test_a_dead_delivery_is_tried_again_and_arrives(tmp_path: Path) -> Non
             ada, ben = await app.people(2)
             await reachable(app, ben)
             await app.send(like(to=ben, by=ada))
-            async with console(app, "deliveries/dead/email") as page:
+            async with console(browser, app, "deliveries/dead/email") as page:
                 line = page.get_by_role("list", name="Deliveries, the newest first").locator("li")
                 await line.locator("summary").click()
                 await expect(line.locator("table")).to_contain_text("5.3.4")
@@ -248,7 +272,9 @@ async def test_a_dead_delivery_is_tried_again_and_arrives(tmp_path: Path) -> Non
             ]
 
 
-async def test_a_letter_that_a_consumer_gave_up_on_is_replayed(tmp_path: Path) -> None:
+async def test_a_letter_that_a_consumer_gave_up_on_is_replayed(
+    browser: Browser, tmp_path: Path
+) -> None:
     async with deployed(tmp_path) as deployment:
         app = await deployment.start()
         ada, ben = await app.people(2)
@@ -258,7 +284,7 @@ async def test_a_letter_that_a_consumer_gave_up_on_is_replayed(tmp_path: Path) -
         async with open_pool(dsn, size=1) as pool:
             [row] = await pool.fetch(NEWEST)
             await bury(pool, "notifications", record(row, 3), "Bug: no such key")
-            async with console(app, "log") as page:
+            async with console(browser, app, "log") as page:
                 await expect(page.locator("tbody")).to_contain_text("notifications")
                 letter = page.get_by_role("list", name="Dead letters").locator("li")
                 await letter.locator("summary").click()
@@ -270,10 +296,10 @@ async def test_a_letter_that_a_consumer_gave_up_on_is_replayed(tmp_path: Path) -
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 async def test_every_view_fits_a_phone_and_answers_to_the_keyboard(
-    app: App, liked: dict[str, Any], scheme: str
+    browser: Browser, app: App, liked: dict[str, Any], scheme: str
 ) -> None:
     narrow = {"viewport": {"width": 390, "height": 844}, "color_scheme": scheme}
-    async with console(app, "engines", **narrow) as page:
+    async with console(browser, app, "engines", **narrow) as page:
         views = await page.locator("#views a").all_inner_texts()
         assert views == ["Events", "Funnel", "Deliveries", "Outbox", "Log", "Engines"]
         for name in views:

@@ -6,7 +6,7 @@ import sys
 from collections.abc import AsyncIterator
 
 import pytest
-from playwright.async_api import Page, expect
+from playwright.async_api import Browser, Page, expect
 
 from support.browser import needs_chromium, opened
 
@@ -32,8 +32,8 @@ async def address() -> AsyncIterator[str]:
 
 
 @pytest.fixture
-async def page(address: str) -> AsyncIterator[Page]:
-    async with opened(address) as page:
+async def page(browser: Browser, address: str) -> AsyncIterator[Page]:
+    async with opened(browser, address) as page:
         await expect(page.locator("#state")).to_have_text("connected")
         yield page
 
@@ -134,6 +134,8 @@ async def test_a_follow_is_on_bens_phone_and_in_his_mail_as_he_would_see_it(page
     entry = page.locator("#inbox > li").first
     await expect(entry.locator(".chip.sent")).to_have_count(2)
     await entry.get_by_text("Why, and how fast?").click()
+    await page.set_viewport_size({"width": 390, "height": 844})
+    assert await page.evaluate("document.documentElement.scrollWidth") == 390
     for moment in ("phone planned", "phone tried", "phone sent", "mail sent"):
         await expect(entry.locator(".fall")).to_contain_text(moment)
 
@@ -182,10 +184,3 @@ async def test_what_is_taken_back_leaves_bell_phone_and_digest(page: Page) -> No
     await expect(page.locator("#inbox > li")).to_have_count(0)
     await expect(page.locator("#phone .push")).to_have_count(0)
     await expect(page.locator("#unseen")).to_have_text("0")
-
-
-async def test_the_demo_fits_a_phone(page: Page) -> None:
-    await page.set_viewport_size({"width": 390, "height": 844})
-    await page.click("[data-act=follow]")
-    await expect(page.locator("#phone .push")).to_have_count(1)
-    assert await page.evaluate("document.documentElement.scrollWidth") == 390
