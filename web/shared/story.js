@@ -57,7 +57,7 @@ export function waterfall(story) {
   const { x, marks } = axis(Math.max(1, ...rows.map(({ ms }) => ms)));
   const fall = make('ol', 'fall', ...rows.map((row) => {
     const bar = make('i', '');
-    bar.style.left = x(row.from);
+    bar.style.left = `min(${x(row.from)}, 100% - 3px)`;
     bar.style.right = `calc(100% - ${x(row.ms)})`;
     const track = make('div', 'track', bar);
     track.setAttribute('aria-hidden', 'true');
