@@ -25,14 +25,19 @@ def ensure(data: Path) -> Path:
 
 def server_key(data: Path) -> str:
     """Return the first server key; made up if need be, and kept (0600) for the operator."""
-    path = data / SERVER_KEY
+    path = key_file(data)
     write_once(path, f"nova_sk_{secrets.token_urlsafe(32)}\n")
     return path.read_text("ascii").strip()
 
 
+def key_file(data: Path) -> Path:
+    """Return where the first server key is kept."""
+    return data / SERVER_KEY
+
+
 def forget_server_key(data: Path) -> None:
     """Remove a server key that was made up and counts nowhere."""
-    (data / SERVER_KEY).unlink(missing_ok=True)
+    key_file(data).unlink(missing_ok=True)
 
 
 def write_once(path: Path, text: str) -> bool:

@@ -124,7 +124,7 @@ class Delivered(World):
             knobs=knobs or Knobs(spread_s=0.0, public_url="https://nova.example"),
             roll=lambda: 0.0,
         )
-        self.deliveries_feature = plug(self.deliveries, self.db)
+        self.deliveries_feature = plug(self.deliveries)
         self.backbone.group("deliveries", self.deliveries_feature.hears)
         self.backbone.turns += [(turn.name, turn.run) for turn in self.deliveries_feature.turns]
 

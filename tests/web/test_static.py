@@ -29,9 +29,11 @@ async def test_files_come_with_their_type_and_a_policy(client: httpx.AsyncClient
     answer = await client.get("/")
     assert (answer.status_code, answer.text) == (200, "<h1>Nova</h1>")
     assert answer.headers["content-type"] == "text/html; charset=utf-8"
-    assert "frame-ancestors 'none'" in answer.headers["content-security-policy"]
+    policy = answer.headers["content-security-policy"].split("; ")
+    assert {"default-src 'none'", "script-src 'self'", "frame-ancestors 'none'"} <= set(policy)
+    assert "require-trusted-types-for 'script'" in policy
     assert answer.headers["x-content-type-options"] == "nosniff"
-    assert (await client.get("/demo/")).text == "demo"
+    assert (await client.get("/demo/")).text == (await client.get("/demo")).text == "demo"
     assert (await client.get("/app.js")).headers["content-type"].startswith("text/javascript")
 
 
@@ -69,6 +71,13 @@ async def test_nothing_else_is_found(client: httpx.AsyncClient, path: str) -> No
 
 async def test_files_are_only_read(client: httpx.AsyncClient) -> None:
     assert (await client.delete("/app.js")).headers["allow"] == "GET, HEAD"
+
+
+async def test_the_page_of_a_folder_inside_can_be_the_home(tmp_path: Path) -> None:
+    (tmp_path / "console").mkdir()
+    (tmp_path / "console" / "index.html").write_text("console")
+    async with api_client([], fallback=Site(tmp_path, home="console")) as client:
+        assert (await client.get("/")).text == "console"
 
 
 def test_a_folder_given_by_mistake_is_not_loaded(tmp_path: Path) -> None:

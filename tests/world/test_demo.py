@@ -1,19 +1,16 @@
 """The demo, as somebody sees it who opens the printed address in a browser."""
 
 import asyncio
-import os
+import re
 import sys
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
-from playwright.async_api import Page, async_playwright, expect
+from playwright.async_api import Browser, Page, expect
 
-CHROMIUM = Path("/usr/bin/chromium")
+from support.browser import needs_chromium, opened
 
-pytestmark = pytest.mark.skipif(
-    not CHROMIUM.exists() and not os.environ.get("CI"), reason="chromium is not installed"
-)
+pytestmark = needs_chromium
 
 
 @pytest.fixture
@@ -35,20 +32,10 @@ async def address() -> AsyncIterator[str]:
 
 
 @pytest.fixture
-async def page(address: str) -> AsyncIterator[Page]:
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(
-            executable_path=str(CHROMIUM), args=["--no-sandbox"]
-        )
-        page = await browser.new_page()
-        broken: list[str] = []
-        page.on("pageerror", lambda error: broken.append(str(error)))
-        page.on("console", lambda said: broken.append(said.text) if said.type == "error" else None)
-        await page.goto(address)
+async def page(browser: Browser, address: str) -> AsyncIterator[Page]:
+    async with opened(browser, address) as page:
         await expect(page.locator("#state")).to_have_text("connected")
         yield page
-        await browser.close()
-        assert broken == []
 
 
 async def test_what_ada_does_rings_at_bens_with_measured_milliseconds(page: Page) -> None:
@@ -131,3 +118,69 @@ async def test_new_posts_come_into_an_open_feed_by_themselves(page: Page) -> Non
     await page.click("#ada-posts button")
     await expect(page.locator("#feed li").first).to_contain_text("Good morning")
     await expect(page.locator("#inbox li").first).to_contain_text("Ada mentioned you")
+
+
+async def test_a_follow_is_on_bens_phone_and_in_his_mail_as_he_would_see_it(page: Page) -> None:
+    await page.click("[data-act=follow]")
+    phone = page.get_by_role("region", name=re.compile("Ben.s phone"))
+    await expect(phone.locator(".push b")).to_have_text("Ada follows you")
+    await expect(phone.locator(".appbadge")).to_have_text("1")
+    mail = page.locator("#mailbox")
+    await expect(mail.get_by_role("heading", name="Ada follows you")).to_be_visible()
+    await expect(mail).to_contain_text("ben@harbour.example")
+    frame = mail.frame_locator("iframe")
+    await expect(frame.get_by_role("heading", name="Ada follows you")).to_be_visible()
+    assert await mail.locator("iframe").get_attribute("sandbox") == ""
+    entry = page.locator("#inbox > li").first
+    await expect(entry.locator(".chip.sent")).to_have_count(2)
+    await entry.get_by_text("Why, and how fast?").click()
+    await page.set_viewport_size({"width": 390, "height": 844})
+    assert await page.evaluate("document.documentElement.scrollWidth") == 390
+    for moment in ("phone planned", "phone tried", "phone sent", "mail sent"):
+        await expect(entry.locator(".fall")).to_contain_text(moment)
+
+
+async def test_likes_are_gathered_into_one_mail(page: Page) -> None:
+    await page.click("[data-act=like]")
+    await page.click("[data-act=like]")
+    await expect(page.locator("#inbox .chip.gathered")).to_have_count(2)
+    await expect(page.locator("#phone .push")).to_have_count(2)
+    mail = page.locator("#mailbox .letter")
+    await expect(mail).to_have_count(0)
+    await expect(mail.locator("h3")).to_contain_text("liked", timeout=40_000)
+    await expect(page.locator("#mailbox .subjects li")).to_have_count(1)
+
+
+async def test_a_comment_that_was_seen_is_not_mailed(page: Page) -> None:
+    await page.click("[data-act=comment]")
+    await expect(page.locator("#inbox .chip.standby")).to_contain_text("mail: stands by until")
+    await page.click("#read")
+    await expect(page.locator("#inbox .chip.dropped")).to_have_text("mail: not sent")
+    await expect(page.locator("#mailbox .letter")).to_have_count(0)
+
+
+async def test_quiet_hours_hold_push_and_mail_until_they_end(page: Page) -> None:
+    await expect(page.locator("#ribbon")).to_contain_text("No quiet hours")
+    await page.get_by_role("switch", name="Quiet now").check()
+    await expect(page.locator("#ribbon")).to_contain_text("push and mail are held")
+    await expect(page.locator("#ribbon .quiet-part").first).to_be_visible()
+    await page.click("[data-act=follow]")
+    await expect(page.locator("#inbox .badge")).to_have_count(1)  # the bell is never held
+    await expect(page.locator("#inbox .chip.held")).to_have_count(2)
+    await expect(page.locator("#phone")).to_contain_text("Quiet hours")
+    await expect(page.locator("#phone .push")).to_have_count(0)
+    await page.get_by_role("switch", name="Quiet now").uncheck()
+    await expect(page.locator("#phone .push")).to_have_count(1)
+    await expect(page.locator("#mailbox .letter")).to_have_count(1)
+    await expect(page.locator("#inbox .chip.sent")).to_have_count(2)
+
+
+async def test_what_is_taken_back_leaves_bell_phone_and_digest(page: Page) -> None:
+    await expect(page.get_by_role("button", name="Take it back")).to_be_disabled()
+    await page.click("[data-act=like]")
+    await expect(page.locator("#phone .push")).to_have_count(1)
+    await expect(page.locator("#inbox .chip.gathered")).to_have_count(1)
+    await page.get_by_role("button", name="Take it back").click()
+    await expect(page.locator("#inbox > li")).to_have_count(0)
+    await expect(page.locator("#phone .push")).to_have_count(0)
+    await expect(page.locator("#unseen")).to_have_text("0")

@@ -1,6 +1,6 @@
 // Ada's home feed: it is pulled when she looks, and her socket says when there is more.
 
-import { make } from './inbox.js';
+import { make } from '../shared/dom.js';
 
 const $ = (id) => document.getElementById(id);
 

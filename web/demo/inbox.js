@@ -1,24 +1,7 @@
-// Ben's inbox on the page: one entry a notification, with its story on request.
+// Ben's inbox on the page: one entry a notification, where it is outside, and its story on request.
 
-export const make = (tag, className, text) => {
-  const node = document.createElement(tag);
-  if (className) node.className = className;
-  if (text !== undefined) node.textContent = text;
-  return node;
-};
-
-export function story(trace) {
-  const fall = make('div', 'fall');
-  const end = Math.max(...trace.steps.map((step) => step.ms), 0.1);
-  for (const step of trace.steps) {
-    const bar = document.createElement('progress');
-    bar.max = end;
-    bar.value = step.ms;
-    bar.title = step.says;
-    fall.append(make('span', '', step.step), bar, make('span', '', `${step.ms.toFixed(1)} ms`));
-  }
-  return fall;
-}
+import { make } from '../shared/dom.js';
+import { chips, waterfall, whereabouts } from '../shared/story.js';
 
 export class Inbox {
   constructor(list, empty, { trace }) {
@@ -26,6 +9,7 @@ export class Inbox {
     this.empty = empty;
     this.trace = trace;
     this.entries = new Map();
+    this.open = new Set(); // those of which more is to be heard outside of the app
   }
 
   add(notification, badge, recovered) {
@@ -37,8 +21,9 @@ export class Inbox {
     if (badge) line.append(make('span', recovered ? 'badge recovered' : 'badge', badge));
     entry.append(line);
     if (notification.body) entry.append(make('div', 'quiet', notification.body));
-    entry.append(this.#why(notification));
+    entry.append(make('div', 'chips'), this.#why(notification));
     this.entries.set(notification.id, entry);
+    this.open.add(notification.id);
     this.list.prepend(entry);
     this.empty.hidden = true;
   }
@@ -49,8 +34,31 @@ export class Inbox {
     if (entry) entry.querySelector('.title').textContent = notification.title;
   }
 
+  remove(ids) {
+    for (const id of ids) {
+      this.entries.get(id)?.remove();
+      this.entries.delete(id);
+      this.open.delete(id);
+    }
+    this.empty.hidden = this.entries.size > 0;
+  }
+
   readAll() {
     for (const entry of this.entries.values()) entry.classList.remove('unread');
+  }
+
+  // Ask again for those that are still on their way, the newest first.
+  async follow() {
+    for (const id of [...this.open].slice(-8).reverse()) {
+      const story = await this.trace(id);
+      const entry = this.entries.get(id);
+      entry.querySelector('.chips').replaceChildren(...chips(story));
+      const places = whereabouts(story);
+      if (places.length > 0 && !places.some(({ open }) => open)) this.open.delete(id);
+      if (entry.querySelector('details').open) {
+        entry.querySelector('.waterfall')?.replaceWith(waterfall(story));
+      }
+    }
   }
 
   // The last moments of a story are written down a little after they happened.
@@ -68,7 +76,7 @@ export class Inbox {
     details.addEventListener('toggle', async () => {
       if (!details.open || details.childElementCount > 1) return;
       const trace = await this.#whole(notification.id);
-      details.append(make('p', 'quiet', trace.says), story(trace));
+      details.append(make('p', 'quiet', trace.says), waterfall(trace));
     });
     return details;
   }

@@ -1,9 +1,12 @@
 // Two panes: Ada acts through her app's backend, Ben listens on a socket.
 
-import { Api } from './api.js';
+import { Api } from '../shared/api.js';
+import { make } from '../shared/dom.js';
+import { waterfall } from '../shared/story.js';
 import { languages } from './call.js';
 import { Feed } from './feed.js';
 import { Inbox } from './inbox.js';
+import { Outside } from './outside.js';
 import { People } from './people.js';
 
 const $ = (id) => document.getElementById(id);
@@ -33,12 +36,19 @@ async function act(kind) {
   clicked.set(event.id, start);
   if (dropped) missed.add(event.id);
   arrivedEarly.get(event.id)?.();
+  $('undo').disabled = false;
   showCall();
   if (!$('likes').checked && kind === 'like') explain(event.id);
 }
 
 $('acts').addEventListener('click', ({ target }) => {
   if (target.dataset.act) act(target.dataset.act).catch(tell);
+});
+
+// As after an unlike: it leaves the bell, the phone, open digests and whatever waits.
+$('undo').addEventListener('click', () => {
+  $('undo').disabled = true;
+  new Api().delete(`/demo/events/${event.id}`).then(() => outside.soon()).catch(tell);
 });
 
 for (const tab of document.querySelectorAll('[data-tab]')) {
@@ -107,9 +117,12 @@ function rang(notification) {
     arrivedEarly.set(notification.event_id, show);
     setTimeout(show, 500); // it was not this page that acted
   }
+  outside.soon();
   $('bell').classList.remove('rings');
   requestAnimationFrame(() => $('bell').classList.add('rings'));
 }
+
+const outside = new Outside(ben, { follow: () => inbox.follow(), tell });
 
 const endpoint = `${location.protocol === 'https:' ? 'wss' : 'ws'}://${location.host}/connection/websocket`;
 const socket = new Centrifuge(endpoint, { token: people.ben.token });
@@ -121,6 +134,7 @@ socket.on('publication', ({ data }) => {
   counts(data);
   if (data.type === 'notification') rang(data.notification);
   if (data.type === 'updated') inbox.update(data.notification);
+  if (data.type === 'removed') inbox.remove(data.ids);
   if (data.type === 'marks' && data.unread === 0) inbox.readAll();
 });
 
@@ -141,16 +155,16 @@ $('likes').addEventListener('change', () => {
 // -- why nothing rang -----------------------------------------------------------------------------
 
 function tell(said) {
-  const note = document.createElement('p');
-  note.className = 'told';
-  note.textContent = said.message ?? said;
-  $('why').replaceChildren(note);
+  $('why').replaceChildren(make('p', 'told', said.message ?? said));
 }
 
 async function explain(id) {
   for (let attempt = 0; attempt < 20; attempt += 1) {
     const trace = await new Api().get(`/demo/events/${id}/trace`);
-    if (trace.outcome !== 'pending') return tell(`${trace.outcome}: ${trace.says}`);
+    if (trace.outcome !== 'pending') {
+      tell(`${trace.outcome}: ${trace.says}`);
+      return $('why').append(waterfall(trace));
+    }
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
   return undefined;
@@ -160,4 +174,5 @@ const page = await ben.get('/v1/notifications?limit=20');
 for (const notification of page.data.reverse()) inbox.add(notification);
 counts(await ben.get('/v1/notifications/counts'));
 socket.connect();
+outside.start();
 feed.listen(new Centrifuge(endpoint, { token: people.ada.token }));

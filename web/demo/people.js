@@ -1,6 +1,6 @@
 // People Ada may know, with the reasons; and whom she follows.
 
-import { make } from './inbox.js';
+import { make } from '../shared/dom.js';
 
 const $ = (id) => document.getElementById(id);
 

@@ -9,11 +9,16 @@ import msgspec
 
 from nova.features import posts
 from nova.features.accounts import Accounts, Credentials
-from nova.features.accounts.models import NewToken, Upsert
+from nova.features.accounts.models import Change, NewDevice, NewToken, Upsert
+from nova.features.deliveries import Deliveries
+from nova.features.deliveries.policies import Policy
 from nova.features.demo import Person
 from nova.features.graph import EdgeImport
 from nova.features.notifications import Notifications
 from nova.features.posts.models import NewPost
+
+MOST_SHOWN = 30
+"""Parcels on the page."""
 
 
 class DemoApp:
@@ -23,13 +28,16 @@ class DemoApp:
         self,
         people: Accounts,
         credentials: Credentials,
+        *,
         notifications: Notifications,
+        deliveries: Deliveries,
         edges: EdgeImport,
         written: posts.House,
     ) -> None:
         self._people = people
         self._credentials = credentials
         self._notifications = notifications
+        self._deliveries = deliveries
         self._edges = edges
         self._posts = written.posts
 
@@ -44,8 +52,21 @@ class DemoApp:
     async def post(self, author: UUID, text: str) -> None:
         await self._posts.publish(author, NewPost(text=text))
 
+    async def reach(self, person: UUID, *, email: str, phone: str) -> None:
+        await self._people.change(person, Change(email=email), by_server=True)
+        await self._people.register(person, NewDevice(platform="ios", token=phone))
+
+    async def pace(self, kind: str, policy: Mapping[str, Any]) -> None:
+        await self._deliveries.policies.put(kind, msgspec.convert(policy, Policy))
+
+    async def outbox(self, person: UUID) -> object:
+        return await self._deliveries.outbox(person, MOST_SHOWN)
+
     async def tell(self, event: Mapping[str, Any]) -> None:
         await self._notifications.ingest.body(msgspec.json.encode(event))
+
+    async def retract(self, event: str) -> None:
+        await self._notifications.removal.retract(event)
 
     async def trace(self, event: str) -> object:
         return await self._notifications.traces.event(event)

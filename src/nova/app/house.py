@@ -18,7 +18,7 @@ from nova.backbone.backbone import Backbone
 from nova.backbone.groups import Pace
 from nova.backbone.migrations import Unmigratable, migrate
 from nova.feature import Feature
-from nova.features import accounts, deliveries, notifications, posts
+from nova.features import accounts, deliveries, notifications, operations, posts
 from nova.features.accounts import Accounts, Credentials, Devices, People
 from nova.features.deliveries import Deliveries, Tale
 from nova.features.demo import Demo
@@ -140,12 +140,13 @@ async def _built(
     )
     stack.push_async_callback(notifier.close)
     edges = EdgeImport(db, clock, people)
+    lanes = app_deliveries.lanes(ways, OutboxSink(pool, clock))
     courier = Deliveries(
         db,
         clock,
         backbone.signals,
         registry,
-        carriers=app_deliveries.lanes(ways, OutboxSink(pool, clock)),
+        carriers=lanes,
         hooks=webhooks,
         people=people,
         devices=devices,
@@ -159,6 +160,9 @@ async def _built(
     )
     stack.push_async_callback(courier.close)
     stack.push_async_callback(written.close)
+    needed = {"database": pool.ping} | ({"jwks": keys.ping} if keys else {})
+    spared = {"graph": outside.ping} if outside else {}
+    carried = {name: lane.ping for name, lane in lanes.items()}
     features += [
         accounts.plug(owners, credentials, cursor_secret=signing),
         graph.feature(
@@ -166,11 +170,19 @@ async def _built(
         ),
         notifications.plug(notifier),
         posts.plug(written),
-        deliveries.plug(courier, db),
+        deliveries.plug(courier),
+        operations.plug(backbone, operations.Engines(needed, {**spared, **carried})),
     ]
     backbone.project("feed", posts.HEARS, fill=written.feed.fill, hear=written.feed.hear)
     if demo:
-        host = DemoApp(owners, credentials, notifier, edges, written)
+        host = DemoApp(
+            owners,
+            credentials,
+            notifications=notifier,
+            deliveries=courier,
+            edges=edges,
+            written=written,
+        )
         features.append(plug_demo(Demo(host, clock)))
     families = Families(
         [channel for feature in features for channel in feature.channels], settings.namespaces
@@ -212,10 +224,7 @@ async def _built(
         keys=keys,
         hub=hub,
         features=features,
-        readiness=Readiness(
-            {"database": pool.ping} | ({"jwks": keys.ping} if keys else {}),
-            spared={"graph": outside.ping} if outside else {},
-        ),
+        readiness=Readiness(needed, spared=spared),
         registry=registry,
     )
 

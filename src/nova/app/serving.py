@@ -66,7 +66,7 @@ async def serve(
         stack.push_async_callback(house.hub.stop)
         try:
             await serve_http(
-                _api(settings, house, idempotency),
+                _api(settings, house, idempotency, home="demo" if demo else "console"),
                 host=settings.http.host,
                 port=settings.http.port,
                 protocol=SocketProtocol,
@@ -101,7 +101,7 @@ def all_routes(house: House) -> list[Route]:
     return [*routes, *channel_routes(house.hub), *operating.routes(house.backbone)]
 
 
-def _api(settings: Settings, house: House, idempotency: PostgresIdempotency) -> Api:
+def _api(settings: Settings, house: House, idempotency: PostgresIdempotency, *, home: str) -> Api:
     routes = all_routes(house)
     origins = Origins(settings.http.allowed_origins)
     return Api(
@@ -119,7 +119,7 @@ def _api(settings: Settings, house: House, idempotency: PostgresIdempotency) -> 
             "/emulation": emulation(house.hub, origins),
             **openapi.pages(openapi.document(routes, version=__version__)),
         },
-        fallback=Site(browser_folder()),
+        fallback=Site(browser_folder(), home=home),
         proxies=settings.http.trusted_proxies,
         origins=settings.http.allowed_origins,
         most=settings.http.max_requests,

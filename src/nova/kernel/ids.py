@@ -1,5 +1,6 @@
 """Ids: UUIDv7 (RFC 9562) for everything that Nova makes, so that ids sort by birth."""
 
+from datetime import datetime
 from uuid import UUID
 
 from uuid_utils.compat import uuid7
@@ -20,3 +21,8 @@ def parse_id(text: str) -> UUID | None:
         return UUID(text)
     except ValueError:
         return None
+
+
+def least_id(at: datetime) -> UUID:
+    """Return the least UUIDv7 of a moment: what was made from then on has a greater one."""
+    return UUID(int=int(at.timestamp() * 1000) << 80)

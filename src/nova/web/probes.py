@@ -60,23 +60,27 @@ class Readiness:
 
     async def check(self) -> tuple[str, dict[str, str]]:
         """Return "ready", "draining" or "unready", and what each ping said."""
-        names = [*self._pings, *self._spared]
-        pings = [*self._pings.values(), *self._spared.values()]
-        said = await gather(*(self._ask(ping) for ping in pings))
-        checks = {name: text for name, (_, text) in zip(names, said, strict=True)}
-        said = said[: len(self._pings)]
+        said = await asked({**self._pings, **self._spared}, self._within_s)
+        checks = {name: text for name, (_, text) in said.items()}
         if self._draining:
             return "draining", checks
-        return ("ready" if all(fine for fine, _ in said) else "unready"), checks
+        return ("ready" if all(said[name][0] for name in self._pings) else "unready"), checks
 
-    async def _ask(self, ping: Ping) -> tuple[bool, str]:
-        try:
-            async with timeout(self._within_s):
-                return True, await ping()
-        except TimeoutError:
-            return False, f"no answer within {self._within_s:g} s"
-        except Exception as error:  # noqa: BLE001  # whatever it is, it is the reason
-            return False, f"{type(error).__name__}: {error}"
+
+async def asked(pings: Mapping[str, Ping], within_s: float) -> dict[str, tuple[bool, str]]:
+    """Ask all at once; return by name whether it is there, and what it said or the reason."""
+    said = await gather(*(_ask(ping, within_s) for ping in pings.values()))
+    return dict(zip(pings, said, strict=True))
+
+
+async def _ask(ping: Ping, within_s: float) -> tuple[bool, str]:
+    try:
+        async with timeout(within_s):
+            return True, await ping()
+    except TimeoutError:
+        return False, f"no answer within {within_s:g} s"
+    except Exception as error:  # noqa: BLE001  # whatever it is, it is the reason
+        return False, f"{type(error).__name__}: {error}"
 
 
 def metrics(registry: CollectorRegistry) -> ASGIApp:

@@ -13,10 +13,15 @@ from nova.web.router import MethodNotAllowed, NoSuchRoute
 from nova.web.traces import joined
 
 POLICY = (
-    "default-src 'self'; img-src 'self' data:; connect-src 'self'; object-src 'none'; "
-    "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+    "default-src 'none'; script-src 'self'; style-src 'self'; style-src-attr 'unsafe-inline'; "
+    "img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'self'; "
+    "frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types mail"
 )
-"""Nothing from elsewhere, nothing inline, in nobody's frame."""
+"""Nothing from elsewhere, no script or sheet inline, in nobody's frame.
+
+Text never becomes markup (trusted types), but for mail, which the policy `mail` puts into a frame
+without scripts. Such a frame inherits this policy, and mail has its style in attributes.
+"""
 
 SECURITY = [
     (b"content-security-policy", POLICY.encode()),
@@ -37,9 +42,15 @@ class File(Struct, frozen=True):
 class Site:
     """Serves a folder's files, `index.html` for a folder; pages are revalidated by ETag."""
 
-    def __init__(self, folder: Path, *, most_bytes: int = 32 << 20) -> None:
-        """More than `most_bytes`, all files together, is a folder given by mistake: ValueError."""
-        self._files = _read(folder, most_bytes)
+    def __init__(self, folder: Path, *, home: str = "", most_bytes: int = 32 << 20) -> None:
+        """`home` is the folder inside whose page is shown at `/`.
+
+        More than `most_bytes`, all files together, is a folder given by mistake: ValueError.
+        """
+        files = _read(folder, most_bytes)
+        if home and f"/{home}" in files:
+            files["/"] = files[f"/{home}"]
+        self._files: Mapping[str, File] = files
 
     async def __call__(self, scope: Scope, _receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -64,7 +75,7 @@ class Site:
         return Answer(200, [(b"content-type", file.kind), *headers], file.body)
 
 
-def _read(folder: Path, most: int) -> Mapping[str, File]:
+def _read(folder: Path, most: int) -> dict[str, File]:
     files: dict[str, File] = {}
     total = 0
     for path in sorted(folder.rglob("*")):
@@ -78,7 +89,8 @@ def _read(folder: Path, most: int) -> Mapping[str, File]:
         files[f"/{name.as_posix()}"] = file
         if path.name == "index.html":
             parent = name.parent.as_posix()
-            files["/" if parent == "." else f"/{parent}/"] = file
+            pages = ["/"] if parent == "." else [f"/{parent}", f"/{parent}/"]
+            files.update(dict.fromkeys(pages, file))
     return files
 
 

@@ -17,16 +17,15 @@ from nova.features.notifications.events import (
     NotificationsRemoved,
     NotificationStored,
 )
-from nova.ports.database import Queries
 
 __all__ = ["LANES", "Ask", "Dead", "Deliveries", "Knobs", "Pacing", "Tale", "plug"]
 
 
-def plug(deliveries: Deliveries, queries: Queries) -> Feature:
+def plug(deliveries: Deliveries) -> Feature:
     planner = deliveries.planner
     return Feature(
         name="deliveries",
-        routes=routes(Handlers(deliveries, queries)),
+        routes=routes(Handlers(deliveries)),
         hears={
             NotificationStored: planner.stored,
             NotificationsMarked: planner.marked,

@@ -6,8 +6,8 @@ from uuid import UUID
 import msgspec
 from msgspec import Meta, Struct
 
-from nova.features.deliveries import store_log
 from nova.features.deliveries.explain import Explained, Supposed
+from nova.features.deliveries.funnel import DeliveryFunnel, Lately
 from nova.features.deliveries.models import (
     Detail,
     LaneState,
@@ -31,7 +31,6 @@ from nova.features.deliveries.webhooks import (
 )
 from nova.kernel.errors import Invalid, NotFound
 from nova.kernel.text import Name
-from nova.ports.database import Queries
 from nova.web.actors import User
 from nova.web.routes import Call, Html, Paged
 
@@ -72,9 +71,8 @@ class BadTypeName(Invalid):
 class Handlers:
     """Answers requests."""
 
-    def __init__(self, deliveries: Deliveries, queries: Queries) -> None:
+    def __init__(self, deliveries: Deliveries) -> None:
         self._all = deliveries
-        self._queries = queries
 
     async def _named(self, reference: Name | None) -> UUID | None:
         if reference is None:
@@ -86,6 +84,9 @@ class Handlers:
 
     async def listed(self, call: Call[Any, Which]) -> Paged[Any]:
         return await self._all.page(call.query, await self._named(call.query.user))
+
+    async def funnel(self, call: Call[Any, Lately]) -> DeliveryFunnel:
+        return await self._all.funnel(call.query.hours)
 
     async def one(self, call: Call[Any, Any]) -> Detail:
         return await self._all.one(call.id_of("id", NoSuchDelivery))
@@ -108,8 +109,7 @@ class Handlers:
         return LaneStates(await self._all.states())
 
     async def outbox(self, call: Call[Any, Seek]) -> Rendereds:
-        user = await self._named(call.query.user)
-        return Rendereds(await store_log.outbox(self._queries, user, call.query.limit))
+        return await self._all.outbox(await self._named(call.query.user), call.query.limit)
 
     async def quiet(self, call: Call[Any, Any]) -> QuietHours:
         return await self._all.quiet.get(call.subject())

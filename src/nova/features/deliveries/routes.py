@@ -9,6 +9,7 @@ from nova.features.deliveries.api import (
     Resume,
 )
 from nova.features.deliveries.explain import Explained, Supposed
+from nova.features.deliveries.funnel import DeliveryFunnel, Lately
 from nova.features.deliveries.models import (
     Delivery,
     Detail,
@@ -67,6 +68,15 @@ def _log(do: Handlers) -> Sequence[Route]:
             summary="Try dead letters again, by filter",
             body=Redrive,
             returns=Redriven,
+        ),
+        Route(
+            method="GET",
+            path=f"{base}/funnel",
+            rule=Rule.SERVER,
+            handler=do.funnel,
+            summary="Count how far the deliveries of the last hours came, by channel",
+            query=Lately,
+            returns=DeliveryFunnel,
         ),
         Route(
             method="GET",

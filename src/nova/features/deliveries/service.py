@@ -25,6 +25,7 @@ from nova.features.deliveries.asks import Devices, Graves, People, Preferences, 
 from nova.features.deliveries.burial import Burial, Caution
 from nova.features.deliveries.digests import Digests
 from nova.features.deliveries.explain import Explainer, Rehearsal
+from nova.features.deliveries.funnel import DeliveryFunnel, funnel
 from nova.features.deliveries.ledger import Ledger, ended
 from nova.features.deliveries.models import (
     LANES,
@@ -32,6 +33,7 @@ from nova.features.deliveries.models import (
     LaneState,
     Redrive,
     Redriven,
+    Rendereds,
     Status,
     Which,
 )
@@ -198,6 +200,14 @@ class Deliveries:
         if len(found) <= which.limit:
             return Paged(found)
         return Paged(found[: which.limit], self._cursors.seal(owner, found[which.limit - 1].id))
+
+    async def funnel(self, hours: int) -> DeliveryFunnel:
+        """Count how far the deliveries of the last hours came, by channel."""
+        return await funnel(self._db, self._clock, hours)
+
+    async def outbox(self, user: UUID | None, limit: int) -> Rendereds:
+        """Return the newest that the sink took, of one person or of all."""
+        return Rendereds(await store_log.outbox(self._db, user, limit))
 
     async def one(self, id_: UUID) -> Detail:
         found = await store_log.one(self._db, id_)

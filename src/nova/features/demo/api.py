@@ -37,6 +37,12 @@ def routes(demo: Demo) -> Sequence[Route]:
     async def act(call: Call[Act, Any]) -> Acted:
         return Acted(await demo.act(call.body.act))
 
+    async def outbox(_call: Call[Any, Any]) -> Any:
+        return await demo.outbox()
+
+    async def retract(call: Call[Any, Any]) -> None:
+        await demo.retract(call.path["id"])
+
     async def trace(call: Call[Any, Any]) -> Any:
         return await demo.why(call.path["id"])
 
@@ -58,6 +64,23 @@ def routes(demo: Demo) -> Sequence[Route]:
             summary="Let Ada do something",
             body=Act,
             returns=Acted,
+            limit=PACE,
+        ),
+        Route(
+            method="GET",
+            path="/demo/outbox",
+            rule=Rule.PUBLIC,
+            handler=outbox,
+            summary="Look at Ben's phone and into his mailbox",
+            limit=PACE,
+        ),
+        Route(
+            method="DELETE",
+            path="/demo/events/{id}",
+            rule=Rule.PUBLIC,
+            handler=retract,
+            summary="Let Ada take back what she did",
+            status=204,
             limit=PACE,
         ),
         Route(

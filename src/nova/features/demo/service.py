@@ -21,7 +21,21 @@ POSTS = (
     ("dora", "Who comes sailing on Sunday? #sailing"),
     ("cleo", "First coffee on the pier. #harbour #coffee"),
 )
-OBJECT = "a photo of the harbour"
+_PHOTO = {"title": "your photo of the harbour"}
+METADATA: Mapping[str, Mapping[str, str]] = {
+    "like": _PHOTO,
+    "comment": {**_PHOTO, "text": "That light! Where did you stand?"},
+    "follow": {},
+}
+MAILBOX, PHONE = "ben@harbour.example", "be7" * 21 + "b"
+"""Where Ben is reached outside of the app: neither exists, and the outbox keeps what is sent."""
+PACES: Mapping[str, Mapping[str, Any]] = {
+    "like": {"digests": {"email": {"window_s": 15.0}}},
+    "comment": {"urgent": True, "escalate_after_s": {"email": 10.0}},
+    "follow": {},
+}
+"""Delivery policies by type. As an app would have them, but for those who do not want to wait:
+likes are mailed as a digest, comments only if they are not seen, and followers at once."""
 
 
 class Person(Struct, frozen=True):
@@ -45,8 +59,20 @@ class HostApp(Protocol):
     async def post(self, author: UUID, text: str) -> None:
         """Do what POST /v1/posts does."""
 
+    async def reach(self, person: UUID, *, email: str, phone: str) -> None:
+        """Give somebody a mailbox and an iPhone."""
+
+    async def pace(self, kind: str, policy: Mapping[str, Any]) -> None:
+        """Do what PUT /v1/delivery-policies/{type} does."""
+
+    async def outbox(self, person: UUID) -> Any:
+        """Return what GET /v1/outbox does of a person."""
+
     async def tell(self, event: Mapping[str, Any]) -> None:
         """Do what POST /v1/events does with one event."""
+
+    async def retract(self, event: str) -> None:
+        """Do what DELETE /v1/events/{id} does."""
 
     async def trace(self, event: str) -> Any:
         """Return what GET /v1/events/{id}/trace does."""
@@ -74,6 +100,9 @@ class Demo:
         return people
 
     async def _settle(self, people: Mapping[str, Person]) -> None:
+        await self._host.reach(people[RECIPIENT].id, email=MAILBOX, phone=PHONE)
+        for kind, policy in PACES.items():
+            await self._host.pace(kind, policy)
         bots = {each: await self._host.person(each, name) for each, name in BOTS.items()}
         await self._host.follow(EDGES)
         for author, text in POSTS:
@@ -88,10 +117,19 @@ class Demo:
             "actor_id": ACTOR,
             "related_entity_id": "photo-1",
             "timestamp": self._clock.now().isoformat(),
-            "metadata": {"object": OBJECT},
+            "metadata": METADATA[act],
         }
         await self._host.tell(event)
         return event
+
+    async def outbox(self) -> Any:
+        """Return what left for Ben's phone and mailbox, rendered, the newest first."""
+        person = await self._host.person(RECIPIENT, "Ben")
+        return await self._host.outbox(person.id)
+
+    async def retract(self, event: str) -> None:
+        """Let Ada take back what she did."""
+        await self._host.retract(event)
 
     async def why(self, event: str) -> Any:
         """Return the story of an event, which only the backend may ask for."""

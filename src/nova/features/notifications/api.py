@@ -24,6 +24,7 @@ from nova.features.notifications.models import (
     Story,
 )
 from nova.features.notifications.service import Notifications
+from nova.features.notifications.watching import Funnel, Stretch, Tail, Told
 from nova.kernel.errors import Invalid, NotFound, Unauthenticated
 from nova.kernel.text import Name
 from nova.web.actors import ServerKey, User
@@ -149,6 +150,12 @@ class Handlers:
 
     async def events(self, call: Call[Raw, Any]) -> Results:
         return await self._all.ingest.body(bytes(call.body))
+
+    async def tail(self, call: Call[Any, Tail]) -> Paged[Told]:
+        return await self._all.watching.tail(call.query)
+
+    async def funnel(self, call: Call[Any, Stretch]) -> Funnel:
+        return await self._all.watching.funnel(call.query.hours)
 
     async def listed(self, call: Call[Any, Listed]) -> Paged[Notification]:
         query = call.query

@@ -27,6 +27,7 @@ from nova.features.notifications.models import (
     Story,
 )
 from nova.features.notifications.service import Notifications
+from nova.features.notifications.watching import Funnel, Stretch, Tail, Told
 from nova.web.actors import Rule
 from nova.web.routes import Paged, Route
 
@@ -54,6 +55,24 @@ def _events(do: Handlers) -> Sequence[Route]:
             returns=Results,
             status=202,
             max_body=EVENTS_BODY,
+        ),
+        Route(
+            method="GET",
+            path="/v1/events",
+            rule=Rule.SERVER,
+            handler=do.tail,
+            summary="List the newest events, with what became of each",
+            query=Tail,
+            returns=Paged[Told],
+        ),
+        Route(
+            method="GET",
+            path="/v1/events/funnel",
+            rule=Rule.SERVER,
+            handler=do.funnel,
+            summary="Count how far the events of the last hours came in the app",
+            query=Stretch,
+            returns=Funnel,
         ),
         Route(
             method="DELETE",

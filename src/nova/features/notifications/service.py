@@ -21,6 +21,7 @@ from nova.features.notifications.runs import Runs
 from nova.features.notifications.social import Social
 from nova.features.notifications.traces import Afterwards, Failures, Traces
 from nova.features.notifications.types import Types
+from nova.features.notifications.watching import Watching
 from nova.kernel.clock import Clock
 from nova.web.cursors import Cursors
 
@@ -100,6 +101,7 @@ class Notifications:
         self.removal = Removal(db, clock, remembered_s=ages.dedupe_s)
         self.post_rings = PostRings(clock, standing, self.removal)
         self.traces = Traces(db, failures, afterwards)
+        self.watching = Watching(db, clock, people, Cursors(signing_secret, "events", UUID))
         self.retention = Retention(db, clock, ages)
         signals.on(preferences.SIGNAL, self.preferences.forget)
         signals.on(types.SIGNAL, self.types.forget)

@@ -1,0 +1,61 @@
+// The outbox: push and mail as they were rendered, and the quiet hours of whom they are for.
+
+import { make, press } from '../shared/dom.js';
+import { letter } from '../shared/mail.js';
+import { pushCard } from '../shared/push.js';
+import { ribbon } from '../shared/ribbon.js';
+import { moment } from '../shared/time.js';
+
+export class Outbox {
+  static title = 'Outbox';
+  #cards = new Map();
+
+  constructor(room, api, { tell, asked: [user = ''] }) {
+    this.api = api;
+    this.user = make('input');
+    this.user.value = user;
+    this.user.placeholder = 'Everybody, or the id of a user';
+    this.user.setAttribute('aria-label', 'User');
+    this.hours = make('div');
+    this.pushes = make('div', 'pushes');
+    this.mails = make('div', 'mails');
+    this.cards = make('div', 'outbox',
+      make('section', '', make('h3', '', 'Push'), this.pushes), make('section', '', make('h3', '', 'Mail'), this.mails));
+    this.empty = make('p', 'quiet', 'Nothing came here. A channel with a provider does not use the outbox.');
+    const form = make('form', 'row', this.user, make('button', '', 'Show'));
+    form.addEventListener('submit', (submitted) => {
+      submitted.preventDefault();
+      this.refresh().catch(tell);
+    });
+    room.append(make('h2', '', 'Outbox'), form, this.hours, this.empty, this.cards);
+  }
+
+  async refresh() {
+    const user = this.user.value.trim();
+    const { data } = await this.api.get('/v1/outbox', { user, limit: 40 });
+    await this.#quiet(user);
+    this.cards.hidden = data.length === 0;
+    this.empty.hidden = data.length > 0;
+    const before = [...this.#cards.keys()].join();
+    this.#cards = new Map(data.map((each) => [each.number, this.#cards.get(each.number) ?? card(each)]));
+    if ([...this.#cards.keys()].join() === before) return;
+    const of = (isMail) => data.filter(({ lane }) => (lane === 'mail') === isMail).map(({ number }) => this.#cards.get(number));
+    this.pushes.replaceChildren(...of(false));
+    this.mails.replaceChildren(...of(true));
+  }
+
+  async #quiet(user) {
+    if (!user) return this.hours.replaceChildren();
+    const said = await this.api.get(`/v1/users/${encodeURIComponent(user)}/quiet-hours`);
+    return this.hours.replaceChildren(ribbon(said));
+  }
+}
+
+function card(each) {
+  const isMail = each.lane === 'mail';
+  const { notification } = each.parcel.data;
+  const story = notification && make('a', '', 'Its story');
+  if (story) story.href = `#events/${notification}`;
+  const foot = make('footer', '', make('span', '', `${each.lane} · ${moment(each.at)}`), story);
+  return make('div', `sent-out ${isMail ? 'mail' : 'phone-strip'}`, isMail ? letter(each) : pushCard(each), foot);
+}

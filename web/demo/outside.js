@@ -1,0 +1,87 @@
+// Ben away from the app: his phone, his mailbox, and his quiet hours.
+
+import { Api } from '../shared/api.js';
+import { Mailbox } from '../shared/mail.js';
+import { Phone } from '../shared/push.js';
+import { ribbon } from '../shared/ribbon.js';
+
+const $ = (id) => document.getElementById(id);
+const EVERY_MS = 1_000;
+const QUIET_H = 8;
+const WEEK = ['mon', 'tue', 'wed', 'thu', 'fri', 'sat', 'sun'];
+
+// Quiet from this hour on, on every day, by the clock on Ben's wall.
+function fromNow(timeZone) {
+  const clock = new Intl.DateTimeFormat('en-GB', { hour: '2-digit', hourCycle: 'h23', timeZone });
+  const now = Number(clock.format(new Date()));
+  const wall = (hour) => `${String(hour % 24).padStart(2, '0')}:00`;
+  const window = { start: wall(now), end: wall(now + QUIET_H) };
+  return { days: Object.fromEntries(WEEK.map((day) => [day, [window]])) };
+}
+
+export class Outside {
+  constructor(ben, { follow, tell }) {
+    this.ben = ben;
+    this.follow = follow;
+    this.tell = tell;
+    this.phone = new Phone($('phone'), 'Ben');
+    this.mailbox = new Mailbox($('mailbox'), 'Ben');
+    $('quiet').addEventListener('change', ({ target }) => {
+      this.#set(target.checked).catch(tell);
+    });
+  }
+
+  async start() {
+    this.phone.show([]);
+    await this.#move();
+    this.#ribbon(await this.ben.get('/v1/quiet-hours'));
+    await this.#turn();
+  }
+
+  // Something rang: look now, and not only at the next turn.
+  soon() {
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => this.#turn(), 150);
+  }
+
+  // Ben lives where the browser is; one whose zone Nova does not know stays in UTC.
+  async #move() {
+    const { timeZone } = new Intl.DateTimeFormat().resolvedOptions();
+    await this.ben.patch('/v1/users/me', { timezone: timeZone }).catch(() => undefined);
+  }
+
+  async #set(quiet) {
+    if (quiet) this.#ribbon(await this.ben.put('/v1/quiet-hours', fromNow(this.zone)));
+    else {
+      await this.ben.delete('/v1/quiet-hours');
+      this.#ribbon(await this.ben.get('/v1/quiet-hours'));
+    }
+    this.soon();
+  }
+
+  #ribbon(said) {
+    this.quiet = said.quiet;
+    this.zone = said.timezone;
+    $('quiet').checked = said.quiet;
+    $('ribbon').replaceChildren(ribbon(said));
+  }
+
+  async #turn() {
+    clearTimeout(this.timer);
+    try {
+      if (!document.hidden) await this.#look();
+    } catch (refused) {
+      this.tell(refused);
+    }
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => this.#turn(), EVERY_MS);
+  }
+
+  async #look() {
+    const { data } = await new Api().get('/demo/outbox');
+    const isMail = ({ lane }) => lane === 'mail';
+    this.phone.show(data.filter((each) => !isMail(each)), { quiet: this.quiet });
+    this.mailbox.show(data.filter(isMail));
+    await this.follow();
+  }
+}
