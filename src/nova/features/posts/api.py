@@ -10,6 +10,7 @@ from nova.features.posts.feed import Feed
 from nova.features.posts.likes import Likes
 from nova.features.posts.models import (
     Comment,
+    CommentEdit,
     Edit,
     Liker,
     Liking,
@@ -108,6 +109,9 @@ class Handlers:
         return await self._comments.replies(
             viewer, _comment(call), limit=query.limit, cursor=query.cursor
         )
+
+    async def edit_comment(self, call: Call[CommentEdit, Whose]) -> Comment:
+        return await self._comments.edit(await self._viewer(call), _comment(call), call.body)
 
     async def delete_comment(self, call: Call[Any, Whose]) -> None:
         await self._comments.delete(await self._viewer(call), _comment(call))
