@@ -269,6 +269,13 @@ class Settings(Struct, frozen=True, kw_only=True):
             "Neo4j server, with user and password, that holds it for all."
         ),
     ] = "embedded:"
+    graph_memory_mb: Annotated[
+        Natural,
+        about(
+            "Megabytes that the graph's index may take in each process, about 13 for a million "
+            "follows; beyond, the database answers in its place."
+        ),
+    ] = 1_000
     namespaces: Annotated[
         tuple[Namespace, ...],
         about("Families of channels for the app's own use; see the socket's reference."),

@@ -156,11 +156,12 @@ async def _built(
     )
     stack.push_async_callback(courier.close)
     stack.push_async_callback(written.close)
+    connected, index = graph.feature(
+        settings, outside, backbone, people, relations, clock=clock, registry=registry
+    )
     features += [
         accounts.plug(owners, credentials, cursor_secret=signing),
-        graph.feature(
-            settings, outside, backbone, people, relations, clock=clock, registry=registry
-        ),
+        connected,
         notifications.plug(notifier),
         posts.plug(written),
         deliveries.plug(courier, db),
@@ -208,7 +209,7 @@ async def _built(
         features=features,
         readiness=Readiness(
             {"database": pool.ping} | ({"jwks": keys.ping} if keys else {}),
-            spared={"graph": outside.ping} if outside else {},
+            spared={"graph": index},
         ),
         registry=registry,
     )
