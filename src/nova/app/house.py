@@ -116,7 +116,11 @@ async def _built(
         people,
         sights,
         cursor_secret=signing,
-        most_authors=settings.feeds.authors,
+        knobs=posts.Knobs(
+            most_authors=settings.feeds.authors,
+            push=settings.feeds.push,
+            most_followers=settings.feeds.followers,
+        ),
     )
     notifier = Notifications(
         db,
@@ -166,7 +170,7 @@ async def _built(
         posts.plug(written),
         deliveries.plug(courier, db),
     ]
-    backbone.project("feed", posts.HEARS, fill=written.feed.fill, hear=written.feed.hear)
+    backbone.project("feed", posts.HEARS, fill=written.feed.source.fill, hear=written.feed.hear)
     if demo:
         host = DemoApp(owners, credentials, notifier, edges, written)
         features.append(plug_demo(Demo(host, clock)))

@@ -88,6 +88,7 @@ update posts.posts p set comments = p.comments - g.count
     "delete from posts.comments where author = $1",
     "delete from posts.posts where author = $1",
     "delete from posts.authors where author = $1",
+    "delete from posts.homes where owner = $1",
 )
 
 EXPORTS = {
