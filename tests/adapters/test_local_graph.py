@@ -1,5 +1,6 @@
 """The graph index in process agrees with a model that counts everything out."""
 
+import asyncio
 from array import array
 from collections import defaultdict
 from contextlib import suppress
@@ -146,6 +147,34 @@ async def test_within_its_bound_it_answers_rightly_or_not_at_all(
     else:
         assert index.edges == sum(map(len, model.out.values()))
     assert index.memory <= most
+
+
+async def test_a_hub_of_a_million_is_followed_left_and_forgotten_beside_others() -> None:
+    hub, crowd = 1, range(2, 1_000_002)
+    index = LocalGraph()
+    row = array("I", [hub]).tobytes()
+    for number in crowd:
+        await index.fill(number, row, 0)
+    await index.apply([Edge(2, 3, follows=True), Edge(2, hub, follows=False)])
+    await index.apply([Edge(2, hub, follows=True)])
+    assert index.edges == len(crowd) + 1
+    turns = 0
+
+    async def other() -> None:
+        nonlocal turns
+        while index.edges > 1:
+            assert await index.mutuals(4, most=1) == []
+            turns += 1
+            await asyncio.sleep(0)
+
+    asking = asyncio.create_task(other())
+    await asyncio.sleep(0)
+    await index.forget(hub)
+    await asking
+    assert turns > 100
+    assert index.edges == 1
+    assert await index.mutuals(hub, most=9) == []
+    assert await index.path(5, hub, around=(), hops=6) is None
 
 
 async def test_what_is_full_refuses_everything_and_takes_nothing(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """The graph index in process: whom each person follows, and who follows them."""
 
+import asyncio
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 
@@ -20,6 +21,8 @@ OUTDATED = 1_000
 """They are looked up again when one in so many follows has changed."""
 PENDING = 50_000
 """Follows that are filled in together; whoever asks before gets them filled in at once."""
+FORGOTTEN = 1_000
+"""Followers of somebody who is forgotten, after whom others get a turn."""
 WIDEST = 1_000_000
 """Follows that one step of a search for a way looks at; of a wider one, the first so many."""
 
@@ -94,8 +97,13 @@ class LocalGraph:
             self._absorb()
             for followee in self._out.of(number).tolist():
                 self._unfollow(number, followee)
-            for follower in self._into.of(number).tolist():
-                self._unfollow(follower, number)
+            followers = self._into.of(number).astype(np.int64)
+            self._into.empty(number)
+            for first in range(0, len(followers), FORGOTTEN):
+                gone = self._out.remove_from(followers[first : first + FORGOTTEN], number)
+                self._edges -= gone
+                self._changes += gone
+                await asyncio.sleep(0)
 
     async def clear(self) -> None:
         self._begin()

@@ -112,6 +112,19 @@ class Rows:
         self.count[number] -= 1
         return True
 
+    def remove_from(self, people: Counts, one: int) -> int:
+        """Remove a number from the lists of different people; return from how many."""
+        people = people[people < self.people]
+        cells, counts = self.newest(people)
+        stays = cells != one
+        left = np.bincount(np.repeat(np.arange(len(people)), counts)[stays], minlength=len(people))
+        self.replace(people, left, cells[stays])
+        return int(counts.sum() - left.sum())
+
+    def empty(self, number: int) -> None:
+        if number < self.people:
+            self.count[number] = 0
+
     def replace(self, people: Counts, counts: Counts, cells: Cells) -> None:
         """Set the lists of different people, which follow each other in `cells`."""
         self.reach(int(people.max(initial=-1)) + 1)

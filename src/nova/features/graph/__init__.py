@@ -60,6 +60,7 @@ def plug(graph: Graph, lists: Lists, people: People, suggester: Suggester) -> Fe
         facts=FACTS,
         jobs=(Job("graph.forget_expired", 3_600.0, graph.forget_expired),),
         schema=Path(__file__).with_name("schema"),
+        lighten=graph.lighten,
         erase=graph.erase,
         export=graph.export,
     )
