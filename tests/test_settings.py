@@ -96,6 +96,7 @@ def test_every_knob_has_a_sentence() -> None:
 @pytest.mark.parametrize(
     ("flags", "says"),
     [
+        ({"smtp.security": "ssl"}, "expected one of: none, starttls, tls"),
         ({"namespaces": [{"name": "user"}]}, "Nova's own"),
         ({"namespaces": [{"name": "room"}, {"name": "room"}]}, "2 called 'room'"),
         ({"tokens.jwks_url": "http://keys.example/jwks.json"}, "https"),

@@ -18,7 +18,7 @@ from nova.adapters.postgres.embedded import Embedded, attach, embedded
 from nova.adapters.postgres.folder import LONGEST_PATH, Folder
 from nova.adapters.postgres.pool import open_pool
 from nova.adapters.postgres.program import MAJOR, program, reachable_program
-from nova.adapters.postgres.refusals import CannotEmbed, FolderInUse, OtherVersion
+from nova.adapters.postgres.refusals import CannotEmbed, FolderInUse, NotStarted, OtherVersion
 from nova.ports.database import DatabaseUnavailable
 from support.postgres import PACKAGE
 from support.waiting import until
@@ -302,3 +302,37 @@ async def test_the_guide_moves_data_of_the_old_version_over_with_its_transaction
             assert await count(server.dsn, ahead) > 0
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+async def test_it_waits_for_what_a_killed_server_left_running(tmp_path: Path) -> None:
+    with writer(tmp_path) as process:
+        assert process.stdout
+        pid = int(process.stdout.readline())
+        process.stdout.readline()
+        dsn = await attach(tmp_path)
+        assert dsn
+        connection = await asyncpg.connect(dsn)
+        lingering = connection.get_server_pid()
+        os.kill(lingering, signal.SIGSTOP)
+        os.kill(pid, signal.SIGKILL)
+        process.kill()
+    await ended(pid)
+    starting = asyncio.create_task(one_start(tmp_path))
+    log = tmp_path / "postgres.log"
+    try:
+        await until(lambda: "is still in use" in log.read_text())
+    finally:
+        os.kill(lingering, signal.SIGCONT)
+    assert await starting == 1
+    connection.terminate()
+
+
+async def one_start(folder: Path) -> int:
+    async with embedded(folder) as server:
+        return await count(server.dsn, "select 1")
+
+
+async def test_why_it_does_not_start_is_told_in_its_own_words(tmp_path: Path) -> None:
+    with pytest.raises(NotStarted, match=r"invalid value for parameter.*shared_buffers"):
+        async with embedded(tmp_path, settings={"shared_buffers": "plenty"}):
+            pass

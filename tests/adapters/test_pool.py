@@ -15,6 +15,7 @@ from nova.ports.database import (
     DatabaseUnavailable,
     Duplicate,
     NotCommitted,
+    Objected,
     Queries,
     Violated,
 )
@@ -125,9 +126,41 @@ async def test_a_statement_after_its_transaction_cannot_slip_into_another(
     one: PostgresPool,
 ) -> None:
     async with one.begin() as queries:
-        pass
-    with pytest.raises(AttributeError):
         await queries.run("insert into t values (2)")
+    with pytest.raises(RuntimeError, match="after the end"):
+        await queries.run("insert into t values (3)")
+    async with one.begin() as queries:
+        await queries.last("insert into t values (4)")
+        with pytest.raises(RuntimeError, match="after the end"):
+            await queries.run("insert into t values (5)")
+
+
+async def test_a_last_statement_that_is_the_first_commits_alone_and_another_with_the_rest(
+    one: PostgresPool,
+) -> None:
+    insert = "insert into t values ($1) returning pg_current_xact_id()::text as transaction"
+    async with one.begin() as queries:
+        [alone] = await queries.last(insert, 2)
+        assert await one.value("select count(*) from t where id = 2") == 1
+    async with one.begin() as queries:
+        first = await queries.value(insert, 3)
+        [second] = await queries.last(insert, 4)
+        assert first == second["transaction"] != alone["transaction"]
+    with pytest.raises(Duplicate):
+        await conclude_badly(one)
+    assert await one.value("select array_agg(id order by id) from t") == [1, 2, 3, 4]
+
+
+async def conclude_badly(pool: PostgresPool) -> None:
+    async with pool.begin() as queries:
+        await queries.run("insert into t values (5)")
+        await queries.last("insert into t values (5)")
+
+
+async def test_what_novas_own_functions_object_to_has_its_code(one: PostgresPool) -> None:
+    with pytest.raises(Objected, match="NV001"):
+        await one.run("do $$ begin raise exception using errcode = 'NV001'; end $$")
+    assert await works(one)
 
 
 @pytest.mark.parametrize(
@@ -240,7 +273,8 @@ async def test_metrics_tell_who_has_a_connection_and_who_waits(empty_dsn: str) -
             return registry.get_sample_value(f"nova_postgres_{name}")
 
         assert [shown(f"connections{of}") for of in ("", "_idle", "_most")] == [1, 1, 1]
-        async with pool.begin():
+        async with pool.begin() as queries:
+            await queries.value("select 1")
             waiting = asyncio.ensure_future(pool.value("select 1"))
             await until(lambda: shown("waiting"))
             assert (shown("connections"), shown("connections_idle")) == (1, 0)
@@ -251,7 +285,8 @@ async def test_metrics_tell_who_has_a_connection_and_who_waits(empty_dsn: str) -
 async def test_the_line_of_waiting_callers_is_bounded(empty_dsn: str) -> None:
     pool = PostgresPool(Line(dsn=empty_dsn), size=1, wait_s=60, most_waiters=3)
     await pool.open()
-    async with pool.begin():
+    async with pool.begin() as queries:
+        await queries.value("select 1")
         waiting = [asyncio.ensure_future(pool.value("select 1")) for _ in range(3)]
         await until(lambda: pool.state().waiting == 3)
         with pytest.raises(DatabaseUnavailable):

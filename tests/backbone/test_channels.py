@@ -5,9 +5,9 @@ import asyncio
 import pytest
 
 from nova.backbone.channels import DurableChannels
-from nova.backbone.outbox import PostgresOutbox
 from nova.ports.channels import Position, Publication, Retention, Unrecoverable
 from nova.ports.database import Pool
+from support.durable import durable_channels
 
 KEPT = Retention(size=10, seconds=60)
 
@@ -19,7 +19,7 @@ def handed() -> list[Publication]:
 
 @pytest.fixture
 def channels(pool: Pool, handed: list[Publication]) -> DurableChannels:
-    return DurableChannels(pool, PostgresOutbox(), published=handed.extend)
+    return durable_channels(pool, handed.extend)
 
 
 async def _published(channels: DurableChannels, count: int) -> list[Position]:

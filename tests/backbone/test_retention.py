@@ -4,16 +4,17 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
+import pytest
 from msgspec import Struct
 
-from nova.backbone.channels import DurableChannels
+from nova.adapters.postgres.pool import open_pool
 from nova.backbone.database import Database
 from nova.backbone.jobs import Worker
 from nova.backbone.neighbours import Neighbours
-from nova.backbone.outbox import PostgresOutbox
 from nova.backbone.retention import Housekeeping
 from nova.ports.channels import Retention
-from nova.ports.database import Pool
+from nova.ports.database import DatabaseUnavailable, Pool
+from support.durable import durable_channels
 from support.facts import Waved
 from support.log import backbone, note, notebook, noted, running
 from support.waiting import until
@@ -96,8 +97,25 @@ async def test_old_partitions_are_dropped_unless_a_living_consumer_still_needs_t
     assert "event_log_20200101" not in await _days(db)
 
 
+async def test_a_log_in_use_is_left_alone_without_queueing_others_behind(
+    dsn: str, pool: Pool, db: Database
+) -> None:
+    """As while somebody takes a dump, whose locks last for as long."""
+    await db.run(OLD_DAY)
+    async with open_pool(dsn, lock_timeout_s=0.5) as impatient, pool.begin() as dump:
+        await dump.fetch("select from backbone.event_log limit 1")
+        dropping = asyncio.ensure_future(_housekeeping(impatient).partitions())
+        waits = "select count(*) from pg_stat_activity where wait_event = 'relation'"
+        await until(lambda: db.value(waits), within_s=10)
+        assert await impatient.value("select count(*) from backbone.event_log") == 0
+        with pytest.raises(DatabaseUnavailable, match="lock"):
+            await dropping
+    await _housekeeping(pool).partitions()
+    assert "event_log_20200101" not in await _days(db)
+
+
 async def test_history_is_cut_to_what_its_channel_keeps(pool: Pool, db: Database) -> None:
-    channels = DurableChannels(pool, PostgresOutbox(), published=lambda _: None)
+    channels = durable_channels(pool)
     for name in ("busy", "old", "gone"):
         for n in range(5):
             await channels.publish(name, b"%d" % n)

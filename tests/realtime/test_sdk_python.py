@@ -8,12 +8,11 @@ from typing import Any
 import centrifuge
 import pytest
 
-from nova.backbone.channels import DurableChannels
-from nova.backbone.outbox import PostgresOutbox
 from nova.ports.channels import Publication
 from nova.ports.database import Pool
 from nova.web.realtime.hub import Hub
 from nova.web.realtime.namespaces import Namespace
+from support.durable import durable_channels
 from support.http import People
 from support.sockets import Sockets, make_hub, sockets
 
@@ -27,7 +26,7 @@ ROOM = Namespace(
     recovery=True,
 )
 OPEN = Namespace(name="open", publish=True)
-SOON_S = 5
+SOON_S = 30
 
 
 @pytest.fixture
@@ -38,7 +37,7 @@ async def server(pool: Pool) -> AsyncIterator[Sockets]:
     def published(publications: Any) -> None:
         hubs[0].deliver(publications)
 
-    channels = DurableChannels(pool, PostgresOutbox(), published=published)
+    channels = durable_channels(pool, published)
     hubs.append(make_hub(channels, people, namespaces=[ROOM, OPEN]))
     async with sockets(hubs[0], people) as running:
         yield running

@@ -13,7 +13,22 @@ from nova.bench.client import Subscriber
 from nova.bench.processes import Server
 from nova.web.tokens import mint
 
-SOON_S = 10.0
+SOON_S = 60.0
+MOST_PATIENCE = 30
+"""Times that a refused request is made again, each after as long as the refusal asked for."""
+
+
+class Patient(httpx.AsyncHTTPTransport):
+    """Tries again what was refused with 503, as a good client does."""
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        for _ in range(MOST_PATIENCE):
+            answer = await super().handle_async_request(request)
+            if answer.status_code != httpx.codes.SERVICE_UNAVAILABLE:
+                break
+            await answer.aclose()
+            await asyncio.sleep(float(answer.headers["retry-after"]))
+        return answer
 
 
 class Phone:
@@ -57,10 +72,13 @@ class App:
     def token(self, user: str, **claims: Any) -> str:
         return mint(self.server.token_secret, user, **claims)
 
-    def client(self, user: str | None = None) -> httpx.AsyncClient:
+    def client(self, user: str | None = None, *, patient: bool = True) -> httpx.AsyncClient:
         bearer = self.server.server_key if user is None else self.token(user)
         return httpx.AsyncClient(
-            base_url=self.url, headers={"Authorization": f"Bearer {bearer}"}, timeout=30
+            base_url=self.url,
+            headers={"Authorization": f"Bearer {bearer}"},
+            timeout=30,
+            transport=Patient() if patient else None,
         )
 
     async def people(self, count: int) -> list[str]:

@@ -93,7 +93,7 @@ class Deployment:
             while True:
                 app = await self.app()
                 try:
-                    async with app.client() as client:
+                    async with app.client(patient=False) as client:
                         answer = await client.post("/v1/events", json=list(events))
                 except httpx.TransportError:
                     await asyncio.sleep(0.02)

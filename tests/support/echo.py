@@ -2,7 +2,7 @@
 
 import asyncio
 import sys
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct
 from prometheus_client import CollectorRegistry
@@ -26,12 +26,14 @@ class Note(Struct):
     count: Int8 = 0
     share: float = 0.0
     metadata: dict[Name, Any] = {}
+    kind: Literal["note", "list"] = "note"
 
 
 class Filter(Struct):
     q: Body = ""
     limit: Annotated[int, Meta(ge=1, le=100)] = 20
     share: float = 0.0
+    kind: Literal["note", "list"] = "note"
     sort: Annotated[str, Meta(max_length=8, pattern="^(new|old)$")] = "new"
 
 

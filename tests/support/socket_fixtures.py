@@ -6,11 +6,10 @@ from typing import Any
 
 import pytest
 
-from nova.backbone.channels import DurableChannels
-from nova.backbone.outbox import PostgresOutbox
 from nova.ports.channels import Publication
 from nova.ports.database import Pool
 from nova.web.realtime.hub import Hub
+from support.durable import durable_channels
 from support.http import People
 from support.memory import MemoryChannels
 from support.sockets import CLOSED, OPEN, ROOM, Sockets, make_hub, sockets
@@ -50,7 +49,7 @@ async def durable(pool: Pool) -> AsyncIterator[Sockets]:
     def published(publications: Sequence[Publication]) -> None:
         hubs[0].deliver(publications)
 
-    channels = DurableChannels(pool, PostgresOutbox(), published=published)
+    channels = durable_channels(pool, published)
     hubs.append(make_hub(channels, people, namespaces=[ROOM, OPEN, CLOSED]))
     async with sockets(hubs[0], people) as running:
         yield running

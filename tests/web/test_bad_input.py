@@ -107,6 +107,20 @@ async def test_an_empty_body_is_an_empty_object_where_nothing_is_required(
     assert (await client.post("/notes")).json()["count"] == 0
 
 
+async def test_an_unknown_choice_is_answered_with_those_that_there_are(
+    client: httpx.AsyncClient,
+) -> None:
+    for answer in (
+        await client.post("/notes", json={"kind": "song"}),
+        await client.get("/notes", params={"kind": "song"}),
+    ):
+        refused(answer, 422, "invalid")
+        problem = answer.json()
+        assert problem["at"] == "$.kind"
+        assert problem["expected"].endswith("expected one of: list, note")
+        assert "expected one of: list, note" in problem["detail"]
+
+
 HEADERS: dict[str, tuple[dict[str, str], int, str]] = {
     "no type": ({}, 415, "unsupported_media_type"),
     "form": (

@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import AsyncIterator
 from pathlib import Path
+from socket import socket
 
 import pytest
 
@@ -136,6 +137,22 @@ async def test_a_port_or_a_folder_in_use_is_said_plainly(stopped: Deployment) ->
     status, said = await stopped.run("serve", "--data", str(other), "--port", port)
     assert (status, "Traceback" in said) == (1, False), said
     assert f"127.0.0.1:{port}" in said
+
+
+async def test_a_server_does_not_start_without_the_keys_it_was_told_to_fetch(
+    tmp_path: Path, dsn: str
+) -> None:
+    """A socket that takes no connections has the port, so nobody else answers there."""
+    with socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        address = f"http://127.0.0.1:{taken.getsockname()[1]}/jwks.json"
+        async with deployed(
+            tmp_path, NOVA_DATABASE=dsn, NOVA_TOKENS_JWKS_URL=address
+        ) as deployment:
+            status, said = await deployment.run("serve")
+    assert (status, "Traceback" in said) == (1, False), said
+    assert address in said
+    assert "tokens.jwks_file" in said
 
 
 async def test_the_command_line_is_held_to_the_bounds_of_the_api(stopped: Deployment) -> None:

@@ -35,7 +35,7 @@ async def test_requests_in_progress_are_answered_and_kept_and_sockets_are_sent_e
         open_: set[str] = set()
         held: set[str] = set()
         accepted: set[str] = set()
-        async with following(deployment.app, ben) as phone, app.client() as client:
+        async with following(deployment.app, ben) as phone, app.client(patient=False) as client:
 
             async def post(event: dict[str, Any]) -> None:
                 open_.add(event["id"])

@@ -28,7 +28,7 @@ async def test_an_event_whose_commit_was_not_answered_is_refused_and_its_retry_c
         app = await deployment.start()
         ada, ben = await app.people(2)
         event = like(to=ben, by=ada)
-        async with following(deployment.app, ben) as phone, app.client() as client:
+        async with following(deployment.app, ben) as phone, app.client(patient=False) as client:
             proxy.at = lost = CommitPoint(ACCEPTING, kept=True)
             answer = await client.post("/v1/events", json=event)
             await lost.reached()

@@ -9,7 +9,7 @@ from nova.features.accounts import People
 from nova.kernel.clock import Clock
 from nova.settings import Settings
 from nova.web.auth import Auth
-from nova.web.jwks import InlineKeys, RemoteKeys
+from nova.web.jwks import InlineKeys, KeysUnavailable, RemoteKeys
 from nova.web.realtime.hub import Hub
 from nova.web.realtime.watch import Watch
 from nova.web.tokens import Tokens
@@ -35,6 +35,17 @@ def verifier(settings: Settings, clock: Clock) -> tuple[Tokens, RemoteKeys | Non
     except ValueError as reason:
         raise CannotStart(str(reason)) from reason
     return tokens, keys
+
+
+async def reached(keys: RemoteKeys) -> None:
+    """Never begin without keys that were asked for: every user would be turned away."""
+    try:
+        await keys.ping()
+    except KeysUnavailable as reason:
+        raise CannotStart(
+            f"{reason.detail}. Check tokens.jwks_url, and that it answers from here; or keep the "
+            "keys in a file and name it in tokens.jwks_file."
+        ) from reason
 
 
 def _read(name: str) -> bytes:

@@ -31,6 +31,7 @@ from nova.ports.database import DatabaseUnavailable, Pool
 from nova.ports.graph import KeptGraphIndex
 from nova.settings import Settings
 from nova.web.auth import Auth
+from nova.web.jwks import RemoteKeys
 from nova.web.probes import Readiness
 from nova.web.realtime import metrics as socket_metrics
 from nova.web.realtime.families import Families, methods
@@ -52,6 +53,8 @@ class House(Struct, kw_only=True):
     outside: KeptGraphIndex | None
     """The graph index, when it is not in this process."""
     auth: Auth
+    keys: RemoteKeys | None
+    """Where public keys of user tokens are fetched from, if they are."""
     hub: Hub
     features: Sequence[Feature]
     readiness: Readiness
@@ -209,6 +212,7 @@ async def _built(
         edges=edges,
         outside=outside,
         auth=auth,
+        keys=keys,
         hub=hub,
         features=features,
         readiness=Readiness(

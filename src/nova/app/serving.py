@@ -9,7 +9,7 @@ from pathlib import Path
 from nova import __version__, secrets
 from nova.adapters.postgres import metrics as postgres_metrics
 from nova.adapters.postgres.idempotency import PostgresIdempotency
-from nova.app import graph
+from nova.app import access, graph
 from nova.app.house import House, built
 from nova.app.starting import CannotStart
 from nova.app.truth import PACKAGE, prepare, truth
@@ -54,9 +54,11 @@ async def serve(
         house = await stack.enter_async_context(built(settings, pool, demo=demo))
         if house.outside is not None:
             await graph.reached(house.outside)
+        if house.keys is not None:
+            await access.reached(house.keys)
         postgres_metrics.register(pool, house.registry)
         await house.credentials.first_key(secret=secrets.server_key(settings.data))
-        idempotency = PostgresIdempotency(pool)
+        idempotency = PostgresIdempotency(house.backbone.db)
         house.backbone.jobs.append(Job("web.idempotency", 600.0, idempotency.expire))
         await stack.enter_async_context(house.backbone.run())
         _tune_collector()

@@ -67,7 +67,7 @@ class Backbone:
         self._neighbours = Neighbours(pool, self._consumers, lease_s=lease_s)
         self._doorbell = Doorbell(pool, others=lambda: self._neighbours.others)
         outbox = PostgresOutbox(trace=trace)
-        self._doubts = Doubts(pool, published=self._publish)
+        self._doubts = Doubts(pool, writer=outbox.writer, published=self._publish)
         self.db = Database(
             pool,
             outbox,
@@ -75,11 +75,9 @@ class Backbone:
             published=self._publish,
             doubted=self._doubts.add,
         )
-        self.channels = DurableChannels(
-            pool, outbox, published=self._publish, doubted=self._doubts.add
-        )
+        self.channels = DurableChannels(self.db, outbox)
         self.signals = Signals(pool)
-        self.dead_letters = DeadLetters(pool)
+        self.dead_letters = DeadLetters(self.db)
         self._tail = Tail(
             pool, writer=outbox.writer, wait_s=self._pace.wait_s, published=self._hand_over
         )

@@ -1,12 +1,13 @@
 """Durable channels: positions, recovery and history, read from the truth."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
 from secrets import token_urlsafe
 
+from nova.backbone.database import Database
 from nova.backbone.outbox import PostgresOutbox
 from nova.ports.channels import Page, Position, Publication, Retention, Unrecoverable
-from nova.ports.database import Pool, Queries, Row
+from nova.ports.database import Queries, Row
 
 POSITIONS = "select channel, epoch, top from backbone.channels where channel = any($1::text[])"
 
@@ -62,22 +63,9 @@ update backbone.publication_keys set epoch = $3, number = $4 where channel = $1 
 class DurableChannels:
     """The Channels port over the truth."""
 
-    def __init__(
-        self,
-        pool: Pool,
-        outbox: PostgresOutbox,
-        *,
-        published: Callable[[Sequence[Publication]], None],
-        doubted: Callable[[Sequence[Publication]], None] = lambda _publications: None,
-    ) -> None:
-        """`published` hands publications to open sockets, after the commit.
-
-        `doubted` gets those whose commit was not answered.
-        """
-        self._pool = pool
+    def __init__(self, db: Database, outbox: PostgresOutbox) -> None:
+        self._db = db
         self._outbox = outbox
-        self._published = published
-        self._doubted = doubted
 
     async def position(self, channel: str) -> Position:
         return (await self.positions([channel]))[channel]
@@ -86,14 +74,14 @@ class DurableChannels:
         found = await self._positions(channels)
         missing = sorted(set(channels) - found.keys())
         if missing:
-            await self._pool.run(BEGIN, missing, token_urlsafe(6))
+            await self._db.run(BEGIN, missing, token_urlsafe(6))
             found |= await self._positions(missing)
         return found
 
     async def recover(
         self, channel: str, since: Position, retention: Retention, limit: int
     ) -> tuple[Position, Sequence[Publication] | None]:
-        rows = await self._pool.fetch(
+        rows = await self._db.fetch(
             STRETCH,
             channel,
             since.offset,
@@ -119,7 +107,7 @@ class DurableChannels:
         reverse: bool = False,
     ) -> Page:
         start = since.offset if since else None if reverse else 0
-        rows = await self._pool.fetch(
+        rows = await self._db.fetch(
             BACKWARDS if reverse else STRETCH,
             channel,
             start,
@@ -135,24 +123,17 @@ class DurableChannels:
     async def publish(
         self, channel: str, data: bytes, *, info: bytes | None = None, key: str | None = None
     ) -> Position:
-        placed: list[Publication] = []
-        try:
-            async with self._pool.begin() as queries:
-                if key and (kept := await _kept(queries, channel, key)):
-                    return kept
-                publication, position = await self._outbox.placed(queries, (channel, data, info))
-                placed = [publication]
-                if key:
-                    await queries.run(KEEP_KEY, channel, key, position.epoch, position.offset)
-        except BaseException:  # a cancelled commit may have happened, too
-            if placed:
-                self._doubted(placed)
-            raise
-        self._published(placed)
+        async with self._db.transaction() as tx:
+            if key and (kept := await _kept(tx, channel, key)):
+                return kept
+            publication, position = await self._outbox.placed(tx, (channel, data, info))
+            tx.placed.append(publication)
+            if key:
+                await tx.run(KEEP_KEY, channel, key, position.epoch, position.offset)
         return position
 
     async def _positions(self, channels: Sequence[str]) -> dict[str, Position]:
-        rows = await self._pool.fetch(POSITIONS, list(channels))
+        rows = await self._db.fetch(POSITIONS, list(channels))
         return {row["channel"]: _position(row) for row in rows}
 
 

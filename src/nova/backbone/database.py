@@ -1,15 +1,23 @@
 """Transactions in which rows, facts and publications commit together."""
 
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from contextlib import asynccontextmanager
+import asyncio
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
+from contextvars import ContextVar
 from datetime import datetime
 from typing import Any, Protocol
 
+from nova.backbone.conclusion import Conclusion
 from nova.backbone.intake import Offer
 from nova.backbone.step import Step
+from nova.kernel.errors import Unavailable
 from nova.kernel.events import Fact
 from nova.ports.channels import Publication
-from nova.ports.database import Pool, Queries, Row
+from nova.ports.database import Pool, Queries, Row, Transaction
+
+PART = "savepoint part"
+UNDO = "rollback to savepoint part"
+DONE = "release savepoint part"
 
 
 class Outbox(Protocol):
@@ -25,19 +33,27 @@ class Outbox(Protocol):
         publications: Sequence[tuple[str, bytes, bytes | None]],
         step: Step | None = None,
     ) -> Sequence[Publication]: ...
+    async def conclude(
+        self, queries: Transaction, conclusion: Conclusion, step: Step | None
+    ) -> Sequence[Publication]: ...
     async def signal(self, queries: Queries, signals: Sequence[tuple[str, str]]) -> None: ...
 
 
 class Tx:
     """An open transaction: SQL, facts and publications, one commit."""
 
-    def __init__(self, queries: Queries) -> None:
-        self._queries = queries
+    def __init__(self, queries: Transaction) -> None:
+        self.queries = queries
         self.facts: list[Fact] = []
         self.offers: list[tuple[Sequence[Offer], datetime]] = []
         self.publications: list[tuple[str, bytes, bytes | None]] = []
         self.signals: list[tuple[str, str]] = []
         self.committed: list[Callable[[], None]] = []
+        self.placed: list[Publication] = []
+        """Publications that have their offsets, for open sockets after the commit."""
+        self.conclusion: Conclusion | None = None
+        self.is_closing = False
+        """Whether nothing comes after what has the transaction now, so that it may conclude it."""
         self.step: Step | None = None
         """How far a consumer gets with this transaction; taken just before the commit."""
         self.fetch = queries.fetch
@@ -61,6 +77,15 @@ class Tx:
         """
         self.publications.append((channel, data, info))
 
+    def conclude(self, conclusion: Conclusion) -> None:
+        """Run this as the last statement, which publishes what it makes.
+
+        Only for who `is_closing` and publishes nothing else: locks are then taken in one order.
+        """
+        if not self.is_closing or self.publications:
+            raise RuntimeError("a transaction is concluded once, by who publishes last")
+        self.conclusion = conclusion
+
     def signal(self, name: str, payload: str) -> None:
         """Tell every process, this one included, once this commits: for caches and open sockets.
 
@@ -74,6 +99,51 @@ class Tx:
         self.committed.append(call)
 
 
+class _Together:
+    """One transaction of the database whose parts look like transactions of their own.
+
+    The first part opens it: who only reads, or waits before they write, holds no connection.
+    """
+
+    def __init__(self, pool: Pool, stack: AsyncExitStack) -> None:
+        self.queries: Transaction | None = None
+        self.parts: list[Tx] = []
+        self._pool = pool
+        self._stack = stack
+        self._task = asyncio.current_task()
+
+    @property
+    def is_of_this_task(self) -> bool:
+        """Tasks inherit the context of those that start them, and may work for others, too."""
+        return asyncio.current_task() is self._task
+
+    @asynccontextmanager
+    async def part(self) -> AsyncIterator[Tx]:
+        """Run a block in it; when the block fails, it alone is undone."""
+        if self.queries is None:
+            self.queries = await self._stack.enter_async_context(self._pool.begin())
+        await self.queries.run(PART)
+        before = len(self.parts)
+        try:
+            yield (tx := Tx(self.queries))
+        except Exception:
+            del self.parts[before:]
+            with suppress(Unavailable):  # the connection broke, so all of it is undone
+                await self.queries.run(UNDO)
+            raise
+        await self.queries.run(DONE)
+        self.parts.append(tx)
+
+
+_together: ContextVar[_Together | None] = ContextVar("together", default=None)
+
+
+def _current() -> _Together | None:
+    """Return what this task's transactions are parts of now, if anything."""
+    together = _together.get()
+    return together if together is not None and together.is_of_this_task else None
+
+
 class Database:
     """The truth as features see it."""
 
@@ -84,11 +154,11 @@ class Database:
         *,
         wrote: Callable[[Sequence[Fact]], None],
         published: Callable[[Sequence[Publication]], None],
-        doubted: Callable[[Sequence[Publication]], None] = lambda _publications: None,
+        doubted: Callable[[Collection[str]], None] = lambda _channels: None,
     ) -> None:
         """`wrote` wakes the log's readers; `published` hands publications to open sockets.
 
-        `doubted` gets those whose commit was not answered.
+        `doubted` gets the channels of those whose commit was not answered.
         """
         self.pool = pool
         self._outbox = outbox
@@ -97,16 +167,21 @@ class Database:
         self._doubted = doubted
 
     async def fetch(self, sql: str, /, *args: Any) -> Sequence[Row]:
-        return await self.pool.fetch(sql, *args)
+        return await self._here.fetch(sql, *args)
 
     async def row(self, sql: str, /, *args: Any) -> Row | None:
-        return await self.pool.row(sql, *args)
+        return await self._here.row(sql, *args)
 
     async def value(self, sql: str, /, *args: Any) -> Any:
-        return await self.pool.value(sql, *args)
+        return await self._here.value(sql, *args)
 
     async def run(self, sql: str, /, *args: Any) -> int:
-        return await self.pool.run(sql, *args)
+        return await self._here.run(sql, *args)
+
+    async def copy(
+        self, table: str, columns: Sequence[str], rows: Iterable[Sequence[object]]
+    ) -> None:
+        await self._here.copy(table, columns, rows)
 
     async def take_in(self, offers: Sequence[Offer], at: datetime) -> set[str]:
         """Append the facts whose senders' ids are new, and return these ids; durable then.
@@ -118,42 +193,91 @@ class Database:
             self._wrote([offer.fact for offer in offers if offer.id in new])
         return new
 
-    async def copy(
-        self, table: str, columns: Sequence[str], rows: Iterable[Sequence[object]]
-    ) -> None:
-        await self.pool.copy(table, columns, rows)
+    def transaction(self) -> AbstractAsyncContextManager[Tx]:
+        """Run a block in one transaction; what it emitted and published is durable at its end.
+
+        Inside `together`, it is durable at the end of that.
+        """
+        together = _current()
+        return self._alone() if together is None else self._part(together)
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[Tx]:
-        """Run a block in one transaction; what it emitted and published is durable at its end."""
-        publications: Sequence[Publication] = ()
+    async def together(self) -> AsyncIterator[None]:
+        """Have all transactions of this task commit as one at the end of the block, or not at all.
+
+        Once the first has begun, the task's own reads and statements go through it, too.
+        `take_in`, and whatever other tasks do, is not part of it.
+        """
+        stack = AsyncExitStack()
+        together = _Together(self.pool, stack)
+        try:
+            async with stack:
+                before = _together.set(together)
+                try:
+                    yield
+                finally:
+                    _together.reset(before)
+        except BaseException as wrong:
+            self._doubt(wrong, together.parts)
+            raise
+        self._tell(together.parts)
+
+    @asynccontextmanager
+    async def _alone(self) -> AsyncIterator[Tx]:
+        begun: list[Tx] = []
         try:
             async with self.pool.begin() as queries:
-                tx = Tx(queries)
+                begun.append(tx := Tx(queries))
                 yield tx
-                publications = await self._write(tx, queries)
-        except BaseException:  # a cancelled commit may have happened, too
-            if publications:
-                self._doubted(publications)
+                await self._write(tx)
+        except BaseException as wrong:
+            self._doubt(wrong, begun)
             raise
-        if facts := [*tx.facts, *(offer.fact for offers, _ in tx.offers for offer in offers)]:
-            self._wrote(facts)
-        if publications:
-            self._published(publications)
-        for call in tx.committed:
-            call()
+        self._tell(begun)
 
-    async def _write(self, tx: Tx, queries: Queries) -> Sequence[Publication]:
-        """Write what the transaction collected; return its publications with their offsets."""
+    @asynccontextmanager
+    async def _part(self, together: _Together) -> AsyncIterator[Tx]:
+        async with together.part() as tx:
+            yield tx
+            await self._write(tx)
+
+    @property
+    def _here(self) -> Queries:
+        together = _current()
+        return together.queries or self.pool if together else self.pool
+
+    def _tell(self, committed: Sequence[Tx]) -> None:
+        """Tell readers of the log, open sockets and who asked for it."""
+        for tx in committed:
+            accepted = [offer.fact for offers, _ in tx.offers for offer in offers]
+            if facts := [*tx.facts, *accepted]:
+                self._wrote(facts)
+            if tx.placed:
+                self._published(tx.placed)
+            for call in tx.committed:
+                call()
+
+    def _doubt(self, wrong: BaseException, unanswered: Sequence[Tx]) -> None:
+        if isinstance(wrong, Exception) and not isinstance(wrong, Unavailable):
+            return  # an answer; without one, cancelled or not, a commit may have happened
+        channels = {each.channel for tx in unanswered for each in tx.placed}
+        channels.update(*(tx.conclusion.channels for tx in unanswered if tx.conclusion))
+        if channels:
+            self._doubted(channels)
+
+    async def _write(self, tx: Tx) -> None:
+        """Write what the transaction collected."""
+        queries = tx.queries
         if tx.facts:
             await self._outbox.append(queries, tx.facts)
         for offers, at in tx.offers:
             await self._outbox.take_in(queries, offers, at)
         if tx.signals:
             await self._outbox.signal(queries, tx.signals)
-        if tx.publications:
-            # Last, because offsets lock their channel until the commit.
-            return await self._outbox.publish(queries, tx.publications, tx.step)
-        if tx.step:
+        # Last, because offsets lock their channel until the commit.
+        if tx.conclusion:
+            tx.placed += await self._outbox.conclude(queries, tx.conclusion, tx.step)
+        elif tx.publications:
+            tx.placed += await self._outbox.publish(queries, tx.publications, tx.step)
+        elif tx.step:
             await tx.step.take(queries)
-        return ()

@@ -1,10 +1,14 @@
 """Publications whose commit was not answered: handed over once it is known that they are there."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from datetime import timedelta
+from time import monotonic
 
 from nova.ports.channels import Publication
-from nova.ports.database import Pool
+from nova.ports.database import Pool, Row
+
+ANSWERED_S = 60.0  # a statement that was not answered began less than this before
 
 # A transaction that published holds its channels until it is over, whoever still listens to it.
 SETTLED = "select from backbone.channels where channel = any($1::text[]) order by channel for share"
@@ -12,9 +16,9 @@ SETTLED = "select from backbone.channels where channel = any($1::text[]) order b
 # A statement of its own, because a snapshot is older than what its statement waits for.
 READ = """
 select c.channel, p.number, p.data, p.info, (extract(epoch from p.at) * 1000)::bigint as at_ms
-from unnest($1::text[], $2::bigint[]) as doubted (channel, number)
-join backbone.channels c using (channel)
-join backbone.publications p on p.channel_id = c.id and p.number = doubted.number
+from backbone.channels c
+join backbone.publications p on p.channel_id = c.id
+where c.channel = any($1::text[]) and p.writer = $2 and p.at > now() - $3::interval
 order by c.channel, p.number
 """
 
@@ -22,31 +26,39 @@ order by c.channel, p.number
 class Doubts:
     """Finds out what became of them.
 
-    The tail does not: it passes over what this process published. An offset whose transaction
-    was rolled back is another publication's by now, or nobody's; sockets drop what they had.
+    The tail does not: it passes over what this process published. With them comes what was
+    handed over before; sockets drop what they had.
     """
 
-    def __init__(self, pool: Pool, *, published: Callable[[Sequence[Publication]], None]) -> None:
+    def __init__(
+        self, pool: Pool, *, writer: int, published: Callable[[Sequence[Publication]], None]
+    ) -> None:
+        """`writer` is this process."""
         self._pool = pool
+        self._writer = writer
         self._published = published
-        # Bounded by what the pool's connections were committing when they broke.
-        self._open: set[tuple[str, int]] = set()
+        # Channels, and since when. Bounded by what the pool's connections were publishing when
+        # they broke.
+        self._open: dict[str, float] = {}
         self._any = asyncio.Event()
 
-    def add(self, publications: Sequence[Publication]) -> None:
-        self._open.update((each.channel, each.offset) for each in publications)
+    def add(self, channels: Collection[str]) -> None:
+        now = monotonic()
+        for channel in channels:
+            self._open.setdefault(channel, now)
         self._any.set()
 
     async def turn(self) -> None:
         """Wait for doubts, and settle them."""
         await self._any.wait()
-        doubted = sorted(self._open)
-        channels = [channel for channel, _ in doubted]
-        await self._pool.fetch(SETTLED, sorted(set(channels)))
-        rows = await self._pool.fetch(READ, channels, [number for _, number in doubted])
-        self._open.difference_update(doubted)
-        if not self._open:
-            self._any.clear()
+        self._any.clear()
+        doubted, self._open = self._open, {}
+        try:
+            rows = await self._found(doubted)
+        except BaseException:
+            self._open |= doubted
+            self._any.set()
+            raise
         if rows:
             self._published(
                 [
@@ -56,3 +68,9 @@ class Doubts:
                     for row in rows
                 ]
             )
+
+    async def _found(self, doubted: Mapping[str, float]) -> Sequence[Row]:
+        channels = list(doubted)
+        since = timedelta(seconds=monotonic() - min(doubted.values()) + ANSWERED_S)
+        await self._pool.fetch(SETTLED, channels)
+        return await self._pool.fetch(READ, channels, self._writer, since)

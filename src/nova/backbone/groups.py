@@ -162,7 +162,9 @@ class Group:
     async def _hear(self, tx: Tx, records: Sequence[Record]) -> int:
         """Call the listeners; bury what cannot be decoded, and return how many those are."""
         dead = 0
-        for kind, run in groupby(records, key=lambda record: record.type):
+        runs = [(kind, list(run)) for kind, run in groupby(records, key=lambda each: each.type)]
+        for number, (kind, run) in enumerate(runs, 1):
+            tx.is_closing = number == len(runs)
             heard: list[Heard[Any]] = []
             decode = self._decoders[kind]
             for record in run:

@@ -7,9 +7,10 @@ from traceback import format_exception
 import msgspec
 from msgspec import Struct
 
+from nova.backbone.database import Database
 from nova.backbone.log import record
 from nova.kernel.events import Record
-from nova.ports.database import Pool, Queries
+from nova.ports.database import Queries
 
 _ERROR_CHARACTERS = 4000
 _LONGEST_DELAY_S = 3600.0
@@ -88,8 +89,8 @@ class DeadLetter(Struct, frozen=True):
 class DeadLetters:
     """What operators do with dead letters."""
 
-    def __init__(self, pool: Pool) -> None:
-        self._pool = pool
+    def __init__(self, db: Database) -> None:
+        self._db = db
 
     async def list(
         self,
@@ -99,13 +100,13 @@ class DeadLetters:
         numbers: Sequence[int] | None = None,
         limit: int = 100,
     ) -> Sequence[DeadLetter]:
-        rows = await self._pool.fetch(LIST, consumer, type, numbers, limit)
+        rows = await self._db.fetch(LIST, consumer, type, numbers, limit)
         return [DeadLetter(**{**row, "id": str(row["id"])}) for row in rows]
 
     async def of_fact(self, kind: str, field: str, value: str) -> str | None:
         """Return the error of the newest letter whose fact has this value there, or None."""
         pair = msgspec.json.encode({field: value})[1:-1]
-        found: str | None = await self._pool.value(OF_FACT, kind, pair)
+        found: str | None = await self._db.value(OF_FACT, kind, pair)
         return found
 
     async def replay(
@@ -116,7 +117,8 @@ class DeadLetters:
         numbers: Sequence[int] | None = None,
     ) -> int:
         """Hand them to their consumers again, as first attempts; return how many."""
-        return await self._pool.run(REPLAY, consumer, type, numbers)
+        async with self._db.transaction() as tx:
+            return await tx.run(REPLAY, consumer, type, numbers)
 
 
 async def set_aside(queries: Queries, consumer: str, failed: Record, delay_s: float) -> None:

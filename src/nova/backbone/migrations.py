@@ -35,8 +35,9 @@ APPLIED = "select room, number, name, checksum, applied_at from backbone.migrati
 RECORD = """
 insert into backbone.migrations (room, number, name, checksum) values ($1, $2, $3, $4)
 """
-# A statement that waits for a lock stops everybody behind it: give up soon, and try again.
-IMPATIENT = "set local lock_timeout = '1s'; set local statement_timeout = 0"
+# A statement that waits for a lock stops everybody behind it: give up before they do
+# (`postgres.lock_timeout_s`), and try again.
+IMPATIENT = "set local lock_timeout = '100ms'; set local statement_timeout = 0"
 ONE_AT_A_TIME = "select pg_advisory_xact_lock($1)"
 
 

@@ -1,7 +1,6 @@
 """What a transaction collected, written by PostgreSQL in that same transaction."""
 
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from datetime import datetime
 from secrets import randbits, token_urlsafe
 from typing import Any
@@ -9,12 +8,13 @@ from zlib import crc32
 
 import msgspec
 
+from nova.backbone.conclusion import Conclusion
 from nova.backbone.intake import Offer
-from nova.backbone.step import NO_STEP, Overtaken, Step
+from nova.backbone.step import NO_STEP, OVERTAKEN, Overtaken, Step
 from nova.kernel.events import Fact
 from nova.kernel.ids import new_id
 from nova.ports.channels import Position, Publication
-from nova.ports.database import Queries, Row
+from nova.ports.database import Objected, Queries, Row, Transaction
 
 PARTITIONS = 16
 """Of the keys; a consumer's unit of ownership."""
@@ -53,29 +53,9 @@ with new as (
 select id from new
 """
 
-# `on conflict` locks the channels in the order given, which is sorted: two publishers of the
-# same channels cannot wait for each other in a circle. A consumer's cursor moves along, which
-# saves a batch a statement; without one, $9 is null and fits no row.
 PUBLISH = """
-with read as (
-    update backbone.cursors set xact = $11::text::xid8, position = $12
-    where consumer = $9 and fence = $10 and partition = any($13::smallint[])
-    returning partition
-), moved as (
-    insert into backbone.channels as c (channel, epoch, top)
-    select channel, $3, count from unnest($1::text[], $2::bigint[]) as w (channel, count)
-    on conflict (channel) do update set top = c.top + excluded.top
-    returning c.id, c.channel, c.epoch, c.top
-), written as (
-    insert into backbone.publications (channel_id, number, writer, data, info)
-    select moved.id, moved.top - w.behind, $4, w.data, w.info
-    from unnest($5::text[], $6::bigint[], $7::bytea[], $8::bytea[])
-        as w (channel, behind, data, info)
-    join moved using (channel)
-)
-select channel, epoch, top, (extract(epoch from now()) * 1000)::bigint as at_ms,
-    (select count(*) from read) as partitions
-from moved
+select channel, epoch, number, data, at_ms
+from backbone.publish($4, $5, $6, $7, $8, $9, $10, $1, $2, $3)
 """
 
 SIGNAL = "select pg_notify($1, payload) from unnest($2::text[]) as s (payload)"
@@ -96,7 +76,7 @@ class PostgresOutbox:
         self._encode = msgspec.json.Encoder().encode
 
     async def append(self, queries: Queries, facts: Sequence[Fact]) -> None:
-        topics, keys, partitions, types, payloads = self._columns(facts)
+        topics, keys, partitions, types, payloads = self._facts(facts)
         ids = [new_id() for _ in facts]
         await queries.run(APPEND, topics, keys, partitions, ids, types, payloads, self._trace())
 
@@ -108,12 +88,12 @@ class PostgresOutbox:
             [offer.digest for offer in offers],
             [offer.record for offer in offers],
             at,
-            *self._columns([offer.fact for offer in offers]),
+            *self._facts([offer.fact for offer in offers]),
             self._trace(),
         )
         return {row["id"] for row in rows}
 
-    def _columns(self, facts: Sequence[Fact]) -> Sequence[Sequence[Any]]:
+    def _facts(self, facts: Sequence[Fact]) -> Sequence[Sequence[Any]]:
         keys = [fact.key for fact in facts]
         return (
             [fact.topic for fact in facts],
@@ -133,53 +113,54 @@ class PostgresOutbox:
 
         A consumer's step is taken along. Raises Overtaken.
         """
-        rows, placed = await self._place(queries, publications, step)
-        if step and rows[0]["partitions"] != len(step.partitions):
-            raise Overtaken
-        return placed
+        rows = await self._publish(queries.fetch, PUBLISH, _columns(publications), step)
+        return _placed(rows, [info for _, _, info in publications])
 
     async def placed(
         self, queries: Queries, publication: tuple[str, bytes, bytes | None]
     ) -> tuple[Publication, Position]:
         """Publish one, and say where that left its channel."""
-        rows, placed = await self._place(queries, [publication])
-        return placed[0], Position(rows[0]["epoch"], placed[0].offset)
+        rows = await self._publish(queries.fetch, PUBLISH, _columns([publication]), None)
+        [placed] = _placed(rows, [publication[2]])
+        return placed, Position(rows[0]["epoch"], placed.offset)
 
-    async def _place(
+    async def conclude(
+        self, queries: Transaction, conclusion: Conclusion, step: Step | None
+    ) -> Sequence[Publication]:
+        """Run a transaction's last statement, and return what it published. Raises Overtaken."""
+        rows = await self._publish(queries.last, conclusion.sql, conclusion.arguments, step)
+        return _placed(rows, [None] * len(rows))
+
+    async def _publish(
         self,
-        queries: Queries,
-        publications: Sequence[tuple[str, bytes, bytes | None]],
-        step: Step | None = None,
-    ) -> tuple[Sequence[Row], list[Publication]]:
-        channels = [channel for channel, _, _ in publications]
-        left = Counter(channels)
-        names = sorted(left)
-        counts = [left[name] for name in names]
-        behind: list[int] = []
-        for channel in channels:
-            left[channel] = back = left[channel] - 1
-            behind.append(back)
-        rows = await queries.fetch(
-            PUBLISH,
-            names,
-            counts,
-            token_urlsafe(6),
-            self.writer,
-            channels,
-            behind,
-            [data for _, data, _ in publications],
-            [info for _, _, info in publications],
-            *(step.arguments if step else NO_STEP),
-        )
-        at_ms = rows[0]["at_ms"]
-        tops = {row["channel"]: row["top"] for row in rows}
-        return rows, [
-            Publication(channel, tops[channel] - back, data, info, at_ms)
-            for (channel, data, info), back in zip(publications, behind, strict=True)
-        ]
+        fetch: Callable[..., Awaitable[Sequence[Row]]],
+        sql: str,
+        arguments: Sequence[object],
+        step: Step | None,
+    ) -> Sequence[Row]:
+        taken = step.arguments if step else NO_STEP
+        try:
+            return await fetch(sql, *arguments, token_urlsafe(6), self.writer, *taken)
+        except Objected as objection:
+            if objection.code == OVERTAKEN:
+                raise Overtaken from None
+            raise
 
     async def signal(self, queries: Queries, signals: Sequence[tuple[str, str]]) -> None:
         await queries.fetch(SIGNAL, SIGNALS, list(_payloads(signals)))
+
+
+def _columns(
+    publications: Sequence[tuple[str, bytes, bytes | None]],
+) -> Sequence[Sequence[object]]:
+    return [list(column) for column in zip(*publications, strict=True)]
+
+
+def _placed(rows: Sequence[Row], infos: Sequence[bytes | None]) -> list[Publication]:
+    return [
+        Publication(row["channel"], row["number"], row["data"], info, row["at_ms"])
+        for row, info in zip(rows, infos, strict=True)
+    ]
 
 
 def _payloads(signals: Sequence[tuple[str, str]]) -> Iterator[str]:

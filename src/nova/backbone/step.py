@@ -11,6 +11,10 @@ where consumer = $1 and fence = $2 and partition = any($5::smallint[])
 """
 
 
+OVERTAKEN = "NV001"
+"""What `backbone.publish` objects with then."""
+
+
 class Overtaken(Exception):
     """Another process owns these partitions now; nothing of this transaction may stay."""
 

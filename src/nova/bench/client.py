@@ -4,11 +4,13 @@ import asyncio
 import base64
 import os
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Container, Sequence
+from time import perf_counter
 from typing import cast
 
 import msgspec
 
+OK = (200,)
 OPCODE_TEXT, OPCODE_PING, OPCODE_CLOSE = 0x1, 0x9, 0x8
 SHORT, LONG = 126, 127
 """Values of a frame's 7-bit length that announce 2 and 8 bytes of length (RFC 6455 5.2)."""
@@ -62,6 +64,34 @@ class Caller(asyncio.Protocol):
 
     def close(self) -> None:
         self._transport.close()
+
+
+async def asked(
+    caller: Caller, method: str, path: str, body: bytes = b"", *, good: Container[int] = OK
+) -> bytes:
+    """Return an answer's body; raises for whatever is not a good answer."""
+    status, answer = await caller.ask(method, path, body)
+    if status not in good:
+        raise RuntimeError(f"{method} {path} answered {status}: {answer[:500]!r}")
+    return answer
+
+
+async def ask_all(
+    callers: Sequence[Caller],
+    requests: Sequence[tuple[str, str, bytes]],
+    *,
+    good: Container[int] = OK,
+) -> float:
+    """Make requests from every connection, each the next one; return the seconds it took."""
+    waiting = iter(requests)
+
+    async def keep_asking(caller: Caller) -> None:
+        for method, path, body in waiting:
+            await asked(caller, method, path, body, good=good)
+
+    start = perf_counter()
+    await asyncio.gather(*(keep_asking(caller) for caller in callers))
+    return perf_counter() - start
 
 
 class Subscriber(asyncio.Protocol):

@@ -1,10 +1,9 @@
 """Home feeds through HTTP, for somebody who follows a thousand."""
 
-import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from time import perf_counter
 
-from nova.bench.client import Caller
+from nova.bench.client import Caller, ask_all, asked
 from nova.bench.processes import Server
 from nova.bench.receipts import percentile
 from nova.web.tokens import mint
@@ -28,27 +27,14 @@ async def measure(server: Server, callers: Sequence[Caller], authors: int, pages
         for name in names
     ]
     for calls in (follows, posts):
-        waiting = iter(calls)
-        await asyncio.gather(*(_keep_calling(caller, waiting) for caller in callers))
+        await ask_all(callers, calls, good=GOOD)
     reader = await Caller.open(server.host, server.port, mint(server.token_secret, READER))
     try:
         took = []
         for _ in range(pages):
             start = perf_counter()
-            await _good(reader, "GET", f"/v1/feeds/home?limit={PAGE}", b"")
+            await asked(reader, "GET", f"/v1/feeds/home?limit={PAGE}")
             took.append(perf_counter() - start)
     finally:
         reader.close()
     return 1e3 * percentile(took, 0.95)
-
-
-async def _keep_calling(caller: Caller, waiting: Iterator[tuple[str, str, bytes]]) -> None:
-    for method, path, body in waiting:
-        await _good(caller, method, path, body)
-
-
-async def _good(caller: Caller, method: str, path: str, body: bytes) -> bytes:
-    status, answer = await caller.ask(method, path, body)
-    if status not in GOOD:
-        raise RuntimeError(f"{method} {path} answered {status}: {answer[:500]!r}")
-    return answer

@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from nova.app import visited
 from nova.bench import feeds, graph_index, graph_outside
-from nova.bench.client import Caller
+from nova.bench.client import Caller, ask_all, asked
 from nova.bench.notifications import create_users
 from nova.bench.people import Follows, follows
 from nova.bench.processes import Server, serving
@@ -22,7 +22,6 @@ from nova.bench.receipts import percentile
 from nova.features.graph.imports import STRETCH_S
 from nova.settings import Settings, Tokens
 
-OK = 200
 STEPPED_S = 0.002
 SERVED = re.compile(rb"^nova_graph_index_follows (\S+)$", re.MULTILINE)
 INDEXED_S = 120.0
@@ -137,9 +136,9 @@ async def suggestions(server: Server, callers: Sequence[Caller], plan: Plan) -> 
     whom = np.random.default_rng(3).integers(1, plan.served + 1, 2 * plan.requests).tolist()
     paths = [f"/v1/users/{_name(each)}/suggestions?limit=20" for each in whom]
     # What the first requests find out about people is remembered afterwards.
-    await _all(callers, [("GET", path) for path in paths[: plan.requests]])
+    await ask_all(callers, [("GET", path, b"") for path in paths[: plan.requests]])
     before = server.cost()
-    took = await _all(callers, [("GET", path) for path in paths[plan.requests :]])
+    took = await ask_all(callers, [("GET", path, b"") for path in paths[plan.requests :]])
     cost = server.cost().since(before)
     return {
         "fof_per_s_per_core": plan.requests / cost.server_s,
@@ -160,7 +159,7 @@ async def lists(caller: Caller, plan: Plan) -> dict[str, float]:
         took = []
         for one, other in ((one, other) for one, other in pairs if one != other):
             start = perf_counter()
-            await _asked(caller, "GET", path.format(_name(one), _name(other)))
+            await asked(caller, "GET", path.format(_name(one), _name(other)))
             took.append(perf_counter() - start)
         result[f"{what}_http_p95_ms"] = 1e3 * percentile(took, 0.95)
     return result
@@ -173,7 +172,7 @@ async def visible(caller: Caller, plan: Plan) -> dict[str, float]:
     took = []
     for number, name in enumerate(names, 1):
         start = perf_counter()
-        await _asked(caller, "PUT", f"/v1/users/{name}/following/{_name(number)}")
+        await asked(caller, "PUT", f"/v1/users/{name}/following/{_name(number)}")
         async with asyncio.timeout(INDEXED_S):
             while not await _suggested(caller, name):  # noqa: ASYNC110  # another process's
                 await asyncio.sleep(STEPPED_S)
@@ -186,7 +185,7 @@ async def visible(caller: Caller, plan: Plan) -> dict[str, float]:
 
 async def _suggested(caller: Caller, name: str) -> bool:
     """Whether somebody gets suggestions that have to do with whom they follow."""
-    return b"followed by" in await _asked(caller, "GET", f"/v1/users/{name}/suggestions")
+    return b"followed by" in await asked(caller, "GET", f"/v1/users/{name}/suggestions")
 
 
 async def following(
@@ -194,8 +193,8 @@ async def following(
 ) -> dict[str, float]:
     """Have people follow others over HTTP, and end that again; each answer is durable."""
     before = server.cost()
-    there = await _all(callers, [("PUT", path) for path in paths])
-    back = await _all(callers, [("DELETE", path) for path in paths])
+    there = await ask_all(callers, [("PUT", path, b"") for path in paths])
+    back = await ask_all(callers, [("DELETE", path, b"") for path in paths])
     cost = server.cost().since(before)
     return {
         "follows_per_s": len(paths) / there,
@@ -217,30 +216,8 @@ def strangers(graph: Follows, count: int) -> list[str]:
     return list(found)
 
 
-async def _all(callers: Sequence[Caller], requests: Sequence[tuple[str, str]]) -> float:
-    """Make requests from every connection, each the next one; return the seconds it took."""
-    waiting = iter(requests)
-
-    async def keep_asking(caller: Caller) -> None:
-        for method, path in waiting:
-            await _asked(caller, method, path)
-
-    start = perf_counter()
-    asking: list[Awaitable[None]] = [keep_asking(caller) for caller in callers]
-    await asyncio.gather(*asking)
-    return perf_counter() - start
-
-
-async def _asked(caller: Caller, method: str, path: str) -> bytes:
-    """Return an answer's body; raises for whatever is not a good answer."""
-    status, answer = await caller.ask(method, path)
-    if status != OK:
-        raise RuntimeError(f"{method} {path} answered {status}: {answer[:500]!r}")
-    return answer
-
-
 async def _indexed(caller: Caller) -> int:
-    found = SERVED.search(await _asked(caller, "GET", "/metrics"))
+    found = SERVED.search(await asked(caller, "GET", "/metrics"))
     return int(float(found[1])) if found else 0
 
 

@@ -2,6 +2,9 @@
 
 from collections.abc import Iterator
 from typing import Generic, TypeVar
+from uuid import UUID
+
+from nova.kernel.ids import parse_id
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -76,3 +79,12 @@ class Changes(Generic[K]):
 
     def since(self, mark: int, key: K) -> bool:
         return self._everything > mark or self._last.get(key, 0) > mark
+
+
+def hear(changes: Changes[UUID] | Changes[UUID | str], payload: str | None) -> None:
+    """Take a signal's word that what an id names changed; anything but an id means everything."""
+    changed = parse_id(payload) if payload else None
+    if changed is None:
+        changes.everything()
+    else:
+        changes.add(changed)

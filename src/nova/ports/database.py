@@ -37,6 +37,14 @@ class NotCommitted(Exception):
     """A statement of the transaction failed and its block went on; nothing was stored."""
 
 
+class Objected(Exception):
+    """One of Nova's own functions in the database refused; `code` is its SQLSTATE, `NV…`."""
+
+    def __init__(self, code: str) -> None:
+        self.code = code
+        super().__init__(code)
+
+
 class Queries(Protocol):
     """Somewhere to run SQL: a pool (each call its own transaction) or a transaction.
 
@@ -66,10 +74,21 @@ class Queries(Protocol):
         """Append many rows to a table by COPY: several times faster than an insert."""
 
 
+class Transaction(Queries, Protocol):
+    """A transaction, which begins with its first statement."""
+
+    async def last(self, sql: str, /, *args: Any) -> Sequence[Row]:
+        """Run the last statement and return all rows.
+
+        One that is also the first commits by itself: durable when this returns, and two round
+        trips cheaper. Raises DatabaseUnavailable also where its outcome is unknown.
+        """
+
+
 class Pool(Queries, Protocol):
     """A bounded set of connections."""
 
-    def begin(self) -> AbstractAsyncContextManager[Queries]:
+    def begin(self) -> AbstractAsyncContextManager[Transaction]:
         """Open a read-committed transaction: commits at the end, rolls back on an exception.
 
         When the block ends without an exception, the commit is durable.

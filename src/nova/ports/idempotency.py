@@ -1,6 +1,6 @@
 """Where answers are kept, so that a repeated request gets the first one's."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 from uuid import UUID
 
@@ -40,11 +40,17 @@ class Idempotency(Protocol):
         another claim holds.
         """
 
-    async def keep(self, owner: str, key: str, claim: UUID, answer: Kept) -> None:
-        """Keep the answer, unless the claim has passed to somebody else."""
+    async def keep(
+        self, owner: str, key: str, claim: UUID, run: Callable[[], Awaitable[Kept]]
+    ) -> Kept:
+        """Run, and keep the answer in the same commit as what was done; return the answer.
+
+        Either both are durable on return, or neither is. Raises what `run` does, and
+        StillRunning when the claim has passed to somebody else: then nothing was done.
+        """
 
     async def drop(self, owner: str, key: str, claim: UUID) -> None:
-        """Free the key: nothing was done under it."""
+        """Free the key, unless an answer is kept under it."""
 
     async def expire(self) -> int:
         """Forget the keys whose time is over; return how many."""

@@ -10,8 +10,7 @@ from msgspec import Struct
 
 from nova.kernel.clock import Clock
 from nova.kernel.errors import Unauthenticated
-from nova.kernel.ids import parse_id
-from nova.kernel.recent import Changes, Recent
+from nova.kernel.recent import Changes, Recent, hear
 from nova.web.actors import NOBODY, Actor, ServerKey, User
 from nova.web.tokens import Claims, Token, TokenInvalid, Tokens
 
@@ -180,11 +179,7 @@ class Auth:
 
     def forget_users(self, payload: str | None) -> None:
         """Look at a user (by id) anew."""
-        user = parse_id(payload) if payload else None
-        if user is None:
-            self._changes.everything()
-        else:
-            self._changes.add(user)
+        hear(self._changes, payload)
 
     def forget_tokens(self, payload: str | None) -> None:
         """Look at a token (by `jti` or digest) anew, or at all of a user (`user:<id>:<epoch>`)."""

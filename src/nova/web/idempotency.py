@@ -2,12 +2,13 @@
 
 import re
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from hashlib import sha256
 
 from structlog import get_logger
 
 from nova.kernel.errors import Invalid, Refused, TooMany
-from nova.ports.idempotency import Idempotency, Kept
+from nova.ports.idempotency import Idempotency, Kept, StillRunning
 from nova.web.problems import Answer, problem
 
 _KEY = re.compile(rb"[\x21-\x7e]{1,255}")
@@ -38,7 +39,8 @@ class Repeats:
     ) -> Answer:
         """Run the request, or return what it was answered the first time.
 
-        Refusals are kept like successes; 429 and faults are not, since a retry may fare better.
+        What it does and its answer are durable together. Refusals are kept like successes; 429
+        and faults are not, since a retry may fare better.
         """
         if self._kept is None:
             raise BadKey("No keys are kept here.")
@@ -49,36 +51,46 @@ class Repeats:
         name = key.decode()
         claim = await self._kept.claim(owner, name, _fingerprint(request))
         if isinstance(claim, Kept):
-            return _replayed(claim)
-        done = False
+            return _answer(claim, (b"idempotency-replayed", b"true"))
+        keep = partial(self._kept.keep, owner, name, claim)
+        drop = partial(self._kept.drop, owner, name, claim)
         try:
-            answer = await _answered(run, trace_id)
-            done = True
-        finally:
-            if not done:
-                await self._safely(self._kept.drop(owner, name, claim), trace_id)
-        headers = [(a.decode(), b.decode()) for a, b in answer.headers]
-        kept = Kept(answer.status, headers, answer.body)
-        await self._safely(self._kept.keep(owner, name, claim, kept), trace_id)
-        return answer
+            return await self._run(run, keep, trace_id)
+        except BaseException:
+            await self._safely(drop(), trace_id)
+            raise
+
+    async def _run(
+        self,
+        run: Callable[[], Awaitable[Answer]],
+        keep: Callable[[Callable[[], Awaitable[Kept]]], Awaitable[Kept]],
+        trace_id: str,
+    ) -> Answer:
+        """Run a request and keep its answer, or its refusal where the next would be the same."""
+
+        async def answered() -> Kept:
+            return _kept(await run())
+
+        try:
+            return _answer(await keep(answered))
+        except (TooMany, StillRunning):
+            raise
+        except Refused as refused:
+            if refused.status >= _FAULTS:
+                raise
+            told = _kept(problem(refused, trace_id))
+
+        async def refusal() -> Kept:
+            return told
+
+        return _answer(await keep(refusal))
 
     async def _safely(self, writing: Awaitable[None], trace_id: str) -> None:
-        """Let the request's own outcome stand when it cannot be kept: the claim times out."""
+        """Let the request's own outcome stand when its key cannot be freed: the claim times out."""
         try:
             await writing
         except Refused as refused:
-            self._log.warning("answer_not_kept", error=refused.code, trace_id=trace_id)
-
-
-async def _answered(run: Callable[[], Awaitable[Answer]], trace_id: str) -> Answer:
-    try:
-        return await run()
-    except TooMany:
-        raise
-    except Refused as refused:
-        if refused.status >= _FAULTS:
-            raise
-        return problem(refused, trace_id)
+            self._log.warning("key_not_freed", error=refused.code, trace_id=trace_id)
 
 
 def _fingerprint(request: Sequence[bytes]) -> bytes:
@@ -89,6 +101,11 @@ def _fingerprint(request: Sequence[bytes]) -> bytes:
     return digest.digest()
 
 
-def _replayed(kept: Kept) -> Answer:
+def _kept(answer: Answer) -> Kept:
+    headers = [(a.decode(), b.decode()) for a, b in answer.headers]
+    return Kept(answer.status, headers, answer.body)
+
+
+def _answer(kept: Kept, *more: tuple[bytes, bytes]) -> Answer:
     headers = [(a.encode(), b.encode()) for a, b in kept.headers]
-    return Answer(kept.status, [*headers, (b"idempotency-replayed", b"true")], kept.body)
+    return Answer(kept.status, [*headers, *more], kept.body)

@@ -11,6 +11,7 @@ import msgspec
 from msgspec import UNSET, inspect
 from starlette.types import Receive
 
+from nova.kernel.choices import Choices
 from nova.kernel.errors import Invalid, Malformed
 from nova.web.problems import TooLarge, UnsupportedMedia
 
@@ -87,6 +88,7 @@ class Bodies:
 
     def __init__(self, kind: Any) -> None:
         self._decode = msgspec.json.Decoder(kind).decode
+        self._choices = Choices(kind)
         self.may_be_empty = self._takes_nothing()
 
     def _takes_nothing(self) -> bool:
@@ -104,17 +106,18 @@ class Bodies:
             body.decode()  # what is kept as it came is not looked at otherwise
             return self._decode(body or b"{}" if self.may_be_empty else body)
         except msgspec.ValidationError as error:
-            raise invalid(error) from None
+            raise _invalid(error, self._choices) from None
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise MalformedJson(str(error)) from None
         except RecursionError:
             raise TooDeep from None
 
 
-def invalid(error: msgspec.ValidationError) -> Invalid:
+def _invalid(error: msgspec.ValidationError, choices: Choices) -> Invalid:
     """Return the refusal that names the value and what was expected of it."""
-    what, _, where = str(error).partition(" - at `")
-    return Invalid(str(error), at=where.removesuffix("`") or "$", expected=what)
+    says = choices.named(error)
+    what, _, where = says.partition(" - at `")
+    return Invalid(says, at=where.removesuffix("`") or "$", expected=what)
 
 
 class Queries:
@@ -122,6 +125,7 @@ class Queries:
 
     def __init__(self, kind: Any) -> None:
         self._kind = kind
+        self._choices = Choices(kind)
         self._lists: dict[str, bool] = {}
         self._floats: list[str] = []
         self._default: Callable[[], Any] | None = None
@@ -151,7 +155,7 @@ class Queries:
         try:
             decoded = msgspec.convert(values, self._kind, strict=False)
         except msgspec.ValidationError as error:
-            raise invalid(error) from None
+            raise _invalid(error, self._choices) from None
         for name in self._floats:
             value = getattr(decoded, name)
             if isinstance(value, float) and not isfinite(value):

@@ -6,7 +6,9 @@ from uuid import UUID
 
 from msgspec import UNSET, Struct
 
-from nova.web.actors import Actor, Rule
+from nova.kernel.errors import NotFound, Unauthenticated
+from nova.kernel.ids import parse_id
+from nova.web.actors import Actor, Rule, User
 
 B = TypeVar("B")
 Q = TypeVar("Q")
@@ -24,6 +26,21 @@ class Call(Struct, Generic[B, Q], frozen=True):
     user: UUID | None = None
     """The user that `{user}` in the path names (by either id), resolved; the actor for `me`."""
     traceparent: str | None = None
+
+    def subject(self) -> UUID:
+        """Return the user whom the path names, or else the one who calls."""
+        if self.user is not None:
+            return self.user
+        if isinstance(self.actor, User):
+            return self.actor.id
+        raise Unauthenticated
+
+    def id_of(self, name: str, missing: NotFound | type[NotFound]) -> UUID:
+        """Return the id in a segment of the path; raises `missing` for what is no id."""
+        found = parse_id(self.path[name])
+        if found is None:
+            raise missing
+        return found
 
 
 class Limit(Struct, frozen=True):

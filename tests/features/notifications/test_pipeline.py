@@ -1,7 +1,8 @@
 """From accepted events to inboxes and sockets, on a real PostgreSQL."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
+from uuid import UUID
 
 import msgspec
 import pytest
@@ -43,6 +44,41 @@ async def test_a_like_rings_in_the_inbox_and_on_the_socket(here: World) -> None:
     assert rung["notification"]["id"] == str(results.results[0].notification)
     assert rung["notification"]["actor_id"] == str(here.ids["ada"])
     assert await here.inbox("ben") == [rung["notification"]]
+
+
+class Phones:
+    """Says who has one."""
+
+    def __init__(self, *names: str) -> None:
+        self.names = names
+        self.here: World | None = None
+
+    async def reachable(self, users: Sequence[UUID]) -> set[UUID]:
+        assert self.here is not None
+        return {self.here.ids[name] for name in self.names} & set(users)
+
+
+async def test_who_has_a_phone_hears_the_same_on_the_socket(dsn: str) -> None:
+    phones = Phones("cleo")
+    async with world(dsn, reach=phones) as here:
+        phones.here = here
+        for name in ("ben", "cleo"):  # one is concluded by a statement, the other is not
+            await here.send(
+                *(event(f"{name}-{n}", recipient_id=name, actor_id="ada") for n in range(3))
+            )
+        heard = [await here.told(name, 3) for name in ("ben", "cleo")]
+        assert [each["notification"]["number"] for each in heard[1]] == [1, 2, 3]
+        assert [each["unread"] for each in heard[1]] == [1, 2, 3]
+        own = {"id", "event_id", "occurred_at", "created_at", "expires_at"}
+        for one, other in zip(*heard, strict=True):
+            inside = [
+                {key: value for key, value in each["notification"].items() if key not in own}
+                for each in (one, other)
+            ]
+            assert inside[0] == inside[1]
+            assert one | {"notification": {}} == other | {"notification": {}}
+        for name, told in zip(("ben", "cleo"), heard, strict=True):
+            assert await here.inbox(name) == [each["notification"] for each in reversed(told)]
 
 
 async def test_either_id_of_a_person_will_do(here: World) -> None:

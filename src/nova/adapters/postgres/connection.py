@@ -7,6 +7,7 @@ from msgspec import Struct
 
 from nova.adapters.postgres import arrays
 
+NOTHING = "select"  # not "", on which asyncpg fails
 CACHED_STATEMENTS = 1_000  # per connection; the least recently used is prepared again
 
 

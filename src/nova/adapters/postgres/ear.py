@@ -8,7 +8,7 @@ from contextlib import suppress
 
 from structlog import get_logger
 
-from nova.adapters.postgres.connection import Connection, Line, connect
+from nova.adapters.postgres.connection import NOTHING, Connection, Line, connect
 from nova.adapters.postgres.faults import CONNECTING, translated, unavailable
 
 Heard = Callable[[str, bool], None]
@@ -18,7 +18,6 @@ ANSWER_S = 5.0
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.05, 2.0
 
 NOTIFY = "select pg_notify($1, $2)"
-NOTHING = "select"  # not "", on which asyncpg fails
 
 
 class Ear:

@@ -1,6 +1,7 @@
 """PostgreSQL inside the data folder: created, started, supervised, stopped."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -15,11 +16,13 @@ from nova.adapters.postgres.refusals import NotStarted
 from nova.adapters.postgres.server import Server
 from nova.adapters.postgres.tuning import SETTINGS
 
-START_S = 10.0  # in which a server that ends at once is started again, after a crash
+LINGER_S = 60.0  # in which processes of a killed server must let go of its memory
 RECOVERY_S = 600.0  # in which a server that runs must answer: it replays its log first
 RESTART_S = 1.0  # between attempts of the supervisor
 LOOK_S = 0.02
 ATTACH_S = 2.0
+
+_LINGERS = re.compile(r"shared memory block .* is still in use|lock file .* already exists")
 
 
 class Embedded:
@@ -39,18 +42,20 @@ class Embedded:
         """Start, and return once the server answers.
 
         For a while after a crash the processes of the previous server hold its memory and
-        its lock, and a new one ends at once.
+        its lock, and a new one ends at once: one that was replaying the log goes on with that.
         """
         loop = asyncio.get_running_loop()
-        deadline = loop.time() + START_S
+        deadline = loop.time() + LINGER_S
         while True:
             self._server.start()
             if await self._answers():
                 return
-            if loop.time() > deadline:
+            code, words = self._server.exit_code() or 0, self._server.last_words()
+            was_killed = code < 0
+            if not (was_killed or _LINGERS.search(words)) or loop.time() > deadline:
                 raise NotStarted(
-                    f"PostgreSQL ended with code {self._server.exit_code()}; its last words are "
-                    "in postgres.log in the data folder."
+                    f"PostgreSQL ended with code {code}, after these words (postgres.log in the "
+                    f"data folder has more): {words}"
                 )
             await asyncio.sleep(LOOK_S * 5)
 
@@ -62,8 +67,8 @@ class Embedded:
             self.restarts += 1
             try:
                 await self.start()
-            except (NotStarted, OSError):
-                self._log.exception("postgres_not_restarted")
+            except (NotStarted, OSError) as reason:
+                self._log.error("postgres_not_restarted", reason=str(reason))
                 await asyncio.sleep(RESTART_S)
             else:
                 self._log.warning("postgres_restarted", pid=self.pid, restarts=self.restarts)

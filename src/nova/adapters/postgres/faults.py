@@ -2,7 +2,7 @@
 
 import asyncpg
 
-from nova.ports.database import Dangling, DatabaseUnavailable, Duplicate, Violated
+from nova.ports.database import Dangling, DatabaseUnavailable, Duplicate, Objected, Violated
 
 RETRY_AFTER_S = 1.0
 DISK_RETRY_AFTER_S = 5.0
@@ -27,6 +27,7 @@ _TOLD = {
     "57014": ("The statement took too long and was cancelled.", RETRY_AFTER_S),
 }
 _ELSEWHERE = "25006"
+_OBJECTION = "NV"  # begins the SQLSTATEs of Nova's own functions
 
 
 def translated(wrong: Exception, *, closed: bool) -> Exception:
@@ -36,6 +37,8 @@ def translated(wrong: Exception, *, closed: bool) -> Exception:
         return _violation(wrong)
     if isinstance(wrong, asyncpg.InvalidCachedStatementError):
         return unavailable("The database's schema changed meanwhile.", 0.1)
+    if state.startswith(_OBJECTION):
+        return Objected(state)
     if state in _TOLD:
         return unavailable(*_TOLD[state])
     if state.startswith(_UNAVAILABLE) or isinstance(wrong, OSError):

@@ -118,9 +118,13 @@ class Folder:
         temporary.write_text(dsn)
         temporary.replace(self.dsn_file)
 
-    def rotate_log(self) -> None:
-        if self.log.exists() and self.log.stat().st_size > LOG_BYTES:
+    def rotate_log(self) -> int:
+        """Put a large log aside; return the size of the one that is there now, in bytes."""
+        size = self.log.stat().st_size if self.log.exists() else 0
+        if size > LOG_BYTES:
             self.log.replace(self.log.with_name("postgres.log.1"))
+            return 0
+        return size
 
 
 def address(socket_folder: Path) -> str:

@@ -1,12 +1,15 @@
 """Idempotency keys in PostgreSQL."""
 
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 from datetime import timedelta
+from typing import Protocol
 from uuid import UUID
 
 import msgspec
 
 from nova.kernel.ids import new_id
-from nova.ports.database import Pool, Row
+from nova.ports.database import Queries, Row
 from nova.ports.idempotency import Kept, KeyReused, StillRunning
 
 # A key whose time is over is as good as new; so is an abandoned claim, for the same request.
@@ -42,45 +45,58 @@ delete from web.idempotency where (owner, key) in (
 """
 
 
+class Database(Queries, Protocol):
+    """Where keys are kept, beside what is done under them."""
+
+    def together(self) -> AbstractAsyncContextManager[None]:
+        """Have all transactions of this task commit as one at the end of the block."""
+
+
 class PostgresIdempotency:
     """Keys live for `kept_for`; a claim that a crash left behind frees itself after `claimed_for`.
 
-    The claim must outlast the slowest request, or two of them could run at once.
+    A request that outlasts its claim is undone if somebody else took the key meanwhile.
     """
 
     def __init__(
         self,
-        pool: Pool,
+        db: Database,
         *,
         kept_for: timedelta = timedelta(hours=24),
         claimed_for: timedelta = timedelta(minutes=1),
     ) -> None:
-        self._pool = pool
+        self._db = db
         self._kept_for = kept_for
         self._claimed_for = claimed_for
 
     async def claim(self, owner: str, key: str, fingerprint: bytes) -> UUID | Kept:
         claim = new_id()
-        claimed = await self._pool.value(
+        claimed = await self._db.value(
             CLAIM, owner, key, fingerprint, claim, self._claimed_for, self._kept_for
         )
         if claimed is not None:
             return claim
-        row = await self._pool.row(KEPT, owner, key)
+        row = await self._db.row(KEPT, owner, key)
         if row is None:  # dropped in between
             raise StillRunning(retry_after=1.0)
         return _kept(row, fingerprint)
 
-    async def keep(self, owner: str, key: str, claim: UUID, answer: Kept) -> None:
-        headers = msgspec.json.encode(answer.headers).decode()
-        await self._pool.run(KEEP, owner, key, claim, answer.status, headers, answer.body)
+    async def keep(
+        self, owner: str, key: str, claim: UUID, run: Callable[[], Awaitable[Kept]]
+    ) -> Kept:
+        async with self._db.together():
+            answer = await run()
+            headers = msgspec.json.encode(answer.headers).decode()
+            if not await self._db.run(KEEP, owner, key, claim, answer.status, headers, answer.body):
+                raise StillRunning(retry_after=1.0)
+        return answer
 
     async def drop(self, owner: str, key: str, claim: UUID) -> None:
-        await self._pool.run(DROP, owner, key, claim)
+        await self._db.run(DROP, owner, key, claim)
 
     async def expire(self) -> int:
         total = 0
-        while gone := await self._pool.run(EXPIRE):
+        while gone := await self._db.run(EXPIRE):
             total += gone
         return total
 

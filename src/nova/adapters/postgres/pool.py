@@ -11,16 +11,15 @@ from typing import Any, TypeVar
 from msgspec import Struct
 from structlog import get_logger
 
-from nova.adapters.postgres.connection import Connection, Line, connect
+from nova.adapters.postgres.connection import NOTHING, Connection, Line, connect
 from nova.adapters.postgres.ear import LOOK_S, Ear
 from nova.adapters.postgres.faults import CONNECTING, is_elsewhere, translated, unavailable
-from nova.ports.database import DatabaseUnavailable, NotCommitted, Queries, Row
+from nova.ports.database import DatabaseUnavailable, NotCommitted, Row, Transaction
 
 T = TypeVar("T")
 
 MOST_WAITERS = 2_000  # callers waiting for a connection; further ones are shed at once
 MEND_S = 2.0  # for a cancelled statement to end; then its connection is dropped
-NOTHING = "select"  # not "", on which asyncpg fails
 CLOSE_S = 2.0
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.05, 1.0  # between attempts to connect while someone waits
 
@@ -86,7 +85,7 @@ class PostgresPool:
     ) -> None:
         await self._once(copied, table, (columns, rows))
 
-    def begin(self) -> AbstractAsyncContextManager[Queries]:
+    def begin(self) -> AbstractAsyncContextManager[Transaction]:
         return _Transaction(self)
 
     async def ping(self) -> str:
@@ -284,10 +283,12 @@ class PostgresPool:
 
 
 class _Held:
-    """The statements of one transaction."""
+    """The statements of one transaction; it has a connection from the first one on."""
 
-    def __init__(self, connection: Connection) -> None:
-        self.connection = connection
+    def __init__(self, pool: PostgresPool) -> None:
+        self._pool = pool
+        self.connection: Connection | None = None
+        self.is_over = False
 
     def fetch(self, sql: str, /, *args: Any) -> Coroutine[Any, Any, Sequence[Row]]:
         return self._once(Connection.fetch, sql, args)
@@ -306,10 +307,17 @@ class _Held:
     ) -> None:
         await self._once(copied, table, (columns, rows))
 
+    async def last(self, sql: str, /, *args: Any) -> Sequence[Row]:
+        if self.connection is not None:
+            return await self.fetch(sql, *args)
+        self._open()
+        self.is_over = True
+        return await self._pool.fetch(sql, *args)
+
     async def _once(
         self, method: Callable[..., Awaitable[T]], sql: str, args: tuple[object, ...]
     ) -> T:
-        connection = self.connection
+        connection = self.connection or await self._begin()
         try:
             return await method(connection, sql, *args)
         except Exception as wrong:  # every fault has its own class in the port
@@ -320,24 +328,32 @@ class _Held:
                 raise
             raise fault from wrong
 
+    async def _begin(self) -> Connection:
+        self._open()
+        connection = self._pool.take() or await self._pool.wait()
+        try:
+            await connection.execute("begin")
+        except BaseException as wrong:
+            fault = self._pool.settle(connection, wrong, "rollback")
+            if fault is wrong:
+                raise
+            raise fault from wrong
+        self.connection = connection
+        return connection
+
+    def _open(self) -> None:
+        if self.is_over:  # it would run in somebody else's transaction
+            raise RuntimeError("a statement came after the end of its transaction")
+
 
 class _Transaction:
     """begin … commit, or rollback; the connection goes back to the pool in every case."""
 
     def __init__(self, pool: PostgresPool) -> None:
         self._pool = pool
+        self._held = _Held(pool)
 
-    async def __aenter__(self) -> Queries:
-        pool = self._pool
-        connection = pool.take() or await pool.wait()
-        try:
-            await connection.execute("begin")
-        except BaseException as wrong:
-            fault = pool.settle(connection, wrong, "rollback")
-            if fault is wrong:
-                raise
-            raise fault from wrong
-        self._held = _Held(connection)
+    async def __aenter__(self) -> Transaction:
         return self._held
 
     async def __aexit__(
@@ -346,8 +362,11 @@ class _Transaction:
         wrong: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        connection = self._held.connection
-        del self._held.connection  # a late statement would run in somebody else's transaction
+        held = self._held
+        held.is_over = True
+        connection, held.connection = held.connection, None
+        if connection is None:
+            return
         if wrong is None:
             await self._commit(connection)
         elif isinstance(wrong, Exception):

@@ -17,6 +17,7 @@ from nova.adapters.postgres.refusals import NotStarted
 
 STOP_S = 60.0  # for a fast shutdown, which writes a checkpoint; then it is killed
 LOOK_S = 0.05
+MOST_WORDS = 100_000  # bytes of its log that are looked at
 _PR_SET_PDEATHSIG = 1  # prctl(2)
 
 
@@ -31,6 +32,7 @@ class Server:
         self._settings = settings
         self._major = major
         self._process: subprocess.Popen[bytes] | None = None
+        self._log_begins = 0
         if folder.user is None:
             self._programs = program(major)
         else:
@@ -63,7 +65,7 @@ class Server:
 
     def start(self) -> None:
         """Start the process. It must be called by a thread that lives on: the kernel watches it."""
-        self._folder.rotate_log()
+        self._log_begins = self._folder.rotate_log()
         settings = [f"--{name}={value}" for name, value in self._settings.items()]
         with (
             self._folder.log.open("ab") as log,
@@ -85,6 +87,14 @@ class Server:
 
     def exit_code(self) -> int | None:
         return self._process.poll() if self._process else None
+
+    def last_words(self) -> str:
+        """Return the last thing that the process which was started last has logged."""
+        with self._folder.log.open("rb") as log:
+            log.seek(self._log_begins)
+            lines = log.read(MOST_WORDS).decode(errors="replace").splitlines()
+        own = [line for line in lines if f"[{self.pid}]" in line]  # others may linger
+        return (own or lines or ["none"])[-1].strip()
 
     async def exited(self) -> int:
         """Wait for the process, reap it, and return its exit code (a signal's is negative)."""

@@ -26,7 +26,6 @@ from nova.features.accounts.models import (
 )
 from nova.features.accounts.service import Accounts
 from nova.kernel.errors import NotFound
-from nova.kernel.ids import parse_id
 from nova.web.actors import Rule, ServerKey
 from nova.web.cursors import Cursors
 from nova.web.routes import Call, Paged, Route
@@ -123,10 +122,7 @@ def _user(call: Call[Any, Any]) -> UUID:
 
 
 def _id(call: Call[Any, Any], name: str) -> UUID:
-    found = parse_id(call.path[name])
-    if found is None:
-        raise NotFound(f"There is no such {name}.")
-    return found
+    return call.id_of(name, NotFound(f"There is no such {name}."))
 
 
 def _users(users: Users) -> Sequence[Route]:

@@ -12,8 +12,8 @@ from nova.features.accounts import rules, store_devices
 from nova.features.accounts.events import DeviceDied
 from nova.features.accounts.models import Device, NewDevice
 from nova.kernel.errors import NotFound
-from nova.kernel.ids import new_id, parse_id
-from nova.kernel.recent import Changes, Recent
+from nova.kernel.ids import new_id
+from nova.kernel.recent import Changes, Recent, hear
 
 SIGNAL = "devices"
 
@@ -60,11 +60,7 @@ class Devices:
 
     def forget_user(self, payload: str | None) -> None:
         """Look at a user anew; None means that some signals may have been missed."""
-        user = parse_id(payload) if payload else None
-        if user is None:
-            self._changes.everything()
-        else:
-            self._changes.add(user)
+        hear(self._changes, payload)
 
     def changed(self, tx: Tx, user: UUID) -> None:
         """Have every process look at a user anew; this one without waiting to be told."""

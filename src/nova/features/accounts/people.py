@@ -12,7 +12,7 @@ from nova.features.accounts.events import UserCreated
 from nova.features.accounts.models import Profile, Written
 from nova.kernel.batching import Batcher
 from nova.kernel.ids import new_id, parse_id
-from nova.kernel.recent import Changes, Recent
+from nova.kernel.recent import Changes, Recent, hear
 
 _LONGEST = 128
 
@@ -45,11 +45,7 @@ class People:
 
     def forget(self, payload: str | None) -> None:
         """Look at a user (by id) anew."""
-        user = parse_id(payload) if payload else None
-        if user is None:
-            self._changes.everything()
-        else:
-            self._changes.add(user)
+        hear(self._changes, payload)
 
     async def resolve(self, references: Sequence[str]) -> Mapping[str, UUID]:
         """Return the ids of those references that name a user; a Nova id wins over an app's."""
@@ -117,14 +113,11 @@ class People:
                 raise answer
             if answer is not None:
                 found[key] = answer
-                self._keep(key, _Seen(answer.id, answer, mark))
+                seen = _Seen(answer.id, answer, mark)
+                self._profiles.put(answer.id, seen)
+                if isinstance(key, str):
+                    self._seen.put(key, seen)
         return found
-
-    def _keep(self, key: str | UUID, seen: _Seen) -> None:
-        if isinstance(key, str):
-            self._seen.put(key, seen)
-        else:
-            self._profiles.put(key, seen)
 
     async def _find(self, keys: list[str | UUID]) -> list[Profile | None]:
         """Look up many at once, each a reference or an id."""

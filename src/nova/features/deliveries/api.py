@@ -3,6 +3,7 @@
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
+import msgspec
 from msgspec import Meta, Struct
 
 from nova.features.deliveries import store_log
@@ -28,8 +29,7 @@ from nova.features.deliveries.webhooks import (
     Webhook,
     WebhookList,
 )
-from nova.kernel.errors import Invalid, NotFound, Unauthenticated
-from nova.kernel.ids import parse_id
+from nova.kernel.errors import Invalid, NotFound
 from nova.kernel.text import Name
 from nova.ports.database import Queries
 from nova.web.actors import User
@@ -88,17 +88,17 @@ class Handlers:
         return await self._all.page(call.query, await self._named(call.query.user))
 
     async def one(self, call: Call[Any, Any]) -> Detail:
-        return await self._all.one(_id(call))
+        return await self._all.one(call.id_of("id", NoSuchDelivery))
 
     async def redrive_one(self, call: Call[Any, Any]) -> Redriven:
-        return await self._all.redrive_one(_id(call))
+        return await self._all.redrive_one(call.id_of("id", NoSuchDelivery))
 
     async def redrive(self, call: Call[Redrive, Any]) -> Redriven:
         return await self._all.redrive(call.body, await self._named(call.body.user))
 
     async def receipt(self, call: Call[Receipt, Any]) -> None:
         user = call.actor.id if isinstance(call.actor, User) else None
-        await self._all.receipt(_id(call), user, call.body.status)
+        await self._all.receipt(call.id_of("id", NoSuchDelivery), user, call.body.status)
 
     async def lanes(self, _call: Call[Any, Any]) -> LaneStates:
         return LaneStates(await self._all.states())
@@ -112,16 +112,16 @@ class Handlers:
         return Rendereds(await store_log.outbox(self._queries, user, call.query.limit))
 
     async def quiet(self, call: Call[Any, Any]) -> QuietHours:
-        return await self._all.quiet.get(_user(call))
+        return await self._all.quiet.get(call.subject())
 
     async def put_quiet(self, call: Call[Schedule, Any]) -> QuietHours:
-        return await self._all.quiet.put(_user(call), call.body)
+        return await self._all.quiet.put(call.subject(), call.body)
 
     async def delete_quiet(self, call: Call[Any, Any]) -> None:
-        await self._all.quiet.remove(_user(call))
+        await self._all.quiet.remove(call.subject())
 
     async def simulate(self, call: Call[Trial, Any]) -> QuietHours:
-        return await self._all.quiet.simulate(_user(call), call.body)
+        return await self._all.quiet.simulate(call.subject(), call.body)
 
     async def policies(self, _call: Call[Any, Any]) -> list[PolicyOf]:
         known = await self._all.policies.known()
@@ -144,13 +144,15 @@ class Handlers:
         return await self._all.webhooks.add(call.body)
 
     async def remove_webhook(self, call: Call[Any, Any]) -> None:
-        await self._all.webhooks.remove(_webhook(call))
+        await self._all.webhooks.remove(call.id_of("webhook", NoSuchWebhook))
 
     async def enable_webhook(self, call: Call[Any, Any]) -> Webhook:
-        return await self._all.webhooks.enable(_webhook(call))
+        return await self._all.webhooks.enable(call.id_of("webhook", NoSuchWebhook))
 
     async def test_webhook(self, call: Call[Any, Any]) -> Detail:
-        return await self._all.one(await self._all.webhooks.test(_webhook(call)))
+        return await self._all.one(
+            await self._all.webhooks.test(call.id_of("webhook", NoSuchWebhook))
+        )
 
     async def unsubscribe_page(self, call: Call[Any, Any]) -> Html:
         return Html(self._all.unsubscribe.page(call.path["token"]))
@@ -159,32 +161,9 @@ class Handlers:
         return Html(await self._all.unsubscribe.obey(call.path["token"]))
 
 
-def _id(call: Call[Any, Any]) -> UUID:
-    found = parse_id(call.path["id"])
-    if found is None:
-        raise NoSuchDelivery
-    return found
-
-
-def _webhook(call: Call[Any, Any]) -> UUID:
-    found = parse_id(call.path["webhook"])
-    if found is None:
-        raise NoSuchWebhook
-    return found
-
-
 def _type(call: Call[Any, Any]) -> str:
-    name = call.path["type"]
-    if len(name) > 64 or not name.replace("_", "a").replace("-", "a").isalnum():  # noqa: PLR2004
-        raise BadTypeName
-    if not (name.isascii() and name[0].isalpha() and name == name.lower()):
-        raise BadTypeName
+    try:
+        name: str = msgspec.convert(call.path["type"], TypeName)
+    except msgspec.ValidationError:
+        raise BadTypeName from None
     return name
-
-
-def _user(call: Call[Any, Any]) -> UUID:
-    if call.user is not None:
-        return call.user
-    if isinstance(call.actor, User):
-        return call.actor.id
-    raise Unauthenticated

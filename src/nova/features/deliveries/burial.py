@@ -63,15 +63,14 @@ class Burial:
         """Bury what is due in every lane; return how many died."""
         return sum([await self._lane(lane) for lane in LANES])
 
-    async def resume(self, lane: str, suspects: Literal["bury", "forgive"]) -> None:
+    async def resume(self, tx: Tx, lane: str, suspects: Literal["bury", "forgive"]) -> None:
         """Open a lane again, and bury those who were called dead meanwhile, or forget it."""
-        async with self._db.transaction() as tx:
-            await tx.run(store.RESUME, lane)
-            if suspects == "forgive":
-                await tx.run(FORGIVE, lane)
-            else:
-                while await self._bury(tx, lane):
-                    pass
+        await tx.run(store.RESUME, lane)
+        if suspects == "forgive":
+            await tx.run(FORGIVE, lane)
+        else:
+            while await self._bury(tx, lane):
+                pass
 
     async def _lane(self, lane: str) -> int:
         if await self._too_many(lane) or not await self._db.value(PURGING, lane):

@@ -4,6 +4,7 @@ import asyncio
 import random
 from collections.abc import Callable, Collection, Mapping
 from datetime import timedelta
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -206,14 +207,17 @@ class Deliveries:
 
     async def redrive_one(self, id_: UUID) -> Redriven:
         """Try a dead letter again, or one whose address was called dead."""
-        lanes = await store_log.redrive(self._db, self._clock.now(), Redrive(), ids=[id_])
-        if not lanes:
-            raise NotRedrivable
-        return self._rung(lanes)
+        async with self._db.transaction() as tx:
+            lanes = await store_log.redrive(tx, self._clock.now(), Redrive(), ids=[id_])
+            if not lanes:
+                raise NotRedrivable
+            return self._redriven(tx, lanes)
 
     async def redrive(self, which: Redrive, user: UUID | None) -> Redriven:
         """Try dead letters again, the oldest first."""
-        return self._rung(await store_log.redrive(self._db, self._clock.now(), which, user=user))
+        async with self._db.transaction() as tx:
+            lanes = await store_log.redrive(tx, self._clock.now(), which, user=user)
+            return self._redriven(tx, lanes)
 
     async def receipt(self, id_: UUID, user: UUID | None, status: str) -> None:
         """Note what a device said; a status never goes back."""
@@ -238,8 +242,9 @@ class Deliveries:
         """End a pause, of sending and of purging, and decide about those called dead meanwhile."""
         if lane not in self.lanes:
             raise NoSuchLane
-        await self.burial.resume(lane, suspects)
-        self.ring(lane)
+        async with self._db.transaction() as tx:
+            await self.burial.resume(tx, lane, suspects)
+            tx.after_commit(lambda: self.ring(lane))
 
     async def sweep(self) -> None:
         """Drop what is not worth sending any more."""
@@ -271,7 +276,7 @@ class Deliveries:
             "quiet_hours": (await self.quiet.of([user]))[user],
         }
 
-    def _rung(self, lanes: list[str]) -> Redriven:
+    def _redriven(self, tx: Tx, lanes: list[str]) -> Redriven:
         for lane in set(lanes):
-            self.ring(lane)
+            tx.after_commit(partial(self.ring, lane))
         return Redriven(len(lanes))

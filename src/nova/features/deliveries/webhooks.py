@@ -186,8 +186,9 @@ class Webhooks:
         if known is None:
             raise NoSuchWebhook
         row = self._call(known.webhook, "webhook.test", new_id(), id_, {"webhook": str(id_)})
-        await store.add(self._db, [row])
-        self._rings(LANE)
+        async with self._db.transaction() as tx:
+            await store.add(tx, [row])
+            tx.after_commit(lambda: self._rings(LANE))
         return row.id
 
     async def ended(self, tx: Tx, heard: Sequence[Heard[DeliveryEnded]]) -> None:

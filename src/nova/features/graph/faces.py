@@ -8,8 +8,7 @@ from msgspec import Struct
 from nova.features.graph.lists import Lists
 from nova.features.graph.models import Person
 from nova.features.graph.numbers import Numbers
-from nova.kernel.ids import parse_id
-from nova.kernel.recent import Changes, Recent
+from nova.kernel.recent import Changes, Recent, hear
 
 
 class _Seen(Struct, frozen=True):
@@ -31,11 +30,7 @@ class Faces:
 
     def forget(self, payload: str | None) -> None:
         """Look at a person (by id) anew."""
-        user = parse_id(payload) if payload else None
-        if user is None:
-            self._changes.everything()
-        else:
-            self._changes.add(user)
+        hear(self._changes, payload)
 
     async def of(self, numbers: Iterable[int]) -> Mapping[int, Person]:
         """Return those who are still there."""

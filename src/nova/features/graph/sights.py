@@ -7,8 +7,7 @@ from uuid import UUID
 from msgspec import Struct
 
 from nova.kernel.clock import Clock
-from nova.kernel.ids import parse_id
-from nova.kernel.recent import Changes
+from nova.kernel.recent import Changes, hear
 from nova.ports.database import Queries
 
 SIGNAL = "followees"
@@ -90,11 +89,7 @@ class Followees:
 
     def forget(self, payload: str | None) -> None:
         """Look at a follower anew; anything but an id means everybody."""
-        user = parse_id(payload) if payload else None
-        if user is None:
-            self._changes.everything()
-        else:
-            self._changes.add(user)
+        hear(self._changes, payload)
 
     async def of(self, user: UUID) -> Sequence[UUID]:
         kept = self._kept.get(user)

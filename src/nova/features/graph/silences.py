@@ -7,8 +7,7 @@ from msgspec import Struct
 
 from nova.features.graph.models import Tie
 from nova.kernel.clock import Clock
-from nova.kernel.ids import parse_id
-from nova.kernel.recent import Changes, Recent
+from nova.kernel.recent import Changes, Recent, hear
 from nova.ports.database import Queries
 
 SIGNAL = "silence"
@@ -46,11 +45,7 @@ class Silences:
 
     def forget(self, payload: str | None) -> None:
         """Look at a person anew; None means that some signals may have been missed."""
-        user = parse_id(payload) if payload else None
-        if user is None:
-            self._changes.everything()
-        else:
-            self._changes.add(user)
+        hear(self._changes, payload)
 
     async def blocked(self, pairs: Sequence[tuple[UUID, UUID]]) -> Mapping[tuple[UUID, UUID], str]:
         """Return `blocked` or `muted` for those (owner, other) of whom the owner won't hear."""

@@ -25,7 +25,6 @@ from nova.features.notifications.models import (
 )
 from nova.features.notifications.service import Notifications
 from nova.kernel.errors import Invalid, NotFound, Unauthenticated
-from nova.kernel.ids import parse_id
 from nova.kernel.text import Name
 from nova.web.actors import ServerKey, User
 from nova.web.routes import Call, Paged
@@ -165,7 +164,9 @@ class Handlers:
         return await self._all.inbox.counts(await self._whose(call))
 
     async def one(self, call: Call[Any, Whose]) -> Notification:
-        return await self._all.inbox.one(await self._whose(call), _id(call))
+        return await self._all.inbox.one(
+            await self._whose(call), call.id_of("id", NoSuchNotification)
+        )
 
     async def mark(self, call: Call[Marking, Whose]) -> Marked:
         return await self._all.inbox.mark(await self._whose(call), call.body)
@@ -175,14 +176,18 @@ class Handlers:
             mark = Mark(call.path["mark"])
         except ValueError:
             raise NotFound(f"There is no such mark; there are {', '.join(Mark)}.") from None
-        return await self._all.inbox.mark_one(await self._whose(call), _id(call), mark)
+        return await self._all.inbox.mark_one(
+            await self._whose(call), call.id_of("id", NoSuchNotification), mark
+        )
 
     async def delete(self, call: Call[Any, Whose]) -> None:
-        await self._all.removal.delete(await self._whose(call), _id(call))
+        await self._all.removal.delete(
+            await self._whose(call), call.id_of("id", NoSuchNotification)
+        )
 
     async def trace(self, call: Call[Any, Any]) -> Story:
         user = call.actor.id if isinstance(call.actor, User) else None
-        return await self._all.traces.notification(_id(call), user)
+        return await self._all.traces.notification(call.id_of("id", NoSuchNotification), user)
 
     async def retract(self, call: Call[Any, Any]) -> None:
         await self._all.removal.retract(call.path["id"])
@@ -191,13 +196,13 @@ class Handlers:
         return await self._all.traces.event(call.path["id"])
 
     async def preferences(self, call: Call[Any, Any]) -> Preferences:
-        return await self._all.preferences.get(_user(call))
+        return await self._all.preferences.get(call.subject())
 
     async def put_preferences(self, call: Call[Choices, Any]) -> Preferences:
-        return await self._all.preferences.put(_user(call), call.body)
+        return await self._all.preferences.put(call.subject(), call.body)
 
     async def patch_preferences(self, call: Call[Changes, Any]) -> Preferences:
-        return await self._all.preferences.patch(_user(call), call.body)
+        return await self._all.preferences.patch(call.subject(), call.body)
 
     async def types(self, _call: Call[Any, Any]) -> list[Type]:
         known = await self._all.types.known()
@@ -235,21 +240,6 @@ class Handlers:
         if not replayed:
             raise NoSuchLetter
         return Replayed(replayed)
-
-
-def _id(call: Call[Any, Any]) -> UUID:
-    found = parse_id(call.path["id"])
-    if found is None:
-        raise NoSuchNotification
-    return found
-
-
-def _user(call: Call[Any, Any]) -> UUID:
-    if call.user is not None:
-        return call.user
-    if isinstance(call.actor, User):
-        return call.actor.id
-    raise Unauthenticated
 
 
 def rpcs(notifications: Notifications) -> Sequence[Rpc]:

@@ -169,11 +169,8 @@ class Removal:
         if accepted is None:
             raise NoSuchEvent
         async with self._db.transaction() as tx:
-            owner = await boxes.owner(tx, accepted.record)
-            if owner is None and not await boxes.suppressed(tx, accepted.record):
-                raise Undecided(retry_after=1.0)
+            owner = await self._held(tx, accepted.record)
             if owner is not None:
-                await boxes.lock(tx, owner)
                 await self._remove(tx, [owner], [accepted.record], "retracted")
 
     async def withdraw(self, tx: Tx, event: str) -> None:
@@ -184,14 +181,21 @@ class Removal:
         accepted = await intake.entry(tx, event)
         if accepted is None:
             return
-        owner = await boxes.owner(tx, accepted.record)
-        if owner is None:
-            if not await boxes.suppressed(tx, accepted.record):
-                raise Undecided(retry_after=0.1)
-            return
-        await boxes.lock(tx, owner)
-        if not await boxes.joined(tx, accepted.record):
+        owner = await self._held(tx, accepted.record)
+        if owner is not None and not await boxes.joined(tx, accepted.record):
             await self._remove(tx, [owner], [accepted.record], "retracted")
+
+    async def _held(self, tx: Tx, record: UUID) -> UUID | None:
+        """Lock the box that a notification lies in, and return whose; None for in no box.
+
+        Raises Undecided while its event waits for the pipeline.
+        """
+        owner = await boxes.owner(tx, record)
+        if owner is not None:
+            await boxes.lock(tx, owner)
+        elif not await boxes.suppressed(tx, record):
+            raise Undecided(retry_after=1.0)
+        return owner
 
     async def expire(self, most: int = 1_000) -> int:
         """Remove up to `most` whose time is over; return how many went."""

@@ -30,7 +30,7 @@ from nova.features.notifications.rules import (
     decide,
 )
 from nova.features.notifications.runs import Runs
-from nova.features.notifications.store import Made, Placed, Run, Unmade
+from nova.features.notifications.store import Made, Run, Unmade
 from nova.features.notifications.templates import MOST_BODY, MOST_TITLE
 from nova.features.notifications.types import Types
 from nova.kernel.clock import Clock
@@ -133,19 +133,24 @@ class Pipeline:
         made, gone = await self._standing_ones(decided)
         unmade += gone
         made, joining = await self._bursts.split(tx, made)
-        stored = await self._make(tx, run, made, known) if made else 0
+        last = tx.is_closing and not joining
+        stored = await self._make(tx, run, made, known, last=last) if made else 0
         joined, updates = await self._bursts.join(tx, run, joining, known.types)
         for user, update in updates:
             tx.publish(CHANNEL + str(user), update)
         reasons = await store.suppress(tx, run, unmade) if unmade else []
         reasons += [JOINED] * joined
-        stored_at = self._clock.now()
+        stored_at = self._clock.now()  # unless it is concluded
         oldest = min(fact.accepted_at for fact in facts)
 
         def published() -> None:
             now = self._clock.now()
-            self._runs.note(run.id, stored_at, now)
-            self._stored.inc(stored)
+            if tx.conclusion is None:
+                self._runs.note(run.id, stored_at, now)
+                self._stored.inc(stored)
+            else:
+                self._runs.note(run.id, now, now)
+                self._stored.inc(len(tx.placed))
             for reason, count in Tally(reasons).items():
                 self._outcomes.labels(reason).inc(count)
             self._waited.observe(max(0.0, (now - oldest).total_seconds()))
@@ -244,14 +249,23 @@ class Pipeline:
         run: Run,
         makes: Sequence[tuple[EventAccepted, UUID, Decision]],
         known: Known,
+        *,
+        last: bool,
     ) -> int:
-        """Render, number, store and publish; return how many had not been before."""
+        """Render, number, store and publish; return how many had not been before.
+
+        The `last` of a transaction conclude it, unless further facts need their numbers.
+        """
         writer = Writer(known, run, self._lifetime_s)
-        placed = await store.add(tx, run, [writer.write(*each) for each in makes])
-        for made, at in placed:
-            tx.publish(CHANNEL + str(made.user), _arrival(made, at, run))
-            if made.user in known.reachable:
-                await tx.emit(stored(made, at.number, run, known, self._preferences.defaults))
+        made = [writer.write(*each) for each in makes]
+        if last and known.reachable.isdisjoint(each.user for each in made):
+            tx.conclude(store.delivery(run, made))
+            return 0
+        placed = await store.add(tx, run, made)
+        for each, number, told in placed:
+            tx.publish(CHANNEL + str(each.user), told)
+            if each.user in known.reachable:
+                await tx.emit(stored(each, number, run, known, self._preferences.defaults))
         return len(placed)
 
 
@@ -288,24 +302,11 @@ def stored(
     )
 
 
-def _arrival(made: Made, at: Placed, run: Run) -> bytes:
-    """Return what the socket says, with the counts as they are with this one as the newest."""
-    fact = made.fact
-    notification = Notification(
-        id=fact.notification,
-        number=at.number,
-        type=fact.event_type,
-        title=made.title,
-        body=made.body,
-        event_id=fact.id,
-        actor_id=made.actor,
-        related_entity_id=fact.related_entity_id,
-        metadata=fact.metadata,
-        occurred_at=fact.timestamp,
-        created_at=run.decided_at,
-        expires_at=made.expires_at,
-    )
-    return _encode(Arrived(notification=notification, unseen=at.unseen, unread=at.unread))
+def _around_numbers(notification: Notification) -> tuple[bytes, bytes]:
+    """Return what the socket says up to the notification's number, and on to the counts."""
+    said = _encode(Arrived(notification=notification, unseen=0, unread=0))
+    head, number, tail = said.partition(b'"number":')
+    return head + number, tail.removeprefix(b"0").removesuffix(b',"unseen":0,"unread":0}')
 
 
 class Writer:
@@ -336,15 +337,30 @@ class Writer:
             "related_entity_id": fact.related_entity_id,
             "someone": someone(locale),
         }
+        notification = Notification(
+            id=fact.notification,
+            number=0,
+            type=fact.event_type,
+            title=title.fill(values, metadata, MOST_TITLE),
+            body=body.fill(values, metadata, MOST_BODY),
+            event_id=fact.id,
+            actor_id=actor,
+            related_entity_id=fact.related_entity_id,
+            metadata=fact.metadata,
+            occurred_at=fact.timestamp,
+            created_at=self._run.decided_at,
+            expires_at=self._expires(kind),
+        )
         return Made(
             fact,
             user,
             actor,
-            title.fill(values, metadata, MOST_TITLE),
-            body.fill(values, metadata, MOST_BODY),
+            notification.title,
+            notification.body,
             locale,
             decision.rule,
-            self._expires(kind),
+            notification.expires_at,
+            *_around_numbers(notification),
         )
 
     def _expires(self, kind: Ready) -> datetime:

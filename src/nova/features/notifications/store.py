@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import NamedTuple
 from uuid import UUID
 
 from msgspec import Raw, Struct
 
+from nova.backbone.conclusion import Conclusion
 from nova.features.notifications.events import EventAccepted
 from nova.features.notifications.models import Counts, Notification
 from nova.features.notifications.rules import Decision
@@ -16,7 +16,8 @@ from nova.ports.database import Queries, Row
 # `behind` says how many more of the same recipient follow in this batch. Boxes are taken in the
 # order of users, by everybody who needs several. A full join, since it can only be a hash or a
 # merge join: the planner takes the batch for ten rows and would else compare all with all.
-ADD = """
+# What the socket says is put together here, around the numbers that are known here first.
+_PLACE = """
 with decided as (
     select id from notifications.inbox where id = any($4::uuid[])
      union all
@@ -25,9 +26,10 @@ with decided as (
     select w.*, row_number() over (partition by w.user_id order by w.place desc) - 1 as behind
       from unnest($4::uuid[], $5::uuid[], $6::uuid[], $7::timestamptz[], $8::timestamptz[],
                   $9::timestamptz[], $10::text[], $11::text[], $12::text[], $13::text[],
-                  $14::text[], $15::text[], $16::text[], $17::text[], $18::text[]) with ordinality
+                  $14::text[], $15::text[], $16::text[], $17::text[], $18::text[],
+                  $19::bytea[], $20::bytea[]) with ordinality
         as w (id, user_id, actor_id, occurred_at, accepted_at, expires_at, type, event_id,
-              related_entity_id, title, body, locale, rule, metadata, burst, place)
+              related_entity_id, title, body, locale, rule, metadata, burst, head, tail, place)
      where w.id not in (select id from decided)
 ), dealt as (
     insert into notifications.boxes as box (user_id, top, unseen, unread)
@@ -38,7 +40,10 @@ with decided as (
            unread = box.unread + excluded.unread
     returning user_id, top, unseen, unread
 ), placed as materialized (
-    select new.*, top - behind as number, unseen - behind as unseen, unread - behind as unread
+    select new.*, top - behind as number,
+           head || (top - behind)::text::bytea || tail || format(
+               ',"unseen":%s,"unread":%s}', unseen - behind, unread - behind
+           )::bytea as told
       from new full join dealt using (user_id)
 ), added as (
     insert into notifications.inbox (
@@ -48,8 +53,20 @@ with decided as (
            expires_at, type, event_id, related_entity_id, title, body, locale, rule, metadata, burst
       from placed
 )
-select place, number, unseen, unread from placed order by place
 """
+
+_TELL = "select place, number, told from placed order by place"
+
+_PUBLISH = """
+select p.* from (
+    select array_agg('user:' || user_id order by place) as channels,
+           array_agg(told order by place) as told
+      from placed
+) made, backbone.publish($21, $22, $23, $24, $25, $26, $27, made.channels, made.told, null) p
+"""
+
+ADD = _PLACE + _TELL
+DELIVER = _PLACE + _PUBLISH
 
 SUPPRESS = """
 insert into notifications.suppressed (
@@ -89,14 +106,10 @@ class Made(Struct, frozen=True):
     locale: str
     rule: str
     expires_at: datetime
-
-
-class Placed(NamedTuple):
-    """Where a notification got, and the counts of its box with this one as the newest."""
-
-    number: int
-    unseen: int
-    unread: int
+    head: bytes
+    """What the socket says, up to the number."""
+    tail: bytes
+    """What it says from there to the counts."""
 
 
 class Unmade(Struct, frozen=True):
@@ -107,11 +120,24 @@ class Unmade(Struct, frozen=True):
     decision: Decision
 
 
-async def add(db: Queries, run: Run, made: Sequence[Made]) -> list[tuple[Made, Placed]]:
-    """Number and store those not decided before, and return these; locks boxes until the commit."""
+async def add(db: Queries, run: Run, made: Sequence[Made]) -> list[tuple[Made, int, bytes]]:
+    """Number and store those not decided before; locks boxes until the commit.
+
+    Returns each of these with its number, and what to publish.
+    """
+    rows = await db.fetch(ADD, *_columns(run, made))
+    return [(made[row["place"] - 1], row["number"], row["told"]) for row in rows]
+
+
+def delivery(run: Run, made: Sequence[Made]) -> Conclusion:
+    """Return the statement that numbers, stores and publishes those not decided before."""
+    channels = {f"user:{each.user}" for each in made}
+    return Conclusion(DELIVER, _columns(run, made), list(channels))
+
+
+def _columns(run: Run, made: Sequence[Made]) -> Sequence[object]:
     facts = [each.fact for each in made]
-    rows = await db.fetch(
-        ADD,
+    return (
         run.heard_at,
         run.decided_at,
         run.id,
@@ -130,11 +156,9 @@ async def add(db: Queries, run: Run, made: Sequence[Made]) -> list[tuple[Made, P
         [each.rule for each in made],
         [bytes(fact.metadata).decode() for fact in facts],
         [fact.burst for fact in facts],
+        [each.head for each in made],
+        [each.tail for each in made],
     )
-    return [
-        (made[row["place"] - 1], Placed(row["number"], row["unseen"], row["unread"]))
-        for row in rows
-    ]
 
 
 async def suppress(db: Queries, run: Run, unmade: Sequence[Unmade]) -> list[str]:

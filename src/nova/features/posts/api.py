@@ -22,7 +22,6 @@ from nova.features.posts.rules import NoSuchComment, NoSuchPost, NoSuchUser, Not
 from nova.features.posts.service import Posts
 from nova.features.posts.views import People
 from nova.kernel.errors import Unauthenticated
-from nova.kernel.ids import parse_id
 from nova.kernel.text import Name
 from nova.web.actors import ServerKey, User
 from nova.web.routes import Call, Paged
@@ -62,13 +61,15 @@ class Handlers:
         return await self._posts.publish(await self._person(call), call.body)
 
     async def post(self, call: Call[Any, Whose]) -> Post:
-        return await self._posts.one(await self._viewer(call), _post(call))
+        return await self._posts.one(await self._viewer(call), call.id_of("id", NoSuchPost))
 
     async def edit(self, call: Call[Edit, Whose]) -> Post:
-        return await self._posts.edit(await self._viewer(call), _post(call), call.body)
+        return await self._posts.edit(
+            await self._viewer(call), call.id_of("id", NoSuchPost), call.body
+        )
 
     async def delete(self, call: Call[Any, Whose]) -> None:
-        await self._posts.delete(await self._viewer(call), _post(call))
+        await self._posts.delete(await self._viewer(call), call.id_of("id", NoSuchPost))
 
     async def of_author(self, call: Call[Any, Page]) -> Paged[Post]:
         if call.user is None:
@@ -81,40 +82,48 @@ class Handlers:
         )
 
     async def like(self, call: Call[Any, Whose]) -> Liking:
-        return await self._likes.set(await self._person(call), _post(call), likes=True)
+        return await self._likes.set(
+            await self._person(call), call.id_of("id", NoSuchPost), likes=True
+        )
 
     async def unlike(self, call: Call[Any, Whose]) -> Liking:
-        return await self._likes.set(await self._person(call), _post(call), likes=False)
+        return await self._likes.set(
+            await self._person(call), call.id_of("id", NoSuchPost), likes=False
+        )
 
     async def likers(self, call: Call[Any, Page]) -> Paged[Liker]:
         viewer, query = await self._viewer(call), call.query
         return await self._likes.of_post(
-            viewer, _post(call), limit=query.limit, cursor=query.cursor
+            viewer, call.id_of("id", NoSuchPost), limit=query.limit, cursor=query.cursor
         )
 
     async def comment(self, call: Call[NewComment, Whose]) -> Comment:
-        return await self._comments.add(await self._person(call), _post(call), call.body)
+        return await self._comments.add(
+            await self._person(call), call.id_of("id", NoSuchPost), call.body
+        )
 
     async def comments(self, call: Call[Any, Page]) -> Paged[Comment]:
         viewer, query = await self._viewer(call), call.query
         return await self._comments.of_post(
-            viewer, _post(call), limit=query.limit, cursor=query.cursor
+            viewer, call.id_of("id", NoSuchPost), limit=query.limit, cursor=query.cursor
         )
 
     async def one_comment(self, call: Call[Any, Whose]) -> Comment:
-        return await self._comments.one(await self._viewer(call), _comment(call))
+        return await self._comments.one(await self._viewer(call), call.id_of("id", NoSuchComment))
 
     async def replies(self, call: Call[Any, Page]) -> Paged[Comment]:
         viewer, query = await self._viewer(call), call.query
         return await self._comments.replies(
-            viewer, _comment(call), limit=query.limit, cursor=query.cursor
+            viewer, call.id_of("id", NoSuchComment), limit=query.limit, cursor=query.cursor
         )
 
     async def edit_comment(self, call: Call[CommentEdit, Whose]) -> Comment:
-        return await self._comments.edit(await self._viewer(call), _comment(call), call.body)
+        return await self._comments.edit(
+            await self._viewer(call), call.id_of("id", NoSuchComment), call.body
+        )
 
     async def delete_comment(self, call: Call[Any, Whose]) -> None:
-        await self._comments.delete(await self._viewer(call), _comment(call))
+        await self._comments.delete(await self._viewer(call), call.id_of("id", NoSuchComment))
 
     async def home(self, call: Call[Any, Page]) -> Paged[Post]:
         user = await self._person(call)
@@ -142,17 +151,3 @@ class Handlers:
         if found is None:
             raise WhoActs
         return found
-
-
-def _post(call: Call[Any, Any]) -> UUID:
-    found = parse_id(call.path["id"])
-    if found is None:
-        raise NoSuchPost
-    return found
-
-
-def _comment(call: Call[Any, Any]) -> UUID:
-    found = parse_id(call.path["id"])
-    if found is None:
-        raise NoSuchComment
-    return found

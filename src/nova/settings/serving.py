@@ -1,0 +1,46 @@
+"""Knobs of the HTTP server and the socket."""
+
+from typing import Annotated
+
+from msgspec import Struct
+
+from nova.settings.kinds import Natural, Port, Seconds, about
+
+
+class Http(Struct, frozen=True, kw_only=True):
+    """The HTTP server."""
+
+    host: Annotated[str, about("Address to listen on.")] = "127.0.0.1"
+    port: Annotated[Port, about("Port to listen on; 0 takes a free one.")] = 8000
+    allowed_origins: Annotated[
+        tuple[str, ...],
+        about("Origins of browsers that may call, besides Nova's own; `*` allows all."),
+    ] = ()
+    trusted_proxies: Annotated[
+        tuple[str, ...],
+        about("Addresses or networks whose X-Forwarded-For is believed."),
+    ] = ()
+    max_requests: Annotated[
+        Natural, about("Requests in progress at once; above it, callers get 503 at once.")
+    ] = 1000
+    connections: Annotated[
+        Natural,
+        about("HTTP connections open at once, without WebSockets; further ones get 503."),
+    ] = 10_000
+    access_log: Annotated[bool, about("Log a line per request.")] = False
+
+
+class Socket(Struct, frozen=True, kw_only=True):
+    """The real-time socket."""
+
+    ping_s: Annotated[Seconds, about("Seconds between pings of the server.")] = 25.0
+    max_message_bytes: Annotated[Natural, about("Largest message that a client may send.")] = 65_536
+    queue_bytes: Annotated[
+        Natural, about("Bytes that may wait for a client before it is told to come back.")
+    ] = 1_048_576
+    connections: Annotated[Natural, about("Open sockets of this process, at most.")] = 100_000
+    subscriptions: Annotated[Natural, about("Subscriptions of a connection, at most.")] = 128
+    anonymous: Annotated[
+        bool, about("Let strangers connect: without a token, or with one that names nobody.")
+    ] = False
+    drain_s: Annotated[Seconds, about("Seconds over which sockets are closed at shutdown.")] = 10.0
