@@ -72,6 +72,9 @@ class Feature(Struct, frozen=True, kw_only=True):
     turns: Sequence[Turn] = ()
     schema: Path | None = None
     """Folder of its numbered migrations; its tables live in the schema of its own name."""
+    lighten: Callable[[UUID], Awaitable[None]] | None = None
+    """Removes most of what is about a user, bit by bit, before `erase` does so with the rest: one
+    transaction about a million others would hold all of them up."""
     erase: Callable[[Tx, UUID], Awaitable[None]] | None = None
     """Removes everything it holds about a user, in the transaction that deletes the user."""
     export: Callable[[UUID], Awaitable[Any]] | None = None

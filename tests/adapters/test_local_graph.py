@@ -1,7 +1,9 @@
 """The graph index in process agrees with a model that counts everything out."""
 
+import asyncio
 from array import array
 from collections import defaultdict
+from contextlib import suppress
 from itertools import chain, pairwise
 from pathlib import Path
 
@@ -11,7 +13,7 @@ from hypothesis import strategies as st
 
 from nova.adapters.local.graph import LocalGraph
 from nova.adapters.local.graph_file import GraphFile
-from nova.ports.graph import Edge
+from nova.ports.graph import Edge, GraphFull
 
 PEOPLE = 12
 HOPS = 6
@@ -122,12 +124,101 @@ async def happen(
     return index
 
 
+@given(deeds, st.integers(0, 4_000), person, person)
+@settings(deadline=None, max_examples=200)
+async def test_within_its_bound_it_answers_rightly_or_not_at_all(
+    tmp_path_factory: pytest.TempPathFactory,
+    happened: list[tuple[str, object]],
+    most: int,
+    one: int,
+    other: int,
+) -> None:
+    model, index = Model(), LocalGraph(most)
+    for what, about in happened:
+        with suppress(GraphFull):
+            index = await happen(model, index, what, about, tmp_path_factory)
+    assert index.memory <= most
+    try:
+        await suggestions_agree(model, index, one, set())
+        await paths_agree(model, index, one, other, set())
+    except GraphFull:
+        assert index.is_full
+        assert (index.edges, index.memory) == (0, 0)
+    else:
+        assert index.edges == sum(map(len, model.out.values()))
+    assert index.memory <= most
+
+
+async def test_a_hub_of_a_million_is_followed_left_and_forgotten_beside_others() -> None:
+    hub, crowd = 1, range(2, 1_000_002)
+    index = LocalGraph()
+    row = array("I", [hub]).tobytes()
+    for number in crowd:
+        await index.fill(number, row, 0)
+    await index.apply([Edge(2, 3, follows=True), Edge(2, hub, follows=False)])
+    await index.apply([Edge(2, hub, follows=True)])
+    assert index.edges == len(crowd) + 1
+    turns = 0
+
+    async def other() -> None:
+        nonlocal turns
+        while index.edges > 1:
+            assert await index.mutuals(4, most=1) == []
+            turns += 1
+            await asyncio.sleep(0)
+
+    asking = asyncio.create_task(other())
+    await asyncio.sleep(0)
+    await index.forget(hub)
+    await asking
+    assert turns > 100
+    assert index.edges == 1
+    assert await index.mutuals(hub, most=9) == []
+    assert await index.path(5, hub, around=(), hops=6) is None
+
+
+async def test_what_is_full_refuses_everything_and_takes_nothing(tmp_path: Path) -> None:
+    index = LocalGraph(100_000)
+    chained = [Edge(number, number + 1, follows=True) for number in range(1, 10_000)]
+    with pytest.raises(GraphFull):
+        await index.apply(chained)
+    assert (index.is_full, index.edges, index.memory) == (True, 0, 0)
+    for refused in (
+        index.suggest(1, hidden=(), most=9),
+        index.mutuals(1, most=9),
+        index.common(1, 2, most=9),
+        index.path(1, 2, around=(), hops=6),
+        index.fill(1, b"", 0),
+        index.apply([Edge(1, 2, follows=True)]),
+        index.forget(1),
+        index.ping(),
+        GraphFile(index, tmp_path / "graph").keep("here"),
+    ):
+        with pytest.raises(GraphFull):
+            await refused
+    assert not (tmp_path / "graph.new").exists()
+
+
+async def test_a_file_that_is_too_large_is_refused(tmp_path: Path) -> None:
+    index = LocalGraph()
+    for number in range(1, 2_000):
+        await index.apply([Edge(number, number + 1, follows=True)])
+    await GraphFile(index, tmp_path / "graph").keep("here")
+    small = LocalGraph(50_000)
+    with pytest.raises(GraphFull):
+        await GraphFile(small, tmp_path / "graph").load()
+    assert (small.is_full, small.memory) == (True, 0)
+
+
 async def restarted(index: LocalGraph, path: Path) -> LocalGraph:
     await GraphFile(index, path).keep("here")
-    fresh = LocalGraph()
+    fresh = LocalGraph(index.most)
     file = GraphFile(fresh, path)
     assert file.mark() == "here"
-    assert await file.load()
+    try:
+        assert await file.load()
+    except GraphFull:
+        assert fresh.is_full
     return fresh
 
 

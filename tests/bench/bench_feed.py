@@ -1,6 +1,8 @@
-"""Home feed through HTTP: milliseconds and CPU of a page for somebody who follows a thousand.
+"""Home feed through HTTP: milliseconds and CPU of a page for somebody who follows many.
 
-python tests/bench/bench_feed.py [pages]
+python tests/bench/bench_feed.py [pages] [follows]
+
+It is pulled from rings, pulled where these do not hold the authors, and pushed ahead.
 """
 
 import asyncio
@@ -14,19 +16,30 @@ import httpx
 from nova.bench.processes import Server, serving
 from nova.web.tokens import mint
 
-FOLLOWS = 1_000
-POSTS_EACH = 8
+POSTS_EACH = 4
 AT_ONCE = 64
+FANS = 500
+SETTLED_S = 3.0
+POSTS = 200
+
+WAYS = {
+    "pull": {},
+    "pull, without rings": {"NOVA_FEEDS_AUTHORS": "1"},
+    "push": {"NOVA_FEEDS_PUSH": "true", "NOVA_FEEDS_AUTHORS": "1"},
+}
 
 
-async def main(pages: int) -> None:
-    async with serving({}) as server, _client(server, server.server_key) as backend:
-        await _settle(backend)
-        token = mint(server.token_secret, "reader")
-        async with _client(server, token) as reader:
-            for limit in (20, 50):
-                await _measure(server, reader, pages, limit=limit)
-            await _older(server, reader)
+async def main(pages: int, follows: int) -> None:
+    for way, settings in WAYS.items():
+        say(f"-- {way}, {follows:,} followed")
+        async with serving(settings) as server, _client(server, server.server_key) as backend:
+            await _settle(backend, follows)
+            token = mint(server.token_secret, "reader")
+            async with _client(server, token) as reader:
+                for limit in (20, 50):
+                    await _measure(server, reader, pages, limit=limit)
+                await _older(server, reader)
+            await _published(server, backend)
 
 
 def _client(server: Server, bearer: str) -> httpx.AsyncClient:
@@ -37,13 +50,14 @@ def _client(server: Server, bearer: str) -> httpx.AsyncClient:
     )
 
 
-async def _settle(backend: httpx.AsyncClient) -> None:
-    """Make the people, let one follow all others, and let these post."""
-    names = ["reader", *(f"author-{number}" for number in range(FOLLOWS))]
+async def _settle(backend: httpx.AsyncClient, follows: int) -> None:
+    """Make the people, let one follow all others and read, and let these post."""
+    names = ["reader", *(f"author-{number}" for number in range(follows))]
     for start in range(0, len(names), 500):
         users = [{"external_id": name, "name": name} for name in names[start : start + 500]]
         await _good(backend, "POST", "/users/bulk", json={"users": users})
     await _all([("PUT", f"/users/reader/following/{name}", {}) for name in names[1:]], backend)
+    await _good(backend, "GET", "/feeds/home", params={"user": "reader"})
     for number in range(POSTS_EACH):
         await _all(
             [
@@ -82,6 +96,24 @@ async def _measure(server: Server, reader: httpx.AsyncClient, pages: int, *, lim
     )
 
 
+async def _published(server: Server, backend: httpx.AsyncClient) -> None:
+    """Have somebody post whom many follow who read; what is pushed, too, is in the CPU time."""
+    fans = [f"fan-{number}" for number in range(FANS)]
+    users = [{"external_id": name, "name": name} for name in fans]
+    await _good(backend, "POST", "/users/bulk", json={"users": users})
+    await _all([("PUT", f"/users/{name}/following/author-0", {}) for name in fans], backend)
+    await _all([("GET", "/feeds/home", {"params": {"user": name}}) for name in fans], backend)
+    before = server.cost()
+    post = ("POST", "/posts", {"params": {"user": "author-0"}, "json": {"text": "to all"}})
+    await _all([post] * POSTS, backend)
+    await asyncio.sleep(SETTLED_S)
+    spent = server.cost().since(before)
+    say(
+        f"a post to {FANS} who read: CPU of Nova {spent.server_s / POSTS * 1e3:.2f} ms, "
+        f"PostgreSQL {spent.postgres_s / POSTS * 1e3:.2f} ms"
+    )
+
+
 async def _older(server: Server, reader: httpx.AsyncClient) -> None:
     """Read the whole feed, page by page."""
     took: list[float] = []
@@ -105,4 +137,5 @@ def say(line: str) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(int(sys.argv[1]) if len(sys.argv) > 1 else 1_000))
+    given = [int(each) for each in sys.argv[1:]]
+    asyncio.run(main(*(*given, *(1_000, 1_000)[len(given) :])))

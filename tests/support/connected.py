@@ -77,17 +77,20 @@ class Connected:
 
 @asynccontextmanager
 async def connected(
-    dsn: str, clock: Clock | None = None, outside: KeptGraphIndex | None = None
+    dsn: str,
+    clock: Clock | None = None,
+    outside: KeptGraphIndex | None = None,
+    most_bytes: int = 2**40,
 ) -> AsyncIterator[Connected]:
     """Yield a running world of five people who have nothing to do with each other yet.
 
-    Its index is in process, unless there is one `outside`.
+    Its index is in process and may take `most_bytes`, unless there is one `outside`.
     """
     async with open_pool(dsn, size=8, wait_s=5.0) as pool:
         clock = clock or SystemClock()
         world = World(pool, clock)
-        index = LocalGraph()
-        walks: GraphWalks = index
+        index = LocalGraph(most_bytes)
+        walks: GraphWalks = Standby(world.db, index, CollectorRegistry(), catches_up=False)
         if outside is None:
             feed = Feed(world.db, index)
             world.backbone.project("graph", HEARS, fill=feed.fill, hear=feed.hear)

@@ -34,7 +34,9 @@ select count(*) from backbone.intake a
 class World:
     """Ada, Ben and Cleo, and whatever happens to them."""
 
-    def __init__(self, pool: PostgresPool, clock: Clock, **knobs: Any) -> None:
+    def __init__(
+        self, pool: PostgresPool, clock: Clock, feeds: posts.Knobs | None = None, **knobs: Any
+    ) -> None:
         registry = CollectorRegistry()
         self.pool = pool
         self.backbone = Backbone(pool, clock=clock, registry=registry)
@@ -45,9 +47,11 @@ class World:
         self.backbone.signals.on(SIGNAL, self.graph.silences.forget)
         self.backbone.signals.on(FOLLOWEES, self.graph.followees.forget)
         sights = Sights(self.db, clock, self.graph.followees)
-        self.posts = posts.House(self.db, clock, self.people, sights, cursor_secret=b"of the tests")
+        self.posts = posts.House(
+            self.db, clock, self.people, sights, cursor_secret=b"of the tests", knobs=feeds
+        )
         feed = self.posts.feed
-        self.backbone.project("feed", posts.HEARS, fill=feed.fill, hear=feed.hear)
+        self.backbone.project("feed", posts.HEARS, fill=feed.source.fill, hear=feed.hear)
         self.all = Notifications(
             self.db,
             clock,
@@ -63,6 +67,9 @@ class World:
         )
         self.feature = plug(self.all)
         self.backbone.group("notifications", self.feature.hears)
+        hears = posts.plug(self.posts).hears
+        if hears:
+            self.backbone.group("posts", hears)
         self.published: list[Publication] = []
         self.backbone.on_publication(self.published.extend)
         self.ids: dict[str, UUID] = {}

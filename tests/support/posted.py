@@ -2,6 +2,8 @@
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import Any
 
 import httpx
@@ -9,7 +11,7 @@ import httpx
 from nova.adapters.local.graph import LocalGraph
 from nova.adapters.postgres.pool import open_pool
 from nova.features import posts
-from nova.features.graph import Faces, Lists, Numbers, Suggester, Ways, cursors
+from nova.features.graph import EdgeImport, Faces, Lists, Numbers, Suggester, Ways, cursors
 from nova.features.graph import plug as plug_graph
 from nova.kernel.clock import Clock, SystemClock
 from support.http import api_client, bearer
@@ -25,11 +27,21 @@ select count(*) from backbone.event_log e
 """
 
 
+UNPUSHED = """
+select count(*) from backbone.event_log e
+ where e.type in ('PostPublished', 'Followed', 'FollowApproved', 'EdgesImported')
+   and not exists (select from backbone.cursors c
+      where c.consumer = 'posts' and c.partition = e.partition
+        and (e.xact, e.position) <= (c.xact, c.position))
+"""
+
+
 class Town:
     """Ada, Ben, Cleo, Dora and Eve, and the calls that they make."""
 
-    def __init__(self, world: World, client: httpx.AsyncClient) -> None:
+    def __init__(self, world: World, client: httpx.AsyncClient, dsn: str) -> None:
         self.world = world
+        self.dsn = dsn
         self.client = client
 
     async def ask(self, who: str, method: str, path: str, *, status: int = 200, **more: Any) -> Any:
@@ -41,6 +53,14 @@ class Town:
     async def follow(self, who: str, *whom: str) -> None:
         for other in whom:
             await self.ask(who, "PUT", f"users/me/following/{other}")
+
+    async def importing(self, who: str, whom: str) -> None:
+        """Have somebody follow another by an import of edges."""
+        edges = EdgeImport(self.world.db, SystemClock(), self.world.people)
+        with NamedTemporaryFile(suffix=".csv") as file:
+            file.write(f"{who},{whom}\n".encode())
+            file.flush()
+            await edges.run(Path(file.name), lambda _at, _problems: None)
 
     async def post(self, who: str, text: str = "hello", **more: Any) -> str:
         """Publish a post and return its id."""
@@ -56,7 +76,8 @@ class Town:
             await self.ask(who, "PUT", f"posts/{post}/like")
 
     async def feed(self, who: str, **query: Any) -> list[str]:
-        """Return the texts of the whole feed, newest first."""
+        """Return the texts of the whole feed, newest first, once all is pushed that will be."""
+        await self.pushed()
         return [each["text"] for each in await self.all(who, "feeds/home", **query)]
 
     async def all(self, who: str, path: str, **query: Any) -> list[dict[str, Any]]:
@@ -68,6 +89,15 @@ class Town:
             if page["next_cursor"] is None:
                 return found
             query["cursor"] = page["next_cursor"]
+
+    async def pushed(self) -> None:
+        """Wait until what happened is in feeds that are written ahead, if there are any."""
+
+        async def nothing_left() -> bool:
+            return bool(await self.world.pool.value(UNPUSHED) == 0)
+
+        if self.world.posts.push is not None:
+            await until(nothing_left)
 
     async def heard(self) -> None:
         """Wait until everything that happened to posts was told, or was not."""
@@ -94,7 +124,10 @@ class Town:
 
 @asynccontextmanager
 async def town(dsn: str, clock: Clock | None = None, **knobs: Any) -> AsyncIterator[Town]:
-    """Yield a running world of five people who have nothing to do with each other yet."""
+    """Yield a running world of five people who have nothing to do with each other yet.
+
+    Where feeds are pushed, everybody has read theirs once.
+    """
     async with open_pool(dsn, size=8, wait_s=5.0) as pool:
         clock = clock or SystemClock()
         world = World(pool, clock, **knobs)
@@ -107,6 +140,10 @@ async def town(dsn: str, clock: Clock | None = None, **knobs: Any) -> AsyncItera
         routes = [*connected.routes, *posted.routes, *world.feature.routes]
         async with world.backbone.run(), api_client(routes, world) as client:
             await world.meet("Ada", "Ben", "Cleo", "Dora", "Eve")
-            yield Town(world, client)
+            here = Town(world, client, dsn)
+            if world.posts.push is not None:
+                for name in world.ids:
+                    await here.feed(name)
+            yield here
             await world.posts.close()
             await world.all.close()

@@ -74,6 +74,7 @@ async def posts(walk: Walk) -> None:
         ("PUT", f"posts/{hers}/like", None),
         ("DELETE", f"posts/{hers}/like", None),
         ("POST", f"posts/{hers}/comments", said),
+        ("PATCH", f"comments/{remark['id']}", said),
         ("DELETE", f"comments/{remark['id']}", None),
     ):
         await walk.ask(walk.ben, method, path, 404, json=json)

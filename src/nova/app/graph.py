@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from prometheus_client import CollectorRegistry
 
 from nova.adapters.local import graph_metrics
-from nova.adapters.local.graph import LocalGraph
+from nova.adapters.local.graph import MB, LocalGraph, expected
 from nova.adapters.local.graph_file import GraphFile
 from nova.app.starting import EMBEDDED, CannotStart
 from nova.backbone.backbone import Backbone
@@ -28,8 +28,10 @@ from nova.features.graph import (
     Ways,
 )
 from nova.kernel.clock import Clock
-from nova.ports.graph import GraphUnavailable, GraphWalks, KeptGraphIndex
+from nova.ports.database import Queries
+from nova.ports.graph import GraphUnavailable, KeptGraphIndex
 from nova.settings import Settings
+from nova.web.probes import Ping
 
 CONSUMER = "graph-index"
 """Its name in the log's metrics."""
@@ -75,15 +77,14 @@ def feature(
     *,
     clock: Clock,
     registry: CollectorRegistry,
-) -> Feature:
-    """Put the graph together, with its index in this process or outside of it."""
+) -> tuple[Feature, Ping]:
+    """Put the graph together, with its index in this process or outside of it, and its ping."""
     db = backbone.db
-    walks: GraphWalks
     if outside is None:
-        walks = _index(settings, backbone, clock, registry)
+        walks, ping = _index(settings, backbone, clock, registry)
     else:
         backbone.mirror(CONSUMER, graph.HEARS, Mirrored(db, outside))
-        walks = Standby(db, outside, registry)
+        walks, ping = Standby(db, outside, registry), outside.ping
     backbone.signals.on(graph.SIGNAL, relations.silences.forget)
     backbone.signals.on(graph.FOLLOWEES, relations.followees.forget)
     cursors = graph.cursors(settings.tokens.signing_secret.encode())
@@ -91,20 +92,33 @@ def feature(
     numbers = Numbers(db)
     faces = Faces(numbers, lists)
     backbone.signals.on("user", faces.forget)
-    return graph.plug(relations, lists, people, Suggester(numbers, walks, faces))
+    return graph.plug(relations, lists, people, Suggester(numbers, walks, faces)), ping
 
 
 def _index(
     settings: Settings, backbone: Backbone, clock: Clock, registry: CollectorRegistry
-) -> LocalGraph:
+) -> tuple[Standby, Ping]:
     """Keep the index in this process, and in a file between restarts."""
-    db, index = backbone.db, LocalGraph()
+    db, index = backbone.db, LocalGraph(settings.graph_memory_mb * MB)
     graph_metrics.register(index, registry)
     feed = Feed(db, index)
     shelf = GraphFile(index, settings.data / "graph.index")
     keeper = Keeper(db, clock, feed, shelf, log_days=settings.log.retention_days)
     backbone.project("graph", graph.HEARS, fill=keeper.begin, hear=feed.hear, keep=keeper.keep)
-    return index
+
+    async def ping() -> str:
+        if not keeper.has_begun:
+            raise GraphUnavailable("It is being filled; the database answers.")
+        return await index.ping()
+
+    walks = Standby(db, index, registry, is_whole=lambda: keeper.has_begun, catches_up=False)
+    return walks, ping
+
+
+async def needs(db: Queries) -> tuple[int, int]:
+    """Return how many follows there are, and about how many MB the index in a process takes."""
+    people, follows = await graph.size(db)
+    return follows, -(-expected(people, follows) // MB)
 
 
 async def rebuild(backbone: Backbone, index: KeptGraphIndex | None) -> bool:

@@ -119,7 +119,11 @@ async def _built(
         people,
         sights,
         cursor_secret=signing,
-        most_authors=settings.feeds.authors,
+        knobs=posts.Knobs(
+            most_authors=settings.feeds.authors,
+            push=settings.feeds.push,
+            most_followers=settings.feeds.followers,
+        ),
     )
     notifier = Notifications(
         db,
@@ -160,20 +164,21 @@ async def _built(
     )
     stack.push_async_callback(courier.close)
     stack.push_async_callback(written.close)
+    connected, index = graph.feature(
+        settings, outside, backbone, people, relations, clock=clock, registry=registry
+    )
     needed = {"database": pool.ping} | ({"jwks": keys.ping} if keys else {})
-    spared = {"graph": outside.ping} if outside else {}
+    spared = {"graph": index}
     carried = {name: lane.ping for name, lane in lanes.items()}
     features += [
         accounts.plug(owners, credentials, cursor_secret=signing),
-        graph.feature(
-            settings, outside, backbone, people, relations, clock=clock, registry=registry
-        ),
+        connected,
         notifications.plug(notifier),
         posts.plug(written),
         deliveries.plug(courier),
         operations.plug(backbone, operations.Engines(needed, {**spared, **carried})),
     ]
-    backbone.project("feed", posts.HEARS, fill=written.feed.fill, hear=written.feed.hear)
+    backbone.project("feed", posts.HEARS, fill=written.feed.source.fill, hear=written.feed.hear)
     if demo:
         host = DemoApp(
             owners,

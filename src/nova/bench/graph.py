@@ -31,7 +31,7 @@ class Plan(Struct, frozen=True):
     """How much to measure."""
 
     people: int = 1_000_000
-    """Of the index in process."""
+    """Of the index in process, and of that in Neo4j, if one is given."""
     asked: int = 5_000
     served: int = 100_000
     """People of the real server; their follows are imported."""
@@ -61,15 +61,15 @@ QUICK = Plan(
 async def run(
     plan: Plan, progress: Callable[[str], None], neo4j: str | None = None
 ) -> dict[str, Any]:
-    """Measure the index, then a server; a feed and other engines join here, each in a block."""
+    """Measure the index, then a server, then the same index in Neo4j, if one is given."""
     progress(f"the index of {plan.people:,} people")
     result: dict[str, Any] = await asyncio.to_thread(graph_index.measure, plan.people, plan.asked)
     async with serving({}) as server:
         result |= await served(server, plan, progress)
     if neo4j is None:
         return result
-    progress(f"the index of {plan.served:,} people in Neo4j")
-    return result | {"neo4j": await graph_outside.measure(neo4j, plan.served, plan.asked)}
+    progress(f"the index of {plan.people:,} people in Neo4j; to fill it may take half an hour")
+    return result | {"neo4j": await graph_outside.measure(neo4j, plan.people, plan.asked)}
 
 
 async def served(server: Server, plan: Plan, progress: Callable[[str], None]) -> dict[str, float]:

@@ -11,7 +11,7 @@ from msgspec import Struct
 from nova import app
 from nova.app import graph as app_graph
 from nova.app.carriers import carriers
-from nova.app.starting import CannotStart
+from nova.app.starting import EMBEDDED, CannotStart
 from nova.backbone import migrations
 from nova.cli.options import Verbs, say, settings
 from nova.cli.options import add as add_options
@@ -95,6 +95,8 @@ async def _examined(args: argparse.Namespace) -> AsyncIterator[Finding]:
             )
             if not pending:
                 yield await _lag(pool)
+                if loaded.settings.graph == EMBEDDED:
+                    yield await _index(pool, loaded.settings.graph_memory_mb)
     except (CannotStart, DatabaseUnavailable, migrations.Unmigratable) as wrong:
         yield Finding(
             "database",
@@ -130,6 +132,19 @@ async def _outside(chosen: Settings) -> AsyncIterator[Finding]:
             fix="check the setting 'graph', and that the server runs; "
             "a running Nova answers from the database meanwhile.",
         )
+
+
+async def _index(pool: Pool, most_mb: int) -> Finding:
+    """Say whether the graph's index has room in each process."""
+    follows, mb = await app_graph.needs(pool)
+    return Finding(
+        "graph index",
+        healthy=mb <= most_mb,
+        detail=f"{follows:,} follows take about {mb} of {most_mb} MB in each process.",
+        fix=""
+        if mb <= most_mb
+        else "raise the setting 'graph_memory_mb', or use Neo4j; the database answers meanwhile.",
+    )
 
 
 async def carried(chosen: Settings) -> AsyncIterator[Finding]:

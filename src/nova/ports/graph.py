@@ -15,6 +15,12 @@ class GraphUnavailable(Unavailable):
     code = "graph_unavailable"
 
 
+class GraphFull(GraphUnavailable):
+    """The graph index may not take more memory, and has let go of what it held."""
+
+    code = "graph_full"
+
+
 class Displaced(GraphUnavailable):
     """Another process writes to the graph index now; nothing of this was written."""
 

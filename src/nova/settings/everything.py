@@ -10,7 +10,7 @@ from msgspec import Meta, Struct, field
 from nova.settings.access import Tokens
 from nova.settings.carriers import Apns, Fcm, Outgoing, Smtp, Webpush
 from nova.settings.features import Deliveries, Feeds, Notifications
-from nova.settings.kinds import Secret, about
+from nova.settings.kinds import Natural, Secret, about
 from nova.settings.serving import Http, Socket
 from nova.settings.truth import Log, Postgres
 from nova.web.realtime.namespaces import Namespace
@@ -33,6 +33,13 @@ class Settings(Struct, frozen=True, kw_only=True):
             "Neo4j server, with user and password, that holds it for all."
         ),
     ] = "embedded:"
+    graph_memory_mb: Annotated[
+        Natural,
+        about(
+            "Megabytes that the graph's index may take in each process, about 13 for a million "
+            "follows; beyond, the database answers in its place."
+        ),
+    ] = 1_000
     namespaces: Annotated[
         tuple[Namespace, ...],
         about("Families of channels for the app's own use; see the socket's reference."),

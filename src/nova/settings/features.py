@@ -28,6 +28,17 @@ class Feeds(Struct, frozen=True, kw_only=True):
         Natural,
         about("Authors whose newest posts are kept in memory, 500 bytes each; 0.05 GB by default."),
     ] = 100_000
+    push: Annotated[
+        bool,
+        about(
+            "Whether posts are written into the feeds of followers ahead: for deployments of many "
+            "processes, whose memory does not hold everybody's newest posts."
+        ),
+    ] = False
+    followers: Annotated[
+        Natural,
+        about("With feeds.push: the posts of authors with more followers than this are pulled."),
+    ] = 1_000
 
 
 class Deliveries(Struct, frozen=True, kw_only=True):

@@ -175,6 +175,21 @@ async def test_who_is_erased_leaves_exact_counts_behind(here: Connected) -> None
     assert await here.counts("cleo") == (0, 0)
 
 
+async def test_who_has_many_followers_loses_them_some_at_a_time(here: Connected) -> None:
+    names = [f"Fan{number}" for number in range(7)]
+    await here.world.meet(*names)
+    for name in names:
+        await here.follow(name.lower(), "ben", "ada")
+    await here.follow("ben", "cleo")
+    await here.world.graph.lighten(here.world.ids["ben"], at_once=3)
+    assert await here.counts("ben") == (0, 1)
+    assert await here.counts("fan3") == (0, 1)
+    assert await here.counts("ada") == (7, 0)
+    await here.world.graph.lighten(here.world.ids["dora"])
+    await here.world.graph.lighten(here.world.ids["cleo"])
+    assert await here.counts("ben") == (0, 0)
+
+
 async def test_a_person_gets_a_copy_of_what_is_held(here: Connected) -> None:
     await here.follow("ada", "ben")
     await here.ask("ada", "PUT", "me/blocks/cleo")

@@ -1,10 +1,11 @@
 """People you may know: found by the index, kept in step by the log."""
 
 import pytest
+from prometheus_client import CollectorRegistry
 
 from nova.adapters.local.graph import LocalGraph
-from nova.features.graph import Feed
-from support.connected import Connected
+from nova.features.graph import Feed, Standby
+from support.connected import Connected, connected
 from support.waiting import until
 
 
@@ -82,6 +83,43 @@ async def test_an_index_that_starts_later_answers_alike(here: Connected) -> None
     assert await fresh.suggest(number, hidden=(), most=9) == await here.index.suggest(
         number, hidden=(), most=9
     )
+
+
+async def test_the_truth_answers_for_an_index_that_has_reached_its_bound(dsn: str) -> None:
+    async with connected(dsn, most_bytes=500) as here:
+        await here.follow("ada", "ben", "cleo")
+        await here.follow("ben", "dora", "eve")
+        await here.follow("cleo", "eve")
+        await until(lambda: here.index.is_full)
+        assert await here.suggested("ada") == {
+            "eve": "followed by Ben and Cleo",
+            "dora": "followed by Ben",
+        }
+        # What comes later is in no index either, and in every answer.
+        await here.ask("ben", "DELETE", "me/following/dora")
+        assert list(await here.suggested("ada")) == ["eve"]
+        assert (await here.ask("ada", "GET", "me/path/eve"))["hops"] == 2
+        assert here.index.memory == 0
+
+
+async def test_an_index_that_is_not_filled_yet_is_not_asked(here: Connected) -> None:
+    await here.follow("ada", "ben")
+    await here.follow("ben", "cleo")
+    whole = False
+    empty = Standby(
+        here.world.db,
+        LocalGraph(),
+        CollectorRegistry(),
+        is_whole=lambda: whole,
+        catches_up=False,
+    )
+    number = await here.world.pool.value(
+        "select number from graph.people where user_id = $1", here.world.ids["ada"]
+    )
+    [found] = await empty.suggest(number, hidden=(), most=9)
+    assert found.score == 1.0
+    whole = True
+    assert await empty.suggest(number, hidden=(), most=9) == []
 
 
 async def test_a_new_name_is_shown_in_suggestions_and_reasons(here: Connected) -> None:

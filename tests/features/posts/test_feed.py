@@ -1,13 +1,38 @@
 """The home feed: what is in it, at once; its pages; and word of new posts."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 
+from nova.features.posts import Knobs
+from nova.features.posts.pull import Pull
 from nova.features.posts.rings import Rings
 from nova.ports.channels import Publication
 from support.posted import Town, town
 from support.waiting import until
+
+WAYS = {
+    "pull": Knobs(),
+    "push": Knobs(push=True),
+    "push, wide authors pulled": Knobs(push=True, most_followers=1),
+    "push, everybody pulled": Knobs(push=True, most_followers=0),
+    "push, feeds cut short": Knobs(push=True, kept=3),
+}
+
+
+@pytest.fixture(params=WAYS)
+async def here(request: pytest.FixtureRequest, dsn: str) -> AsyncIterator[Town]:
+    """Yield a town whose feeds are made in each of the ways."""
+    async with town(dsn, feeds=WAYS[request.param]) as one:
+        if one.world.posts.push is not None:
+            one.world.posts.push.trimmed = 1.0
+        yield one
+
+
+@pytest.fixture
+async def pulling(dsn: str) -> AsyncIterator[Town]:
+    async with town(dsn) as one:
+        yield one
 
 
 async def test_a_feed_holds_whom_one_follows_and_oneself_newest_first(here: Town) -> None:
@@ -72,30 +97,31 @@ async def test_pages_go_on_while_posts_arrive(here: Town) -> None:
 
 
 @pytest.mark.parametrize("authors", [1, 2, 100])
-async def test_small_rings_answer_like_large_ones(here: Town, authors: int) -> None:
-    await here.follow("ada", "ben", "cleo", "dora")
+async def test_small_rings_answer_like_large_ones(pulling: Town, authors: int) -> None:
+    await pulling.follow("ada", "ben", "cleo", "dora")
     for number in range(25):
-        await here.post("ben", f"ben {number}")
+        await pulling.post("ben", f"ben {number}")
         if number % 5 == 0:
-            await here.post("cleo", f"cleo {number}")
-    await here.post("dora", "dora")
-    before = await here.feed("ada", limit=7)
+            await pulling.post("cleo", f"cleo {number}")
+    await pulling.post("dora", "dora")
+    before = await pulling.feed("ada", limit=7)
     assert len(before) == 31
-    feed = here.world.posts.feed
-    feed.rings = Rings(authors)
-    await feed.fill()
-    assert len(feed.rings) <= max(authors + authors // 8, 4)
-    assert await here.feed("ada", limit=7) == before
-    assert await here.feed("ada", limit=100) == before
+    source = pulling.world.posts.feed.source
+    assert isinstance(source, Pull)
+    source.rings = Rings(authors)
+    await source.fill()
+    assert len(source.rings) <= max(authors + authors // 8, 4)
+    assert await pulling.feed("ada", limit=7) == before
+    assert await pulling.feed("ada", limit=100) == before
 
 
-async def test_a_feed_that_starts_later_knows_the_newest_posts(here: Town, dsn: str) -> None:
-    await here.follow("ada", "ben")
+async def test_a_feed_that_starts_later_knows_the_newest_posts(pulling: Town, dsn: str) -> None:
+    await pulling.follow("ada", "ben")
     for number in range(3):
-        await here.post("ben", str(number))
+        await pulling.post("ben", str(number))
     async with town(dsn) as other:
         assert await other.feed("ada") == ["2", "1", "0"]
-        await here.post("ben", "3")
+        await pulling.post("ben", "3")
 
         async def arrived() -> bool:
             return await other.feed("ada") == ["3", "2", "1", "0"]

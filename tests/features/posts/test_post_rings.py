@@ -148,6 +148,16 @@ async def test_an_edit_tells_only_who_is_named_anew(here: Town) -> None:
     assert await here.rings("cleo") == ["Ada mentioned you"]
 
 
+async def test_an_edited_comment_tells_only_who_is_named_anew(here: Town) -> None:
+    post = await here.post("ada")
+    comment = await here.comment("dora", post, "with @ben")
+    await here.ask("dora", "PATCH", f"comments/{comment}", json={"text": "@ben, @cleo, @dora"})
+    assert await here.rings("ada") == ["Dora commented on your post"]
+    assert await here.rings("ben") == ["Dora mentioned you"]
+    assert await here.rings("cleo") == ["Dora mentioned you"]
+    assert await here.rings("dora") == []
+
+
 async def test_who_may_not_see_a_post_is_not_told_of_it(here: Town) -> None:
     await here.follow("cleo", "ada")
     await here.post("ada", "@ben and @cleo", visibility="followers")

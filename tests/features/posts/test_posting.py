@@ -147,6 +147,33 @@ async def test_comments_nest_one_level_and_are_counted(here: Town) -> None:
     await here.ask("ben", "POST", f"posts/{elsewhere}/comments", json=said, status=404)
 
 
+async def test_a_comment_is_changed_by_who_wrote_it_or_the_backend(here: Town) -> None:
+    post = await here.post("ada")
+    comment = await here.comment("ben", post, "frist")
+    path = f"comments/{comment}"
+    changed = await here.ask("ben", "PATCH", path, json={"text": "first, @cleo"})
+    assert (changed["text"], [each["name"] for each in changed["mentions"]]) == (
+        "first, @cleo",
+        ["Cleo"],
+    )
+    assert changed["edited_at"] is not None
+    assert await here.all("eve", f"posts/{post}/comments") == [changed]
+    for who in ("ada", "cleo"):  # not even the post's author
+        await here.ask(who, "PATCH", path, json={"text": "mine"}, status=404)
+    for bad in ({}, {"text": ""}, {"text": "a\0"}, {"text": "a", "likes": 1}):
+        await here.ask("ben", "PATCH", path, json=bad, status=422)
+    by_backend = await here.ask(SERVER, "PATCH", path, json={"text": "moderated"})
+    assert by_backend["author"]["name"] == "Ben"
+    assert await counts(here, post) == (0, 1)
+    exported = await here.world.posts.posts.export(here.world.ids["ben"])
+    assert [(each["text"], each["edited_at"] is not None) for each in exported["comments"]] == [
+        ("moderated", True)
+    ]
+    await here.ask("ada", "PUT", "users/me/blocks/ben")
+    await here.ask("ben", "PATCH", path, json={"text": "still here"}, status=404)
+    await here.ask("ben", "PATCH", "comments/none", json={"text": "no"}, status=404)
+
+
 async def test_whom_a_block_or_mute_hides_is_left_out_of_comments_and_likes(here: Town) -> None:
     post = await here.post("ada")
     for name in ("ben", "cleo", "dora"):

@@ -1,12 +1,14 @@
 """The graph index in process: whom each person follows, and who follows them."""
 
-from collections.abc import Collection, Iterable, Sequence
+import asyncio
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nova.adapters.local.rows import EVERYTHING, Cells, Counts, Rows
-from nova.ports.graph import Candidate, Edge
+from nova.adapters.local.rows import EVERYTHING, Budget, Cells, Counts, Full, Rows, Side
+from nova.ports.graph import Candidate, Edge, GraphFull
 
 MOST_FOLLOWED = 500
 """Of whom a person follows, so many are asked for theirs; the newest ones."""
@@ -19,8 +21,12 @@ OUTDATED = 1_000
 """They are looked up again when one in so many follows has changed."""
 PENDING = 50_000
 """Follows that are filled in together; whoever asks before gets them filled in at once."""
+FORGOTTEN = 1_000
+"""Followers of somebody who is forgotten, after whom others get a turn."""
 WIDEST = 1_000_000
 """Follows that one step of a search for a way looks at; of a wider one, the first so many."""
+
+MB = 1_000_000
 
 Numbers = NDArray[np.integer]
 UNSEEN, FORBIDDEN = -1, -2
@@ -29,12 +35,21 @@ UNSEEN, FORBIDDEN = -1, -2
 class LocalGraph:
     """Implements ports.graph.GraphIndex; people are small whole numbers.
 
-    A follow takes eight bytes and some to spare, a person about fifty.
+    A follow takes eight bytes and some to spare, a person about fifty. Full: all of it is let go,
+    since half a graph would answer wrongly, and whoever asks is refused with GraphFull, until
+    it is made anew.
     """
 
-    def __init__(self) -> None:
-        self._out = Rows()
-        self._into = Rows()
+    def __init__(self, most: int = 2**40) -> None:
+        """Takes `most` bytes, and never more."""
+        self.most = most
+        self.is_full = False
+        self._begin()
+
+    def _begin(self) -> None:
+        self._budget = Budget(self.most)
+        self._out = Rows(self._budget)
+        self._into = Rows(self._budget)
         self._edges = 0
         self._pending: dict[int, bytes] = {}
         self._waiting = 0
@@ -47,62 +62,81 @@ class LocalGraph:
 
     @property
     def edges(self) -> int:
-        self._absorb()
+        self._absorb_quietly()
         return self._edges
 
     @property
     def memory(self) -> int:
         """Bytes, without what the allocator keeps for itself."""
+        self._absorb_quietly()
         own = (self._score, self._mark, self._ahead, self._back)
-        self._absorb()
         return self._out.memory + self._into.memory + sum(each.nbytes for each in own)
 
     async def fill(self, number: int, followees: bytes, followers: int) -> None:  # noqa: ARG002
         # How many follow the person comes of filling in everybody, and needs not be told.
-        if number in self._pending:
-            self._absorb()
-        self._pending[number] = followees
-        self._waiting += len(followees) // 4
-        if self._waiting > PENDING:
-            self._absorb()
+        with self._within():
+            if number in self._pending:
+                self._absorb()
+            self._pending[number] = followees
+            self._waiting += len(followees) // 4
+            if self._waiting > PENDING:
+                self._absorb()
 
     async def apply(self, edges: Sequence[Edge]) -> None:
-        self._absorb()
-        for edge in edges:
-            self._reach(max(edge.follower, edge.followee) + 1)
-            if edge.follows:
-                self._follow(edge.follower, edge.followee)
-            else:
-                self._unfollow(edge.follower, edge.followee)
+        with self._within():
+            self._absorb()
+            for edge in edges:
+                self._reach(max(edge.follower, edge.followee) + 1)
+                if edge.follows:
+                    self._follow(edge.follower, edge.followee)
+                else:
+                    self._unfollow(edge.follower, edge.followee)
 
     async def forget(self, number: int) -> None:
-        self._absorb()
-        for followee in self._out.of(number).tolist():
-            self._unfollow(number, followee)
-        for follower in self._into.of(number).tolist():
-            self._unfollow(follower, number)
+        with self._within():
+            self._absorb()
+            for followee in self._out.of(number).tolist():
+                self._unfollow(number, followee)
+            followers = self._into.of(number).astype(np.int64)
+            self._into.empty(number)
+            for first in range(0, len(followers), FORGOTTEN):
+                gone = self._out.remove_from(followers[first : first + FORGOTTEN], number)
+                self._edges -= gone
+                self._changes += gone
+                await asyncio.sleep(0)
 
     async def clear(self) -> None:
-        self.__init__()  # type: ignore[misc]  # as new
+        self._begin()
+
+    async def ping(self) -> str:
+        """Return how much there is. Raises GraphFull."""
+        taken = self.memory
+        if self.is_full:
+            raise _full(self.most)
+        return f"{self._edges:,} follows, {taken / MB:.1f} of {self.most / MB:.0f} MB"
 
     def sides(self) -> tuple[Rows, Rows]:
         """Return whom each person follows, and who follows each, to be read only."""
-        self._absorb()
-        return self._out, self._into
+        with self._within():
+            self._absorb()
+            return self._out, self._into
 
-    def load(self, out: Rows, into: Rows) -> None:
-        """Take over rows that were kept, in place of all there was."""
-        self.__init__()  # type: ignore[misc]
-        self._out, self._into = out, into
-        self._edges = int(out.count.sum(dtype=np.int64))
-        self._changes = EVERYTHING
-        self._reach(max(out.people, into.people))
+    def load(self, out: Side, into: Side) -> None:
+        """Take over what was kept, in place of all there was."""
+        with self._within():
+            self._begin()
+            self._out.load(out)
+            self._into.load(into)
+            self._edges = len(out[1])
+            self._changes = EVERYTHING
+            self._reach(max(self._out.people, self._into.people))
 
     async def suggest(
         self, number: int, *, hidden: Collection[int], most: int
     ) -> Sequence[Candidate]:
-        self._absorb()
-        self._reach(number + 1)
+        with self._within():
+            self._absorb()
+            self._reach(number + 1)
         mine = self._out.of(number)
         asked = mine[-MOST_FOLLOWED:]
         found, counts = self._out.newest(asked, MOST_EACH)
@@ -117,18 +151,21 @@ class LocalGraph:
         return candidates
 
     async def mutuals(self, number: int, *, most: int) -> Sequence[int]:
-        self._absorb()
+        with self._within():
+            self._absorb()
         return self._both(self._out.of(number), self._into.of(number), most)
 
     async def common(self, one: int, other: int, *, most: int) -> Sequence[int]:
-        self._absorb()
+        with self._within():
+            self._absorb()
         return self._both(self._out.of(one), self._out.of(other), most)
 
     async def path(
         self, start: int, end: int, *, around: Collection[int], hops: int
     ) -> Sequence[int] | None:
-        self._absorb()
-        self._reach(max(start, end) + 1)
+        with self._within():
+            self._absorb()
+            self._reach(max(start, end) + 1)
         touched: list[Numbers] = [np.array([start, end]), np.array([*around], np.int64)]
         touched[1] = touched[1][touched[1] < len(self._ahead)]
         for seen in (self._ahead, self._back):
@@ -238,6 +275,24 @@ class LocalGraph:
             front, rear = (found, rear) if forth else (front, found)
         return None
 
+    # -- the bound ----------------------------------------------------------------------------
+
+    @contextmanager
+    def _within(self) -> Iterator[None]:
+        """Do something that may need more memory. Raises GraphFull, with all of it let go."""
+        if self.is_full:
+            raise _full(self.most)
+        try:
+            yield
+        except Full:
+            self.is_full = True
+            self._begin()
+            raise _full(self.most) from None
+
+    def _absorb_quietly(self) -> None:
+        with suppress(GraphFull), self._within():
+            self._absorb()
+
     # -- changing -----------------------------------------------------------------------------
 
     def _follow(self, follower: int, followee: int) -> None:
@@ -284,12 +339,22 @@ class LocalGraph:
         missing = people - len(self._score)
         if missing > 0:
             size = people + people // 8
+            self._budget.take((size - len(self._score)) * (8 + 1 + 4 + 4))
             self._out.reach(size)
             self._into.reach(size)
             self._score = np.zeros(size)
             self._mark = np.zeros(size, np.bool_)
             self._ahead = np.full(size, UNSEEN, np.int32)
             self._back = np.full(size, UNSEEN, np.int32)
+
+
+def expected(people: int, follows: int) -> int:
+    """Return about how many bytes such a graph takes, once its lists have grown."""
+    return 12 * follows + 55 * people
+
+
+def _full(most: int) -> GraphFull:
+    return GraphFull(f"It would take more than {most / MB:.0f} MB; the database answers.")
 
 
 def _top(found: Cells, scores: NDArray[np.float64], most: int) -> Cells:

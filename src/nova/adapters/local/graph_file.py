@@ -13,7 +13,7 @@ from msgspec import Struct
 from numpy.typing import NDArray
 
 from nova.adapters.local.graph import LocalGraph
-from nova.adapters.local.rows import Rows
+from nova.adapters.local.rows import Side
 
 FORMAT = 1
 HEADER = 4_096
@@ -43,13 +43,14 @@ class GraphFile:
 
     async def keep(self, mark: str) -> None:
         """Write the index, some people at a time; changes made meanwhile may be in it or not."""
+        sides = self._index.sides()
         unfinished = self._path.with_suffix(".new")
         private = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(private, "wb") as file:
             file.write(bytes(HEADER))
             summed = _Summed(file)
             numbers, counts = [], []
-            for rows in self._index.sides():
+            for rows in sides:
                 lengths = []
                 for cells, count in rows.stretches():
                     summed.write(cells)
@@ -83,7 +84,7 @@ class GraphFile:
         """Take over what is kept. False if it is damaged; the index is then as it was."""
         try:
             with self._path.open("rb") as file:
-                sides = await asyncio.to_thread(_rows, file, _header(file))
+                sides = await asyncio.to_thread(_sides, file, _header(file))
         except (FileNotFoundError, msgspec.DecodeError, EOFError):
             return False
         self._index.load(*sides)
@@ -107,7 +108,7 @@ def _header(file: BinaryIO) -> _Header:
     return msgspec.json.decode(file.read(HEADER).rstrip(b" \0"), type=_Header)
 
 
-def _rows(file: BinaryIO, header: _Header) -> tuple[Rows, Rows]:
+def _sides(file: BinaryIO, header: _Header) -> tuple[Side, Side]:
     """Read both sides. Raises EOFError when they are not what was written."""
     cells = [np.fromfile(file, np.uint32, count) for count in header.numbers]
     counts = [np.fromfile(file, np.int32, count) for count in header.people]
@@ -119,7 +120,4 @@ def _rows(file: BinaryIO, header: _Header) -> tuple[Rows, Rows]:
     sums = tuple(int(each.sum(dtype=np.int64)) for each in counts)
     if checksum != header.checksum or sums != header.numbers:
         raise EOFError
-    sides = (Rows(), Rows())
-    for rows, count, cell in zip(sides, counts, cells, strict=True):
-        rows.load(count, cell)
-    return sides
+    return (counts[0], cells[0]), (counts[1], cells[1])

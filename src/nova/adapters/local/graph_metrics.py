@@ -20,6 +20,11 @@ class _Size(Collector):
         yield GaugeMetricFamily(
             "nova_graph_index_bytes", "Memory of the graph index.", self._index.memory
         )
+        yield GaugeMetricFamily(
+            "nova_graph_index_full",
+            "1 when it would take more than graph_memory_mb; then the database answers.",
+            self._index.is_full,
+        )
 
 
 def register(index: LocalGraph, registry: CollectorRegistry) -> None:

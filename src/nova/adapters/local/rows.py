@@ -8,6 +8,8 @@ from numpy.typing import NDArray
 
 Cells: TypeAlias = NDArray[np.uint32]
 Counts: TypeAlias = NDArray[np.int64]
+Side: TypeAlias = tuple[NDArray[np.int32], Cells]
+"""How long each list is, and what is in them, one list after the other."""
 
 EVERYTHING = 2**31 - 1
 AT_ONCE = 10_000
@@ -18,13 +20,36 @@ WASTE = 3
 """When a third of the used array is what moved lists left behind, all move together."""
 
 
+class Full(Exception):
+    """The bytes that may be taken are taken."""
+
+
+class Budget:
+    """Bytes that several arrays may take together. Full: whoever wants more is refused.
+
+    An array that grows is there twice for a moment, which is not counted.
+    """
+
+    def __init__(self, most: int) -> None:
+        self.most = most
+        self._left = most
+
+    def take(self, more: int) -> None:
+        """Count in more bytes, or less if it is negative. Raises Full."""
+        if more > self._left:
+            raise Full
+        self._left -= more
+
+
 class Rows:
     """Grows and shrinks a number at a time, or many lists at once; the newest come last.
 
     A person takes sixteen bytes; a list that has grown has up to a quarter of its length to spare.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, budget: Budget) -> None:
+        """Raises Full where there is no more room in the budget; it is of no use after that."""
+        self._budget = budget
         self._cells: Cells = np.empty(0, np.uint32)
         self._start: NDArray[np.int64] = np.zeros(0, np.int64)
         self._room: NDArray[np.int32] = np.zeros(0, np.int32)
@@ -47,6 +72,7 @@ class Rows:
         missing = people - self.people
         if missing > 0:
             missing += self.people // 8
+            self._budget.take(missing * (8 + 4 + 4))
             self._start = np.append(self._start, np.zeros(missing, np.int64))
             self._room = np.append(self._room, np.zeros(missing, np.int32))
             self.count = np.append(self.count, np.zeros(missing, np.int32))
@@ -86,6 +112,19 @@ class Rows:
         self.count[number] -= 1
         return True
 
+    def remove_from(self, people: Counts, one: int) -> int:
+        """Remove a number from the lists of different people; return from how many."""
+        people = people[people < self.people]
+        cells, counts = self.newest(people)
+        stays = cells != one
+        left = np.bincount(np.repeat(np.arange(len(people)), counts)[stays], minlength=len(people))
+        self.replace(people, left, cells[stays])
+        return int(counts.sum() - left.sum())
+
+    def empty(self, number: int) -> None:
+        if number < self.people:
+            self.count[number] = 0
+
     def replace(self, people: Counts, counts: Counts, cells: Cells) -> None:
         """Set the lists of different people, which follow each other in `cells`."""
         self.reach(int(people.max(initial=-1)) + 1)
@@ -107,8 +146,10 @@ class Rows:
         for first in range(0, self.people, AT_ONCE):
             yield self.newest(np.arange(first, min(first + AT_ONCE, self.people)))
 
-    def load(self, counts: NDArray[np.int32], cells: Cells) -> None:
-        """Take over lists that follow each other, in place of all there were."""
+    def load(self, side: Side) -> None:
+        """Take over lists, where there are none yet."""
+        counts, cells = side
+        self._budget.take(4 * len(cells) + (8 + 4 + 4) * len(counts))
         self._cells, self.count = cells, counts
         self._start = np.cumsum(counts, dtype=np.int64) - counts
         self._room = counts.copy()
@@ -149,14 +190,19 @@ class Rows:
         size = self._end - self._lost + cells
         if self._lost * WASTE < self._end:
             size = self._end + cells
-            fresh = np.empty(size + size // 8, np.uint32)
+            fresh = self._fresh(size + size // 8)
             fresh[: self._end] = self._cells[: self._end]
             self._cells = fresh
         else:
             self._pack(size + size // 8)
 
+    def _fresh(self, size: int) -> Cells:
+        """Return cells to use in place of those there are."""
+        self._budget.take(4 * (size - len(self._cells)))
+        return np.empty(size, np.uint32)
+
     def _pack(self, size: int) -> None:
-        fresh: Cells = np.empty(size, np.uint32)
+        fresh = self._fresh(size)
         starts = np.cumsum(self._room, dtype=np.int64) - self._room
         done = 0
         for cells, counts in self.stretches():

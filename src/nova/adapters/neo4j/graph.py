@@ -74,6 +74,8 @@ class Neo4jGraph:
         self._fills = self._fresh = False
         self._pending: dict[int, tuple[Sequence[int], int]] = {}
         self._waiting = 0
+        self._entered = bytearray()
+        """Of a first fill, a one at the number of everybody who was entered: to ask is dear."""
 
     # -- walking ------------------------------------------------------------------------------
 
@@ -182,7 +184,7 @@ class Neo4jGraph:
         await self._flush()
         async with self._writing() as tx:
             await _guarded(tx, statements.FINISH, {"filler": self._filler, **_place(at)})
-        self._fills = self._fresh = False
+        self._leave_off()
 
     async def bring(
         self, edges: Sequence[Edge], gone: Sequence[int], *, after: Place, to: Place
@@ -207,6 +209,7 @@ class Neo4jGraph:
 
     async def clear(self) -> None:
         self._forget_pending()
+        self._entered = bytearray()
         await self._repeat(statements.EMPTY_FOLLOWS)
         await self._repeat(statements.EMPTY_PEOPLE)
 
@@ -224,10 +227,22 @@ class Neo4jGraph:
         ]
         async with self._writing() as tx:
             await self._guard_filling(tx)
-            await tx.run(statements.ENTER, {"people": list(pending)})
-            await _write(tx, edges, first=self._fresh)
+            if self._fresh:
+                people = {*pending}.union(edge.followee for edge in edges)
+                await tx.run(statements.ENTER, {"people": self._not_entered(people)})
+                await tx.run(statements.FOLLOW_FIRST, {"edges": _timed(edges)})
+            else:
+                await tx.run(statements.ENTER, {"people": list(pending)})
+                await _write(tx, edges)
             counts = [[number, followers] for number, (_, followers) in pending.items()]
             await tx.run(statements.COUNTED, {"counts": counts})
+
+    def _not_entered(self, people: Collection[int]) -> list[int]:
+        self._entered.extend(bytes(max(0, max(people) + 1 - len(self._entered))))
+        new = [number for number in people if not self._entered[number]]
+        for number in new:
+            self._entered[number] = 1
+        return new
 
     async def _followees(self, people: Sequence[int]) -> dict[int, Sequence[int]]:
         async with translated(WRITE_S):
@@ -252,6 +267,7 @@ class Neo4jGraph:
 
     def _leave_off(self) -> None:
         self._forget_pending()
+        self._entered = bytearray()
         self._fills = self._fresh = False
 
     def _forget_pending(self) -> None:
@@ -298,16 +314,21 @@ async def _change(tx: AsyncTransaction, edges: Sequence[Edge]) -> None:
         await tx.run(statements.COUNT, {"people": list({followee for _, followee in last})})
 
 
-async def _write(tx: AsyncTransaction, edges: Sequence[Edge], *, first: bool = False) -> None:
-    at = time.time_ns() // 1000
-    new = [[e.follower, e.followee, at + i] for i, e in enumerate(edges) if e.follows]
+async def _write(tx: AsyncTransaction, edges: Sequence[Edge]) -> None:
+    new = _timed(edges)
     old = [[e.follower, e.followee] for e in edges if not e.follows]
     if new:
         people = {number for follower, followee, _ in new for number in (follower, followee)}
         await tx.run(statements.ENTER, {"people": list(people)})
-        await tx.run(statements.FOLLOW_FIRST if first else statements.FOLLOW, {"edges": new})
+        await tx.run(statements.FOLLOW, {"edges": new})
     if old:
         await tx.run(statements.UNFOLLOW, {"edges": old})
+
+
+def _timed(edges: Sequence[Edge]) -> list[list[int]]:
+    """Return follows as the statements take them: with their times, one after the other."""
+    at = time.time_ns() // 1000
+    return [[e.follower, e.followee, at + i] for i, e in enumerate(edges) if e.follows]
 
 
 def _differences(old: Sequence[int], new: Sequence[int]) -> list[tuple[int, bool]]:

@@ -6,7 +6,7 @@ from nova.feature import Feature, Job
 from nova.features.graph.api import Handlers
 from nova.features.graph.events import FACTS, RebuildAsked
 from nova.features.graph.faces import Faces
-from nova.features.graph.feed import HEARS, Feed
+from nova.features.graph.feed import HEARS, Feed, size
 from nova.features.graph.imports import EdgeImport
 from nova.features.graph.keeping import Keeper
 from nova.features.graph.lists import Lists
@@ -45,6 +45,7 @@ __all__ = [
     "Ways",
     "cursors",
     "plug",
+    "size",
 ]
 
 
@@ -59,6 +60,7 @@ def plug(graph: Graph, lists: Lists, people: People, suggester: Suggester) -> Fe
         facts=FACTS,
         jobs=(Job("graph.forget_expired", 3_600.0, graph.forget_expired),),
         schema=Path(__file__).with_name("schema"),
+        lighten=graph.lighten,
         erase=graph.erase,
         export=graph.export,
     )

@@ -13,6 +13,7 @@ from nova.features.graph.feed import Feed
 from nova.kernel.clock import Clock
 from nova.kernel.ids import new_id
 from nova.ports.database import Queries
+from nova.ports.graph import GraphFull
 
 NOTE = "insert into graph.kept (id, at) values ($1, $2) returning xmin::text"
 
@@ -35,7 +36,10 @@ class Shelf(Protocol):
         """Return the mark of what is kept, if anything is."""
 
     async def load(self) -> bool:
-        """Take over what is kept. False if it cannot be read; the index is then as it was."""
+        """Take over what is kept. False if it cannot be read; the index is then as it was.
+
+        Raises GraphFull when it is too large.
+        """
 
 
 class _Mark(Struct, frozen=True):
@@ -58,20 +62,35 @@ class Keeper:
         self._feed = feed
         self._shelf = shelf
         self._relied_on = timedelta(days=log_days) / 2
+        self.has_begun = False
+        """Whether the index knows everything, or at least that it cannot."""
         self._log = get_logger()
 
     async def begin(self) -> Cursor | None:
         """Fill the index; return from where in the log on it has to hear, None for from now on."""
+        try:
+            at = await self._loaded()
+        except GraphFull as full:
+            self._feed.leave(full)
+            at = None
+        else:
+            if at is None:
+                await self._feed.fill()
+        self.has_begun = True
+        return at
+
+    async def _loaded(self) -> Cursor | None:
         mark = self._shelf.mark()
         kept = None if mark is None else msgspec.json.decode(mark, type=_Mark)
         if kept is not None and await self._is_good(kept) and await self._shelf.load():
             self._log.info("graph_index_loaded", at=kept.at)
             return kept.at
-        await self._feed.fill()
         return None
 
     async def keep(self, at: Cursor) -> None:
         """Keep the index, which has heard everything up to there."""
+        if self._feed.is_full:
+            return
         now = self._clock.now()
         id_ = new_id()
         xmin = await self._db.value(NOTE, id_, now)

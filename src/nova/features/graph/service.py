@@ -32,6 +32,8 @@ from nova.kernel.clock import Clock
 from nova.kernel.errors import Refused
 from nova.ports.database import Dangling
 
+DROPPED = 2_000
+"""Followers that one transaction takes away from somebody who is to be erased."""
 SILENCING = frozenset({Act.BLOCK, Act.UNBLOCK, Act.MUTE, Act.UNMUTE})
 
 
@@ -111,6 +113,14 @@ class Graph:
     async def forget_expired(self) -> None:
         """Delete mutes that are over."""
         await store.expire(self._db, self._clock.now())
+
+    async def lighten(self, user: UUID, at_once: int = DROPPED) -> None:
+        """Take the followers of somebody who is to be erased away, some at a time."""
+        node = (await store.find(self._db, [user])).get(user)
+        while node is not None:
+            async with self._db.transaction() as tx:
+                if await store.lose_followers(tx, node.number, at_once) < at_once:
+                    return
 
     async def erase(self, tx: Tx, user: UUID) -> None:
         """Remove a person with every edge from and to them, and count their neighbours anew."""

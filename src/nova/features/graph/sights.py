@@ -38,6 +38,14 @@ select p.user_id from graph.people me
  where me.user_id = $1 order by f.since desc, f.followee desc limit $2
 """
 
+# Whom more than $2 follow is not told of by name.
+FOLLOWERS = """
+select a.user_id as author, a.followers > $2 as is_wide, array(
+    select v.user_id from graph.follows f join graph.people v on v.number = f.follower
+     where f.followee = a.number and a.followers <= $2) as followers
+  from graph.people a where a.user_id = any($1::uuid[])
+"""
+
 # From the viewers' side: they are few, and an author may have a million followers.
 AUDIENCE = """
 select v.user_id as viewer, a.user_id as author
@@ -88,10 +96,14 @@ class Followees:
         if kept is not None and not self._changes.since(kept[0], user):
             return kept[1]
         mark = self._changes.mark()
-        rows = await self._db.fetch(FOLLOWEES, user, MOST_FOLLOWED)
-        found = tuple(row["user_id"] for row in rows)
+        found = await self.read(user)
         self._keep(user, mark, found)
         return found
+
+    async def read(self, user: UUID) -> Sequence[UUID]:
+        """Return whom a user follows now, whatever is remembered."""
+        rows = await self._db.fetch(FOLLOWEES, user, MOST_FOLLOWED)
+        return tuple(row["user_id"] for row in rows)
 
     def _keep(self, user: UUID, mark: int, found: Sequence[UUID]) -> None:
         self._drop([user])
@@ -115,6 +127,7 @@ class Sights:
         self._db = db
         self._clock = clock
         self.following = followees.of
+        self.following_now = followees.read
 
     async def seen(self, pairs: Sequence[tuple[UUID, UUID]]) -> Mapping[tuple[UUID, UUID], Sight]:
         """Return for each pair what the first has to do with the second, whom they look at."""
@@ -133,6 +146,13 @@ class Sights:
             for row in rows
         }
         return {pair: found.get(pair, STRANGER) for pair in pairs}
+
+    async def followers(
+        self, authors: Sequence[UUID], most: int
+    ) -> Mapping[UUID, Sequence[UUID] | None]:
+        """Return who follows each author; None for one whom more than `most` follow."""
+        rows = await self._db.fetch(FOLLOWERS, authors, most)
+        return {row["author"]: None if row["is_wide"] else row["followers"] for row in rows}
 
     async def audience(
         self, authors: Sequence[UUID], viewers: Sequence[UUID]

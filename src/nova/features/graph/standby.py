@@ -1,6 +1,7 @@
-"""The graph index outside of this process while it answers, and the truth while it does not."""
+"""The graph index while it answers, and the truth while it does not."""
 
 from collections.abc import Awaitable, Callable, Collection, Sequence
+from contextlib import suppress
 from typing import TypeVar
 
 from msgspec.structs import replace
@@ -17,15 +18,26 @@ SPARE = 5
 
 
 class Standby:
-    """Implements ports.graph.GraphWalks.
+    """Implements ports.graph.GraphWalks."""
 
-    An index that catches up is behind: whom it suggests is looked up in the truth before it is
-    told. (So are the ways that it finds, by who asks for them.)
-    """
+    def __init__(
+        self,
+        db: Queries,
+        index: GraphWalks,
+        registry: CollectorRegistry,
+        *,
+        is_whole: Callable[[], bool] = lambda: True,
+        catches_up: bool = True,
+    ) -> None:
+        """An index is asked once `is_whole`.
 
-    def __init__(self, db: Queries, index: GraphWalks, registry: CollectorRegistry) -> None:
+        One that `catches_up` after it was away may be far behind: whom it suggests is looked up in
+        the truth before it is told. (So are the ways that it finds, by who asks for them.)
+        """
         self._db = db
         self._index = index
+        self._is_whole = is_whole
+        self._catches_up = catches_up
         self._fallbacks = Counter(
             "nova_graph_fallbacks",
             "Questions that the database answered, because the graph index could not.",
@@ -36,6 +48,8 @@ class Standby:
         self, number: int, *, hidden: Collection[int], most: int
     ) -> Sequence[Candidate]:
         async def index() -> Sequence[Candidate]:
+            if not self._catches_up:
+                return await self._index.suggest(number, hidden=hidden, most=most)
             found = await self._index.suggest(number, hidden=hidden, most=most + SPARE)
             return (await self._still(number, found))[:most]
 
@@ -69,11 +83,11 @@ class Standby:
     async def _first(
         self, index: Callable[[], Awaitable[T]], truth: Callable[[], Awaitable[T]]
     ) -> T:
-        try:
-            return await index()
-        except GraphUnavailable:
-            self._fallbacks.inc()
-            return await truth()
+        if self._is_whole():
+            with suppress(GraphUnavailable):
+                return await index()
+        self._fallbacks.inc()
+        return await truth()
 
     async def _still(self, number: int, found: Sequence[Candidate]) -> list[Candidate]:
         """Leave out who is followed by now, and reasons that no longer hold."""

@@ -71,6 +71,16 @@ SET_PRIVATE = "update graph.people set private = $2 where number = $1 and privat
 
 EXPIRED = "delete from graph.ties where until <= $1"
 
+SOME_FOLLOWERS = "select follower from graph.follows where followee = $1 limit $2"
+
+LOCK_NUMBERS = """
+select number from graph.people where number = any($1::int[]) order by number for update
+"""
+
+LOSE = """
+delete from graph.follows where followee = $1 and follower = any($2::int[]) returning follower
+"""
+
 # Everybody whose counts an erasure changes, locked before they change.
 LOCK_NEIGHBOURS = """
 select number from graph.people
@@ -158,6 +168,16 @@ async def set_private(db: Queries, number: int, *, private: bool) -> bool:
 
 async def expire(db: Queries, at: datetime) -> int:
     return await db.run(EXPIRED, at)
+
+
+async def lose_followers(db: Queries, number: int, most: int) -> int:
+    """Take some followers away from a person, and return how many."""
+    some = [row["follower"] for row in await db.fetch(SOME_FOLLOWERS, number, most)]
+    await db.fetch(LOCK_NUMBERS, [*some, number])
+    gone = [(row["follower"], number) for row in await db.fetch(LOSE, number, some)]
+    if gone:
+        await db.run(COUNT, *_columns(_deltas([], gone), 3))
+    return len(some)
 
 
 async def erase(db: Queries, number: int) -> None:

@@ -1,38 +1,55 @@
 """Posts, comments, likes, and the home feed that is made of them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 from uuid import UUID
 
+from msgspec import Struct
+
 from nova.backbone.database import Database
-from nova.feature import Channel, Feature
+from nova.feature import Channel, Feature, Job, Listener
+from nova.features.graph.events import EdgesImported, FollowApproved, Followed
 from nova.features.posts.api import Handlers
 from nova.features.posts.comments import Comments
-from nova.features.posts.events import FACTS
+from nova.features.posts.events import FACTS, PostPublished
 from nova.features.posts.feed import HEARS, Feed, Follows
 from nova.features.posts.likes import Likes
 from nova.features.posts.live import CHANNEL, Audience, Live
-from nova.features.posts.rings import Rings
+from nova.features.posts.pull import Pull
+from nova.features.posts.push import KEPT, Followings, Push
 from nova.features.posts.routes import routes
 from nova.features.posts.service import Posts
 from nova.features.posts.standing import Standing
 from nova.features.posts.views import People, Views
 from nova.kernel.clock import Clock
+from nova.kernel.events import Fact
 from nova.web.actors import User
 from nova.web.cursors import Cursors
 
-__all__ = ["HEARS", "House", "Standing", "plug"]
+__all__ = ["HEARS", "House", "Knobs", "Standing", "plug"]
 
 
 LIKE = tuple[datetime, UUID]
 
 
-class Relations(Follows, Audience, Protocol):
+class Relations(Follows, Audience, Followings, Protocol):
     """Everything that posts ask about people and what stands between them."""
 
     async def following(self, user: UUID, /) -> Sequence[UUID]: ...
+
+
+class Knobs(Struct, frozen=True, kw_only=True):
+    """What a deployment chooses about home feeds."""
+
+    most_authors: int = 100_000
+    """Whose newest posts are kept in memory."""
+    push: bool = False
+    most_followers: int = 1_000
+    """The posts of authors with more are pulled, where others' are pushed."""
+    kept: int = KEPT
+    """Entries of a feed that posts are pushed into, about."""
 
 
 class House:
@@ -46,22 +63,26 @@ class House:
         relations: Relations,
         *,
         cursor_secret: bytes,
-        most_authors: int = 100_000,
+        knobs: Knobs | None = None,
     ) -> None:
-        """The rings of the feed keep the newest posts of about `most_authors`."""
         views = Views(db, people, relations)
         self.live = Live(relations)
+        self.push = _push(db, clock, relations, knobs or Knobs())
         self.feed = Feed(
             db,
             views,
             relations,
-            Rings(most_authors),
+            self.push or Pull(db, (knobs or Knobs()).most_authors),
             Cursors(cursor_secret, "feed", UUID),
             heard=self.live.hear,
-            most_authors=most_authors,
         )
         self.posts = Posts(
-            db, clock, views, Cursors(cursor_secret, "posts", UUID), published=self.feed.published
+            db,
+            clock,
+            views,
+            Cursors(cursor_secret, "posts", UUID),
+            publishing=self.push.on_publishing if self.push else None,
+            published=self.feed.source.published,
         )
         self.comments = Comments(db, clock, views, Cursors(cursor_secret, "comments", UUID))
         self.likes = Likes(db, clock, views, Cursors(cursor_secret, "likes", LIKE))
@@ -80,9 +101,35 @@ def plug(house: House) -> Feature:
         facts=FACTS,
         channels=(Channel(name=CHANNEL.removesuffix(":"), may_subscribe=_is_own, retention=None),),
         schema=Path(__file__).with_name("schema"),
+        hears=_hears(house.push) if house.push else {},
+        jobs=(Job("posts.forget_idle_feeds", 3_600.0, house.push.forget_idle),)
+        if house.push
+        else (),
         erase=posts.erase,
         export=posts.export,
     )
+
+
+def _push(db: Database, clock: Clock, relations: Relations, knobs: Knobs) -> Push | None:
+    if not knobs.push:
+        return None
+    return Push(
+        db,
+        clock,
+        relations,
+        most_followers=knobs.most_followers,
+        most_authors=knobs.most_authors,
+        kept=knobs.kept,
+    )
+
+
+def _hears(push: Push) -> Mapping[type[Fact], Listener]:
+    return {
+        PostPublished: push.on_published,
+        Followed: push.on_followed,
+        FollowApproved: push.on_followed,
+        EdgesImported: push.on_imported,
+    }
 
 
 async def _is_own(user: User, channel: str) -> bool:

@@ -10,6 +10,7 @@ from nova.features.posts.feed import Feed
 from nova.features.posts.likes import Likes
 from nova.features.posts.models import (
     Comment,
+    CommentEdit,
     Edit,
     Liker,
     Liking,
@@ -114,6 +115,11 @@ class Handlers:
         viewer, query = await self._viewer(call), call.query
         return await self._comments.replies(
             viewer, call.id_of("id", NoSuchComment), limit=query.limit, cursor=query.cursor
+        )
+
+    async def edit_comment(self, call: Call[CommentEdit, Whose]) -> Comment:
+        return await self._comments.edit(
+            await self._viewer(call), call.id_of("id", NoSuchComment), call.body
         )
 
     async def delete_comment(self, call: Call[Any, Whose]) -> None:

@@ -1,13 +1,15 @@
 """Comments and replies, one level deep."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from uuid import UUID
+
+from msgspec.structs import replace
 
 from nova.backbone.database import Database
 from nova.features.posts import rules
 from nova.features.posts import store_responses as store
-from nova.features.posts.events import CommentDeleted, Commented, Mentioned
-from nova.features.posts.models import Comment, NewComment, Said, Written
+from nova.features.posts.events import CommentDeleted, Commented, CommentEdited, Mentioned
+from nova.features.posts.models import Comment, CommentEdit, NewComment, Said, Written
 from nova.features.posts.rules import NoSuchComment, NoSuchPost, NoSuchUser
 from nova.features.posts.views import Views, page
 from nova.kernel.clock import Clock
@@ -50,29 +52,41 @@ class Comments:
         return await self._shown(said)
 
     async def _add(self, about: Written, said: Said, replies_to: UUID | None) -> None:
-        text = rules.excerpt(said.body)
         fact = Commented(
             post=about.id,
             author=about.author,
             comment=said.id,
             person=said.author,
             replies_to=replies_to,
-            excerpt=text,
+            excerpt=rules.excerpt(said.body),
         )
         told = {said.author, about.author, replies_to or said.author}
-        named = [
-            Mentioned(person=each, by=said.author, post=about.id, comment=said.id, excerpt=text)
-            for each in rules.newly_named(said.mentions, before=(), told=told)
-        ]
         try:
             async with self._db.transaction() as tx:
                 if not await store.lock_one(tx, about.id):
                     raise NoSuchPost
                 await store.add_comment(tx, said)
-                await tx.emit(fact, *named)
+                await tx.emit(fact, *_naming(said, before=(), told=told))
         except Dangling as wrong:
             # What it answers, or who says it, went a moment ago.
             raise (NoSuchComment if "parent" in wrong.constraint else NoSuchUser) from None
+
+    async def edit(self, viewer: UUID | None, id_: UUID, edit: CommentEdit) -> Comment:
+        """Change what a comment of one's own says; who is named anew is told."""
+        said = await self._comment(viewer, id_)
+        if viewer not in (None, said.author):
+            raise NoSuchComment("You have no such comment.")
+        about = await self._views.post(viewer, said.post)
+        named = await self._views.named(edit.text)
+        async with self._db.transaction() as tx:
+            old = await store.lock_comment(tx, id_)
+            if old is None:
+                raise NoSuchComment
+            new = replace(old, body=edit.text, mentions=named, edited_at=self._clock.now())
+            await store.change_comment(tx, new)
+            fact = CommentEdited(post=about.id, author=about.author, comment=id_, person=old.author)
+            await tx.emit(fact, *_naming(new, before=old.mentions, told=(old.author,)))
+        return await self.one(viewer, id_)
 
     async def delete(self, viewer: UUID | None, id_: UUID) -> None:
         """Take a comment away with its replies: one's own, or one on a post of one's own."""
@@ -142,3 +156,11 @@ class Comments:
         if not shown:
             raise NoSuchComment
         return shown[0]
+
+
+def _naming(said: Said, *, before: Collection[UUID], told: Collection[UUID]) -> list[Mentioned]:
+    text = rules.excerpt(said.body)
+    return [
+        Mentioned(person=each, by=said.author, post=said.post, comment=said.id, excerpt=text)
+        for each in rules.newly_named(said.mentions, before=before, told=told)
+    ]

@@ -59,6 +59,13 @@ class Commented(_OfPost, frozen=True, kw_only=True):
     excerpt: str = ""
 
 
+class CommentEdited(_OfPost, frozen=True, kw_only=True):
+    """Somebody changed what a comment says."""
+
+    comment: UUID
+    person: UUID
+
+
 class CommentDeleted(_OfPost, frozen=True, kw_only=True):
     """A comment is gone, with its replies."""
 
@@ -101,6 +108,7 @@ FACTS: tuple[type[Fact], ...] = (
     Liked,
     Unliked,
     Commented,
+    CommentEdited,
     CommentDeleted,
     Mentioned,
     AuthorForgotten,

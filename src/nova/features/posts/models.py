@@ -62,6 +62,12 @@ class NewComment(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The comment that this answers. A reply to a reply stands beside it, under their comment."""
 
 
+class CommentEdit(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a comment is to say instead."""
+
+    text: CommentText
+
+
 class Person(Struct, frozen=True, kw_only=True):
     """A person, as others see them."""
 
@@ -104,6 +110,7 @@ class Comment(Struct, frozen=True, kw_only=True):
     mentions: list[Person]
     replies: int
     created_at: datetime
+    edited_at: datetime | None
 
 
 class Liker(Struct, frozen=True, kw_only=True):
@@ -152,6 +159,7 @@ class Said(Struct, frozen=True, kw_only=True):
     mentions: list[UUID]
     replies: int
     created_at: datetime
+    edited_at: datetime | None = None
 
     @property
     def place(self) -> UUID:

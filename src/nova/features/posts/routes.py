@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from nova.features.posts.api import Handlers, Page, Whose
 from nova.features.posts.models import (
     Comment,
+    CommentEdit,
     Edit,
     Liker,
     Liking,
@@ -142,6 +143,16 @@ def _comments(do: Handlers) -> Sequence[Route]:
             rule=Rule.EITHER,
             handler=do.one_comment,
             summary="Read a comment",
+            query=Whose,
+            returns=Comment,
+        ),
+        Route(
+            method="PATCH",
+            path=COMMENT,
+            rule=Rule.EITHER,
+            handler=do.edit_comment,
+            summary="Change a comment of your own",
+            body=CommentEdit,
             query=Whose,
             returns=Comment,
         ),

@@ -1,6 +1,6 @@
 """Posts: published, changed and taken away, each in one transaction with its facts."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -43,13 +43,15 @@ class Posts:
         views: Views,
         cursors: Cursors[UUID],
         *,
+        publishing: Callable[[Tx, UUID, UUID], Awaitable[None]] | None = None,
         published: Callable[[UUID, UUID], None] = lambda _author, _post: None,
     ) -> None:
-        """`published` hears of author and post, just after the commit."""
+        """Both hear of author and post: in the transaction, and just after its commit."""
         self._db = db
         self._clock = clock
         self._views = views
         self._cursors = cursors
+        self._publishing = publishing
         self._published = published
 
     async def publish(self, author: UUID, new: NewPost) -> Post:
@@ -71,6 +73,8 @@ class Posts:
         try:
             async with self._db.transaction() as tx:
                 await store.add(tx, post)
+                if self._publishing is not None:
+                    await self._publishing(tx, author, post.id)
                 fact = PostPublished(post=post.id, author=author, visibility=post.visibility.value)
                 await tx.emit(fact, *_naming(post, before=()))
                 tx.after_commit(lambda: self._published(author, post.id))

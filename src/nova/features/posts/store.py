@@ -88,6 +88,7 @@ update posts.posts p set comments = p.comments - g.count
     "delete from posts.comments where author = $1",
     "delete from posts.posts where author = $1",
     "delete from posts.authors where author = $1",
+    "delete from posts.homes where owner = $1",
 )
 
 EXPORTS = {
@@ -96,7 +97,7 @@ select id, visibility, body as text, media, created_at, edited_at from posts.pos
  where author = $1 order by id
 """,
     "comments": """
-select id, post, parent, body as text, created_at from posts.comments
+select id, post, parent, body as text, created_at, edited_at from posts.comments
  where author = $1 order by id
 """,
     "likes": "select post, at from posts.likes where person = $1 order by at",

@@ -52,6 +52,12 @@ values ($1, $2, $3, $4, $5, $6, $7)
 
 COMMENT = "select * from posts.comments where id = $1"
 
+LOCK_COMMENT = "select * from posts.comments where id = $1 for update"
+
+CHANGE_COMMENT = """
+update posts.comments set body = $2, mentions = $3, edited_at = $4 where id = $1
+"""
+
 COMMENTS = """
 select * from posts.comments where post = $1 and parent is null and id > $2 order by id limit $3
 """
@@ -120,6 +126,16 @@ async def comment(db: Queries, id_: UUID) -> Said | None:
     return None if row is None else _said(row)
 
 
+async def lock_comment(db: Queries, id_: UUID) -> Said | None:
+    """Lock a comment until the commit; to edit one changes no counts, so its post is not locked."""
+    row = await db.row(LOCK_COMMENT, id_)
+    return None if row is None else _said(row)
+
+
+async def change_comment(db: Queries, new: Said) -> None:
+    await db.run(CHANGE_COMMENT, new.id, new.body, new.mentions, new.edited_at)
+
+
 async def comments(db: Queries, post: UUID, after: UUID, most: int) -> list[Said]:
     """Return comments without the replies, the oldest first."""
     return [_said(row) for row in await db.fetch(COMMENTS, post, after, most)]
@@ -159,4 +175,5 @@ def _said(row: Row) -> Said:
         mentions=row["mentions"],
         replies=row["replies"],
         created_at=row["created_at"],
+        edited_at=row["edited_at"],
     )

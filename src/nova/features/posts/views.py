@@ -162,6 +162,7 @@ class Views:
                 mentions=[people[one] for one in each.mentions if one in people],
                 replies=each.replies,
                 created_at=each.created_at,
+                edited_at=each.edited_at,
             )
             for each in some
             if each.author in people

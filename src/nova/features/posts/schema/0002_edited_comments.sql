@@ -1,0 +1,1 @@
+alter table posts.comments add column if not exists edited_at timestamptz;
