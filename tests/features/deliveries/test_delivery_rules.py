@@ -87,6 +87,14 @@ def test_a_quota_pauses_the_lane_and_one_devices_limit_does_not() -> None:
     assert rules.pause(outcome(Verdict.RETRY, "TooManyRequests"), rules.PATIENCE["ios"]) == 0.0
 
 
+def test_mail_that_is_too_much_pauses_mail_and_a_recipients_filter_does_not() -> None:
+    mail = rules.PATIENCE["mail"]
+    assert rules.pause(outcome(Verdict.RETRY, "4.7.28", retry_after_s=300.0), mail) == 300.0
+    assert rules.pause(outcome(Verdict.RETRY, "5.7.28", retry_after_s=3600.0), mail) == 3600.0
+    assert rules.pause(outcome(Verdict.RETRY, "4.7.1", retry_after_s=300.0), mail) == 0.0
+    assert rules.pause(outcome(Verdict.REFUSED, "5.7.1"), mail) == 0.0
+
+
 def test_grey_lists_and_limits_are_no_sickness() -> None:
     mail = rules.PATIENCE["mail"]
     assert not rules.sick(outcome(Verdict.RETRY, "4.7.1"), mail)
