@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nova.features.deliveries import rendering, rules
-from nova.features.deliveries.breaker import AFTER, LONGEST_S, Breaker, State
+from nova.features.deliveries.breaker import AFTER, LONGEST_S, Breaker, Gate, State
 from nova.ports.carriers import Verdict
 from support.delivered import outcome
 
@@ -143,6 +143,42 @@ def test_a_breaker_waits_longer_each_time_up_to_a_minute() -> None:
         breaker.went(sick=True, now=now)
     assert waits == sorted(waits)
     assert waits[-1] == LONGEST_S
+
+
+def test_a_probe_that_was_not_made_is_made_by_the_next_one() -> None:
+    breaker = Breaker(lambda: 1.0)
+    for _ in range(AFTER):
+        breaker.went(sick=True, now=0.0)
+    later = LONGEST_S
+    assert breaker.room(later, 5) == 1
+    breaker.began(later)
+    assert breaker.room(later, 5) == 0
+    breaker.untried()
+    assert breaker.room(later, 5) == 1
+
+
+def test_a_gate_has_so_many_places_and_a_part_of_them_is_for_some() -> None:
+    gate = Gate(lambda: 1.0, 8)
+    assert gate.reserve(0.0, 100, left=2) == 6
+    assert gate.reserve(0.0, 100, left=2) == 0
+    assert gate.reserve(0.0, 1) == 1
+    gate.free(7)
+    for _ in range(8):
+        gate.begin(0.0)
+    assert gate.reserve(0.0, 1) == 0
+    gate.end()
+    assert gate.reserve(0.0, 5) == 1
+
+
+def test_only_one_passes_a_half_open_gate_while_others_are_being_claimed() -> None:
+    gate = Gate(lambda: 1.0, 8)
+    for _ in range(AFTER):
+        gate.breaker.went(sick=True, now=0.0)
+    assert gate.reserve(0.0, 5) == 0
+    assert gate.reserve(LONGEST_S, 5) == 1
+    assert gate.reserve(LONGEST_S, 5) == 0
+    gate.free(1)
+    assert gate.reserve(LONGEST_S, 5) == 1
 
 
 def test_names_are_put_together_in_every_language() -> None:

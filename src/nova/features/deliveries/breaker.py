@@ -1,4 +1,4 @@
-"""A circuit breaker: a provider in trouble is left alone, then tried with one delivery."""
+"""A circuit breaker: a provider in trouble is left alone, then tried with one delivery; a gate."""
 
 from collections.abc import Callable
 from enum import StrEnum
@@ -52,6 +52,10 @@ class Breaker:
         if self.state(now) is State.HALF_OPEN:
             self._probing = True
 
+    def untried(self) -> None:
+        """Note that what began was not tried after all."""
+        self._probing = False
+
     def went(self, *, sick: bool, now: float) -> None:
         """Note an outcome."""
         if not sick:
@@ -64,3 +68,33 @@ class Breaker:
             self._pause_s = min(LONGEST_S, self._pause_s * 2)
             self._probing = False
             self.opened += 1
+
+
+class Gate:
+    """How many attempts may be under way to one provider at once, and whether any may be."""
+
+    def __init__(self, roll: Callable[[], float], at_once: int) -> None:
+        self.breaker = Breaker(roll)
+        self._at_once = at_once
+        self._reserved = 0
+        self.under_way = 0
+
+    def reserve(self, now: float, most: int, *, left: int = 0) -> int:
+        """Keep places for what is about to be claimed, `left` of them apart; `free` them after."""
+        if self._reserved and self.breaker.state(now) is not State.CLOSED:
+            return 0
+        free = self._at_once - left - self.under_way - self._reserved
+        room = max(0, min(most, self.breaker.room(now, free)))
+        self._reserved += room
+        return room
+
+    def free(self, places: int) -> None:
+        """Give reserved places back."""
+        self._reserved -= places
+
+    def begin(self, now: float) -> None:
+        self.under_way += 1
+        self.breaker.began(now)
+
+    def end(self) -> None:
+        self.under_way -= 1
