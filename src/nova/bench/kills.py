@@ -40,6 +40,7 @@ POINTS: Mapping[str, Sequence[str]] = {
 }
 """The commits of the path, by words of their statements: into the ledger, under a lease, with its
 outcome. What comes before is `nova bench notifications`' affair."""
+BUSY = 503
 REACHED_S = 20.0
 SETTLED_S = 180.0
 """A lease that a killed process left is over after 35 seconds."""
@@ -171,6 +172,8 @@ async def _struck(
         status, said = await told
     except (ConnectionError, OSError):
         return set()  # not told that it was accepted, so it may or may not be
+    if status == BUSY:  # the struck server said that before it was gone
+        return set()
     if status not in {200, 202} or said.count(b'"status":"accepted"') != len(events):
         raise RuntimeError(f"POST /v1/events answered {status}: {said[:500]!r}")
     return set(events)
