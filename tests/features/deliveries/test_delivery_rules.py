@@ -157,17 +157,25 @@ def test_a_probe_that_was_not_made_is_made_by_the_next_one() -> None:
     assert breaker.room(later, 5) == 1
 
 
-def test_a_gate_has_so_many_places_and_a_part_of_them_is_for_some() -> None:
+def test_a_gate_has_so_many_places_and_a_quarter_of_them_is_for_what_is_live() -> None:
     gate = Gate(lambda: 1.0, 8)
-    assert gate.reserve(0.0, 100, left=2) == 6
-    assert gate.reserve(0.0, 100, left=2) == 0
+    assert gate.reserve(0.0, 100, bulk=True) == 6
+    assert gate.reserve(0.0, 100, bulk=True) == 0
     assert gate.reserve(0.0, 1) == 1
-    gate.free(7)
+    gate.free(6, bulk=True)
+    gate.free(1)
     for _ in range(8):
         gate.begin(0.0)
     assert gate.reserve(0.0, 1) == 0
     gate.end()
+    assert gate.reserve(0.0, 5, bulk=True) == 0
     assert gate.reserve(0.0, 5) == 1
+
+
+def test_claiming_what_is_live_leaves_places_to_what_is_not() -> None:
+    gate = Gate(lambda: 1.0, 8)
+    assert gate.reserve(0.0, gate.kept) == 2
+    assert gate.reserve(0.0, 8, bulk=True) == 6  # together no more than there are
 
 
 def test_only_one_passes_a_half_open_gate_while_others_are_being_claimed() -> None:

@@ -71,26 +71,33 @@ class Breaker:
 
 
 class Gate:
-    """How many attempts may be under way to one provider at once, and whether any may be."""
+    """How many attempts may be under way to one provider at once, and whether any may be.
+
+    A quarter of the places is kept for what is live. What is live is claimed by no more than that
+    at a time, so that those who claim in bulk find the other places free meanwhile.
+    """
 
     def __init__(self, roll: Callable[[], float], at_once: int) -> None:
         self.breaker = Breaker(roll)
+        self.kept = at_once // 4
         self._at_once = at_once
-        self._reserved = 0
+        self._reserved = {False: 0, True: 0}
         self.under_way = 0
 
-    def reserve(self, now: float, most: int, *, left: int = 0) -> int:
-        """Keep places for what is about to be claimed, `left` of them apart; `free` them after."""
-        if self._reserved and self.breaker.state(now) is not State.CLOSED:
+    def reserve(self, now: float, most: int, *, bulk: bool = False) -> int:
+        """Keep places for what is about to be claimed; `free` them after."""
+        others = self._reserved[not bulk]
+        own = self._reserved[bulk]
+        if (others or own) and self.breaker.state(now) is not State.CLOSED:
             return 0
-        free = self._at_once - left - self.under_way - self._reserved
+        free = self._at_once - self.under_way - own - max(others, self.kept if bulk else 0)
         room = max(0, min(most, self.breaker.room(now, free)))
-        self._reserved += room
+        self._reserved[bulk] += room
         return room
 
-    def free(self, places: int) -> None:
+    def free(self, places: int, *, bulk: bool = False) -> None:
         """Give reserved places back."""
-        self._reserved -= places
+        self._reserved[bulk] -= places
 
     def begin(self, now: float) -> None:
         self.under_way += 1

@@ -60,7 +60,7 @@ class PlatformLane(Lane):
 
     async def turn(self) -> None:
         self._bell.clear()
-        if not await self._claim(store_claims.LIVE, self._pacing.at_once):
+        if not await self._claim(max(1, self._gate.kept)):
             await self._rest(self._bell)
 
     async def turn_in_bulk(self) -> None:
@@ -70,8 +70,7 @@ class PlatformLane(Lane):
         """
         self._bulk_bell.clear()
         started = self._clock.monotonic()
-        left = self._pacing.at_once // 4
-        if await self._claim(store_claims.BULK, self._pacing.in_bulk, left=left):
+        if await self._claim(self._pacing.in_bulk, bulk=True):
             await asyncio.sleep(min(self._pacing.wait_s, self._clock.monotonic() - started))
         else:
             await self._rest(self._bulk_bell)
@@ -81,19 +80,20 @@ class PlatformLane(Lane):
         pause = self.breaker.wait_s(self._clock.monotonic())
         await first(bell, min(pause or self._pacing.wait_s, self._pacing.wait_s))
 
-    async def _claim(self, priorities: tuple[int, int], most: int, *, left: int = 0) -> int:
+    async def _claim(self, most: int, *, bulk: bool = False) -> int:
         """Start sending what is due, as far as there is room; return how many that were."""
         started = self._clock.monotonic()
         self._meters.breaker.labels(self.name).set(self.state(started) is State.OPEN)
-        room = self._gate.reserve(started, most, left=left)
+        room = self._gate.reserve(started, most, bulk=bulk)
         if not room:
             self._wants_room = True
             return 0
         try:
+            priorities = store_claims.BULK if bulk else store_claims.LIVE
             claimed = await self._leased(room, priorities)
             badges = await self._unread([one for one, _ in claimed])
         finally:
-            self._gate.free(room)
+            self._gate.free(room, bulk=bulk)
         self._start(claimed, badges, started)
         return len(claimed)
 
