@@ -141,7 +141,12 @@ class Deliveries:
             db, clock, self.planner, preferences, rings=self.ring, spread_s=knobs.spread_s
         )
         self.explainer = Explainer(
-            db, clock, rehearsal=rehearsal, planner=self.planner, policies=self.policies
+            db,
+            clock,
+            rehearsal=rehearsal,
+            planner=self.planner,
+            policies=self.policies,
+            links=self.unsubscribe.link,
         )
         self.burial = Burial(db, clock, graves, knobs.caution)
         common: dict[str, Any] = {
