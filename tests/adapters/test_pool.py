@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry
 from nova.adapters.postgres.connection import Line
 from nova.adapters.postgres.metrics import register
 from nova.adapters.postgres.pool import PostgresPool, open_pool
+from nova.bench.proxy import Proxy, proxied
 from nova.ports.database import (
     Dangling,
     DatabaseUnavailable,
@@ -20,7 +21,6 @@ from nova.ports.database import (
     Violated,
 )
 from support.postgres import new_database
-from support.proxy import Proxy, proxied
 from support.waiting import until
 
 SCHEMA = """

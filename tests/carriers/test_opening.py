@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from nova.app.carriers import PLATFORMS, carriers
-from nova.bench.transports import Plan, _simulated, run
+from nova.bench.transports import Plan, run, simulated
 from nova.cli.doctor import carried
 from nova.kernel.clock import SystemClock
 from nova.ports.carriers import Verdict
@@ -25,7 +25,7 @@ TINY = Plan(pushes=20, mails=5, rounds=1, at_once=4, mails_at_once=2, subscripti
 
 @pytest.mark.parametrize("name", TARGETS)
 async def test_a_simulator_writes_the_settings_by_which_it_is_reached(name: str) -> None:
-    async with _simulated(name) as folder:
+    async with simulated(name) as folder:
         settings = load([folder / "nova.toml"], {}, {}).settings
         assert (folder / "nova.toml").stat().st_mode & 0o077 == 0
         async with carriers(settings, SystemClock()) as opened:
@@ -36,7 +36,7 @@ async def test_a_simulator_writes_the_settings_by_which_it_is_reached(name: str)
 
 
 async def test_a_simulator_is_told_what_to_answer_while_it_runs() -> None:
-    async with _simulated("fcm") as folder:
+    async with simulated("fcm") as folder:
         settings = load([folder / "nova.toml"], {}, {}).settings
         trust = ssl.create_default_context(cafile=folder / "ca.pem")
         opener = build_opener(ProxyHandler({}), HTTPSHandler(context=trust))
@@ -125,7 +125,7 @@ asyncio.run(main())
 
 
 async def test_the_doctor_tries_every_carrier() -> None:
-    async with _simulated("smtp") as folder:
+    async with simulated("smtp") as folder:
         settings = load([folder / "nova.toml"], {}, {}).settings
         [found] = [finding async for finding in carried(settings)]
         assert (found.name, found.healthy) == ("smtp", True), found

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from base64 import urlsafe_b64decode, urlsafe_b64encode
+from base64 import urlsafe_b64encode
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
@@ -12,7 +12,14 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from pywebpush import WebPusher
 
-from nova.adapters.webpush.encryption import MOST_PLAIN, BadKeys, encrypt
+from nova.adapters.webpush.encryption import (
+    MOST_PLAIN,
+    PAIR_MESSAGES,
+    PAIR_S,
+    BadKeys,
+    Sealer,
+    browser,
+)
 from nova.adapters.webpush.rules import LONGEST_TTL_S, topic, ttl, verdict
 from nova.adapters.webpush.vapid import Vapid
 from nova.kernel.clock import ManualClock
@@ -74,7 +81,9 @@ def test_time_to_live_is_whole_seconds_up_to_28_days() -> None:
 def test_other_implementations_decrypt_ours(size: int) -> None:
     key, auth = ec.generate_private_key(ec.SECP256R1()), b"0123456789abcdef"
     point = key.public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
-    message = encrypt(b"x" * size, point, auth)
+    message = Sealer(ManualClock(NOW)).seal(
+        b"x" * size, browser(_base64url(point), _base64url(auth))
+    )
     assert len(message) <= 4096
     opened = http_ece.decrypt(message, private_key=key, auth_secret=auth, version="aes128gcm")
     assert opened == b"x" * size
@@ -96,13 +105,43 @@ def _base64url(data: bytes) -> str:
 
 
 def test_the_example_of_the_rfc_has_keys_that_are_taken() -> None:
-    point = urlsafe_b64decode(
-        "BCVxsr7N_eNgVRqvHtD0zTZsEc6-VV-JvLexhqUzORcxaOzi6-AYWXvTBHm4bjyPjs7Vd8pZGH6SRpkNtoIAiw4="
+    point = (
+        "BCVxsr7N_eNgVRqvHtD0zTZsEc6-VV-JvLexhqUzORcxaOzi6-AYWXvTBHm4bjyPjs7Vd8pZGH6SRpkNtoIAiw4"
     )
-    assert encrypt(b"x", point, b"0" * 16)
-    for bad_point, bad_auth in ((b"", b"0" * 16), (b"\4" + b"1" * 64, b"0" * 16), (point, b"")):
+    auth = _base64url(b"0" * 16)
+    assert browser(point, auth).auth == b"0" * 16
+    off_the_curve = _base64url(b"\4" + b"1" * 64)
+    for bad_point, bad_auth in (
+        ("", auth),
+        ("!", auth),
+        ("ä", auth),
+        (off_the_curve, auth),
+        (point, ""),
+        (point, _base64url(b"0" * 15)),
+        (point, "ä"),
+    ):
         with pytest.raises(BadKeys):
-            encrypt(b"x", bad_point, bad_auth)
+            browser(bad_point, bad_auth)
+
+
+def test_a_key_pair_serves_a_few_seconds_and_a_salt_one_message() -> None:
+    clock, ben = ManualClock(NOW), Browser(None)
+    keys = browser(_base64url(ben.point), _base64url(ben.auth))
+    sealer = Sealer(clock)
+
+    def sealed() -> tuple[bytes, bytes]:
+        message = sealer.seal(b"hello", keys)
+        assert ben.open(message) == b"hello"
+        return message[:16], message[21:86]
+
+    first = [sealed() for _ in range(3)]
+    assert len({salt for salt, _ in first}) == 3
+    assert len({public for _, public in first}) == 1
+    clock.advance(PAIR_S)
+    later = [sealed()[1] for _ in range(PAIR_MESSAGES + 1)]
+    assert first[0][1] not in later
+    assert later.count(later[0]) == PAIR_MESSAGES
+    assert Sealer(clock).seal(b"", keys)[21:86] not in later
 
 
 def test_a_token_is_kept_per_origin_and_renewed_before_it_ends() -> None:

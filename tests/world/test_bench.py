@@ -1,16 +1,17 @@
-"""`nova bench graph`, run small: every figure that is published comes out of it."""
+"""`nova bench`, run small: every figure that is published comes out of it."""
 
 import asyncio
 import os
 import random
 import sys
 from pathlib import Path
+from uuid import uuid4
 
 import msgspec
 import numpy as np
 import pytest
 
-from nova.bench import ranking
+from nova.bench import kills, ranking
 from nova.bench.people import follows
 
 FIGURES = {
@@ -84,6 +85,30 @@ async def test_a_file_without_friendships_is_refused(tmp_path: Path, content: st
     assert (status, said) == (2, b"")
     assert complained.startswith(b"nova bench: ")
     assert b"Traceback" not in complained
+
+
+async def test_a_killed_server_is_started_again_and_held_against_the_providers_book() -> None:
+    figures = await kills.run(kills.Plan(kills=1, events=3), lambda _: None)
+    assert figures["kills"] == 1
+    assert figures["lost"] == figures["duplicated_known_outcome"] == 0
+
+
+def test_the_book_tells_what_was_lost_and_what_came_twice() -> None:
+    fine, resent, twice, other = (uuid4() for _ in range(4))
+    ledger = {
+        fine: kills.Entry("fine", 0),
+        resent: kills.Entry("resent", 1),
+        twice: kills.Entry("twice", 0),
+        other: kills.Entry("other", 1),
+    }
+    arrived = {fine: ["a"], resent: ["b", "b"], twice: ["c", "c", "c"], other: ["d", "e"]}
+    assert kills.judged({"fine", "resent", "gone"}, ledger, arrived) == {
+        "accepted": 3,
+        "lost": 1,
+        "duplicated_known_outcome": 2,
+        "duplicated_unknown_outcome": 2,
+        "collapse_ids_changed": 1,
+    }
 
 
 def test_what_ranking_is_worth_is_known_by_hand() -> None:

@@ -7,13 +7,13 @@ from typing import Any
 
 import httpx
 
+from nova.bench.commits import CommitPoint
+from nova.bench.proxy import proxied
 from nova.ports.database import Pool
 from support.app import like
 from support.books import balance
-from support.commits import CommitPoint
 from support.deployment import deployed
 from support.follower import following
-from support.proxy import proxied
 
 ACCEPTING = "insert into backbone.intake"
 STORED = "select id from backbone.intake"

@@ -7,13 +7,13 @@ from typing import Any
 import httpx
 import pytest
 
+from nova.bench.commits import CommitPoint
+from nova.bench.proxy import proxied
 from nova.ports.database import Pool
 from support.app import App, like
 from support.books import balance
-from support.commits import CommitPoint
 from support.deployment import deployed
 from support.follower import following
-from support.proxy import proxied
 
 ACCEPTING = "insert into backbone.intake"
 DELIVERING = "insert into notifications.inbox"

@@ -5,13 +5,13 @@ import os
 import signal
 from pathlib import Path
 
+from nova.bench.commits import CommitPoint
+from nova.bench.proxy import proxied
 from nova.ports.database import Pool
 from support.app import like
 from support.books import balance, totals
-from support.commits import CommitPoint
 from support.deployment import Deployment, deployed
 from support.follower import following
-from support.proxy import proxied
 
 ACCEPTING = "insert into backbone.intake"
 DELIVERING = "insert into notifications.inbox"

@@ -49,12 +49,16 @@ class Server(Struct, frozen=True):
 @asynccontextmanager
 async def serving(settings: Mapping[str, str]) -> AsyncIterator[Server]:
     """Run a server on a free port with throwaway data; `settings` are NOVA_… variables."""
-    with (
-        TemporaryDirectory(prefix="nova-bench-") as folder,
-        (Path(folder) / "log").open("w+b") as log,
-    ):
-        data = Path(folder) / "data"
-        secret = secrets.token_hex(32)
+    with TemporaryDirectory(prefix="nova-bench-") as folder:
+        async with running(Path(folder), secrets.token_hex(32), settings) as server:
+            yield server
+
+
+@asynccontextmanager
+async def running(folder: Path, secret: str, settings: Mapping[str, str]) -> AsyncIterator[Server]:
+    """Run a server in a folder, where an earlier one may have been killed."""
+    with (folder / "log").open("w+b") as log:
+        data = folder / "data"
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             *("-m", "nova", "serve"),

@@ -23,7 +23,7 @@ from nova.ports.carriers import Carrier, Parcel, Target, Verdict
 from nova.settings import load
 
 STARTING_S = 30.0
-_SETTINGS = "nova.toml"
+SETTINGS = "nova.toml"
 
 
 class Plan(Struct, frozen=True):
@@ -65,8 +65,8 @@ async def run(plan: Plan, progress: Callable[[str], None]) -> dict[str, float]:
 
 
 async def _measured(name: str, plan: Plan) -> Cost:
-    async with _simulated(name) as folder:
-        settings = load([folder / _SETTINGS], {}, {}).settings
+    async with simulated(name) as folder:
+        settings = load([folder / SETTINGS], {}, {}).settings
         async with carriers(settings, SystemClock()) as opened:
             targets = await _targets(name, folder, plan)
             count = plan.mails if name == "smtp" else plan.pushes
@@ -134,7 +134,7 @@ async def _targets(name: str, folder: Path, plan: Plan) -> list[Target]:
 
 def _subscribed(folder: Path, count: int) -> list[Target]:
     """Make subscriptions at the simulator, whose address stands in its settings."""
-    text = (folder / _SETTINGS).read_text("utf-8")
+    text = (folder / SETTINGS).read_text("utf-8")
     url = text.split("POST ", 1)[1].split()[0]
     trust = ssl.create_default_context(cafile=folder / "ca.pem")
     opener = build_opener(ProxyHandler({}), HTTPSHandler(context=trust))
@@ -153,7 +153,7 @@ class _Subscription(Struct):
 
 
 @asynccontextmanager
-async def _simulated(name: str) -> AsyncIterator[Path]:
+async def simulated(name: str) -> AsyncIterator[Path]:
     """Run a simulator in a process of its own, and return the folder of its settings."""
     with TemporaryDirectory(prefix="nova-bench-") as text:
         folder = Path(text)

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import uvloop
 
-from nova.bench import deliveries, graph, notifications, ranking, transports
+from nova.bench import deliveries, graph, kills, notifications, ranking, transports
 from nova.cli.options import Verbs, say
 
 
@@ -52,10 +52,11 @@ def _chosen(args: argparse.Namespace) -> Coroutine[Any, Any, Mapping[str, Any]]:
 
 
 async def _channels(*, quick: bool) -> Mapping[str, Any]:
-    """Measure the carriers alone, then the decisions alone."""
+    """Measure the carriers alone, then the decisions alone, then kill servers."""
     costs = await transports.run(transports.QUICK if quick else transports.Plan(), _progress)
     decided = await deliveries.run(deliveries.QUICK if quick else deliveries.Plan(), _progress)
-    return costs | decided
+    killed = await kills.run(kills.QUICK if quick else kills.Plan(), _progress)
+    return costs | decided | killed
 
 
 def _ranking(args: argparse.Namespace) -> int:

@@ -22,6 +22,8 @@ ANSWERS = {
     "sender": "mail:550 5.1.8 The sender's domain does not exist",
     "toobig": "data:552 5.3.4 The message is too big",
     "spam": "data:554 5.7.1 Looks like spam",
+    "dkim": "data:550 5.7.20 No passing DKIM signature",
+    "flood": "data:450 4.7.28 An unusual rate of mail from you",
     "later": "data:451 4.3.0 Try again later",
 }
 """What a local part may begin with, before a dot; `mail` answers come by rules alone."""

@@ -159,6 +159,9 @@ async def test_a_dry_run_explains_every_channel_and_does_nothing(
     assert ways["push"]["targets"] == ["iOS device …-phone"]
     assert ways["email"]["decision"] == "digest"
     assert ways["email"]["at"].startswith("2026-03-03T18:")
+    previews = {each["channel"]: each for each in said["previews"]}
+    assert previews["push"]["title"] == previews["email"]["title"] == "Ada liked Tea"
+    assert "/v1/unsubscribe/" in previews["email"]["html"]
     own = await api.post(
         "/v1/notifications/explain", json=supposed | {"actor_id": "ben"}, headers=KEY
     )
@@ -166,6 +169,29 @@ async def test_a_dry_run_explains_every_channel_and_does_nothing(
     assert await here.ledger() == []
     assert await here.inbox("ben") == []
     assert await here.pool.value("select count(*) from deliveries.digests") == 0
+
+
+async def test_a_template_is_previewed_in_any_language(
+    here: Delivered, api: httpx.AsyncClient
+) -> None:
+    words = {
+        "en": {"title": "{actor.name} waves <at> you", "body": "Wave back"},
+        "de": {"title": "{actor.name} winkt dir", "body": "Wink zurück"},
+    }
+    made = await api.put("/v1/notification-types/wave", json={"templates": words}, headers=KEY)
+    assert made.is_success, made.text
+    supposed = {"event_type": "wave", "recipient_id": "ben", "actor_id": "ada"}
+    seen = {}
+    for locale in ("en", "de", "de-AT", "xx"):
+        body = supposed | {"locale": locale}
+        answer = await api.post("/v1/notifications/explain", json=body, headers=KEY)
+        seen[locale] = {each["channel"]: each for each in answer.json()["previews"]}
+    assert seen["de"]["push"]["title"] == seen["de-AT"]["email"]["title"] == "Ada winkt dir"
+    assert seen["xx"]["email"]["title"] == "Ada waves <at> you"
+    assert "<h1" in seen["en"]["email"]["html"]
+    assert "Ada waves &lt;at&gt; you" in seen["en"]["email"]["html"]
+    assert "Solche Mails abbestellen" in seen["de"]["email"]["html"]
+    assert await here.inbox("ben") == []
 
 
 async def test_one_click_ends_mail_of_a_type_and_looking_does_not(

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nova.features.deliveries import rendering, rules
-from nova.features.deliveries.breaker import AFTER, LONGEST_S, Breaker, State
+from nova.features.deliveries.breaker import AFTER, LONGEST_S, Breaker, Gate, State
 from nova.ports.carriers import Verdict
 from support.delivered import outcome
 
@@ -87,6 +87,14 @@ def test_a_quota_pauses_the_lane_and_one_devices_limit_does_not() -> None:
     assert rules.pause(outcome(Verdict.RETRY, "TooManyRequests"), rules.PATIENCE["ios"]) == 0.0
 
 
+def test_mail_that_is_too_much_pauses_mail_and_a_recipients_filter_does_not() -> None:
+    mail = rules.PATIENCE["mail"]
+    assert rules.pause(outcome(Verdict.RETRY, "4.7.28", retry_after_s=300.0), mail) == 300.0
+    assert rules.pause(outcome(Verdict.RETRY, "5.7.28", retry_after_s=3600.0), mail) == 3600.0
+    assert rules.pause(outcome(Verdict.RETRY, "4.7.1", retry_after_s=300.0), mail) == 0.0
+    assert rules.pause(outcome(Verdict.REFUSED, "5.7.1"), mail) == 0.0
+
+
 def test_grey_lists_and_limits_are_no_sickness() -> None:
     mail = rules.PATIENCE["mail"]
     assert not rules.sick(outcome(Verdict.RETRY, "4.7.1"), mail)
@@ -135,6 +143,50 @@ def test_a_breaker_waits_longer_each_time_up_to_a_minute() -> None:
         breaker.went(sick=True, now=now)
     assert waits == sorted(waits)
     assert waits[-1] == LONGEST_S
+
+
+def test_a_probe_that_was_not_made_is_made_by_the_next_one() -> None:
+    breaker = Breaker(lambda: 1.0)
+    for _ in range(AFTER):
+        breaker.went(sick=True, now=0.0)
+    later = LONGEST_S
+    assert breaker.room(later, 5) == 1
+    breaker.began(later)
+    assert breaker.room(later, 5) == 0
+    breaker.untried()
+    assert breaker.room(later, 5) == 1
+
+
+def test_a_gate_has_so_many_places_and_a_quarter_of_them_is_for_what_is_live() -> None:
+    gate = Gate(lambda: 1.0, 8)
+    assert gate.reserve(0.0, 100, bulk=True) == 6
+    assert gate.reserve(0.0, 100, bulk=True) == 0
+    assert gate.reserve(0.0, 1) == 1
+    gate.free(6, bulk=True)
+    gate.free(1)
+    for _ in range(8):
+        gate.begin(0.0)
+    assert gate.reserve(0.0, 1) == 0
+    gate.end()
+    assert gate.reserve(0.0, 5, bulk=True) == 0
+    assert gate.reserve(0.0, 5) == 1
+
+
+def test_claiming_what_is_live_leaves_places_to_what_is_not() -> None:
+    gate = Gate(lambda: 1.0, 8)
+    assert gate.reserve(0.0, gate.kept) == 2
+    assert gate.reserve(0.0, 8, bulk=True) == 6  # together no more than there are
+
+
+def test_only_one_passes_a_half_open_gate_while_others_are_being_claimed() -> None:
+    gate = Gate(lambda: 1.0, 8)
+    for _ in range(AFTER):
+        gate.breaker.went(sick=True, now=0.0)
+    assert gate.reserve(0.0, 5) == 0
+    assert gate.reserve(LONGEST_S, 5) == 1
+    assert gate.reserve(LONGEST_S, 5) == 0
+    gate.free(1)
+    assert gate.reserve(LONGEST_S, 5) == 1
 
 
 def test_names_are_put_together_in_every_language() -> None:

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import pytest
 
-from nova.features.deliveries.policies import Throttle
+from nova.features.deliveries.policies import Rate, Throttle
 from nova.features.deliveries.quiet import WEEK, Schedule, Window
 from nova.features.deliveries.quiet_hours import AlwaysQuiet, Trial, UnknownZone
 from nova.features.notifications.catalogue import Kind, Wording
@@ -15,6 +15,7 @@ from nova.kernel.clock import ManualClock
 from nova.ports.carriers import Verdict
 from support.delivered import Delivered, delivered, outcome
 from support.notified import event
+from support.waiting import until
 
 EVENING = datetime(2026, 3, 28, 22, 30, tzinfo=UTC)  # 23:30 in Berlin, the night of the change
 NIGHTS = Schedule(days={day: [Window(start="22:00", end="08:00")] for day in WEEK})
@@ -205,6 +206,29 @@ async def test_a_throttle_keeps_the_rest_in_the_inbox(dsn: str) -> None:
         await here.like("later")
         assert (await here.ended(6))[-1].phase == "done"
         assert len(await here.inbox("ben")) == 6
+
+
+async def test_a_types_rate_lets_the_rest_wait_for_their_turn(dsn: str) -> None:
+    clock = ManualClock(EVENING)
+    async with delivered(dsn, clock=clock) as here, delivered(dsn, clock=clock) as other:
+        await here.policy("like", rate=Rate(limit=2, per_s=60), ttl_s=100.0)
+        other.deliveries.policies.forget(None)
+        for who, by in (("ada", "ben"), ("ben", "ada"), ("cleo", "ada")):
+            await here.phone(who)
+            await here.send(*(event(f"{who}-{n}", recipient_id=who, actor_id=by) for n in "12"))
+        rows = [row for who in ("ada", "ben", "cleo") for row in await here.planned(2, who)]
+        # Two at once, then one every half minute; one would come when it is worth nothing.
+        due = sorted((row.next_at - EVENING).total_seconds() for row in rows if row.next_at)
+        later = [seconds for seconds in due if seconds > 0]
+        assert later == [30.0, 60.0, 90.0]
+        assert [row.reason for row in rows if row.phase == "dropped"] == ["rate"]
+        clock.advance(31)
+
+        async def three_sent() -> bool:
+            found = [row for who in ("ada", "ben", "cleo") for row in await here.ledger(who)]
+            return sum(row.status == "sent" for row in found) == 3
+
+        await until(three_sent)
 
 
 async def test_hours_that_never_end_are_refused_and_so_is_a_made_up_zone(

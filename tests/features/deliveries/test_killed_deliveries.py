@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 import support
-from support.commits import CommitPoint
+from nova.bench.commits import CommitPoint
+from nova.bench.proxy import proxied
 from support.delivered import delivered
 from support.delivered_process import HASTY
-from support.proxy import proxied
 from support.waiting import until
 
 PLANNING = "insert into deliveries.deliveries"

@@ -165,3 +165,33 @@ def test_a_fixed_time_is_the_next_one_that_the_wall_clock_reaches(
         if here.strftime("%H:%M") in times and (days is None or WEEK[here.weekday()] in days):
             assert here.fold == 1, (moment, here)
         moment += MINUTE
+
+
+TIMES = ["00:00", "01:15", "02:30", "03:00", "12:00", "23:45"]
+
+
+def brute_fixed(zone: ZoneInfo, at: datetime) -> datetime:
+    """Walk minute by minute to one that shows a time for the first time, or that skipped one."""
+    moment = at.replace(second=0)
+    before = moment.astimezone(zone).replace(tzinfo=None)
+    while True:
+        moment += MINUTE
+        wall = moment.astimezone(zone)
+        shown_now = wall.replace(tzinfo=None)
+        passed = [before + MINUTE * n for n in range(1, (shown_now - before) // MINUTE)]
+        if any(each.strftime("%H:%M") in TIMES for each in passed):
+            return moment
+        if wall.fold == 0 and wall.strftime("%H:%M") in TIMES:
+            return moment
+        before = shown_now
+
+
+@pytest.mark.parametrize("name", ZONES)
+def test_every_zone_has_its_fixed_times_on_the_days_of_each_of_its_changes(name: str) -> None:
+    zone = ZoneInfo(name)
+    start = datetime(2026, 1, 1, tzinfo=UTC)
+    changes = quiet.jumps(zone, start, datetime(2027, 1, 1, tzinfo=UTC))
+    for change in changes or [start + timedelta(days=100)]:
+        for minutes_off in (-180, -61, -20, -1, 0, 1, 40):
+            at = change + timedelta(minutes=minutes_off, seconds=11)
+            assert quiet.fixed(zone, TIMES, None, at) == brute_fixed(zone, at), at

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from nova.features.deliveries import rules, store
+from nova.features.deliveries import rules, store_claims
 from nova.features.deliveries.models import Delivery, LaneState, Redrive
 from nova.features.deliveries.sender import Pacing
 from nova.features.deliveries.service import Knobs, NotRedrivable
@@ -131,7 +131,7 @@ async def test_trouble_in_a_row_opens_the_breaker_and_a_success_closes_it(dsn: s
         await here.phone("ben")
         for n in range(20):
             await here.like(f"e{n}")
-        lane = here.deliveries.lanes["ios"]
+        lane = here.deliveries.platforms["ios"]
         await here.sees(lambda: lane.breaker.opened)
         assert len(here.ios.parcels) < 100
         here.ios.always = SENT
@@ -152,7 +152,7 @@ async def test_a_quota_pauses_the_lane_for_every_process(dsn: str) -> None:
         await here.like("e2")
         await here.planned(2)
         clock.advance(80)
-        assert await store.claim(here.db, "android", clock.now(), 10, 60) == []
+        assert await store_claims.claim(here.db, "android", clock.now(), 10, 60) == []
         clock.advance(11)
         later = (await here.ended(2, status="sent"))[1]
         (attempt,) = (await here.deliveries.one(later.id)).attempts
@@ -251,3 +251,20 @@ async def test_a_flood_of_what_was_held_leaves_room_for_what_is_live(dsn: str) -
         assert here.ios.most_busy <= most * 3 // 4 + 1
         here.ios.open.set()
         await here.ended(101)
+
+
+async def test_what_was_held_leaves_half_of_the_pace_to_what_is_live(dsn: str) -> None:
+    clock = ManualClock(datetime(2026, 1, 5, 12, tzinfo=UTC))
+    knobs = Knobs(spread_s=0.0, pacing={"ios": Pacing(per_s=10.0, wait_s=0.01)})
+    async with delivered(dsn, clock=clock, knobs=knobs) as here:
+        await here.policy("like", escalate_after_s={"push": 10.0})
+        await here.phone("ben")
+        await here.send(*(event(f"e{n}", actor_id="ada") for n in range(40)))
+        await here.planned(40)
+        clock.advance(11)
+        await here.deliveries.release.due()
+        await here.sees(lambda: len(here.ios.parcels) >= 6)
+        await asyncio.sleep(0.2)
+        assert len(here.ios.parcels) == 6  # half a second's, and one
+        await here.send(event("now", event_type="message", actor_id="ada"))
+        await here.sees(lambda: here.ios.parcels[-1].data["type"] == "message")

@@ -3,7 +3,7 @@
 import asyncio
 import base64
 import hmac
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,10 +12,13 @@ import msgspec
 import pytest
 
 from nova.adapters.webhooks.poster import Poster
-from nova.features.deliveries.webhooks import PATIENCE, NewWebhook, signed
-from nova.ports.carriers import Verdict
+from nova.features.deliveries.breaker import State
+from nova.features.deliveries.sender import Pacing
+from nova.features.deliveries.webhooks import AT_ONCE, PATIENCE, NewWebhook, signed
+from nova.ports.carriers import Outcome, Verdict
 from support.delivered import Delivered, api_of_world, outcome
 from support.http import SERVER, bearer
+from support.notified import event
 
 KEY = bearer(SERVER)
 
@@ -93,12 +96,16 @@ def test_the_signature_is_that_of_the_standard() -> None:
     assert headers["webhook-signature"] == "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
 
 
+def hurry(here: Delivered, **changes: float) -> None:
+    names = {name: getattr(PATIENCE, name) for name in PATIENCE.__struct_fields__}
+    soon = {"first_s": 0.01, "range_s": 0.0}
+    here.deliveries.lanes["hook"].patience = type(PATIENCE)(**(names | soon | changes))
+
+
 async def test_a_call_is_retried_with_the_same_id_and_only_what_is_wanted_is_told(
     here: Delivered, app: Receiver
 ) -> None:
-    lane = here.deliveries.lanes["hook"]
-    names = {name: getattr(PATIENCE, name) for name in PATIENCE.__struct_fields__}
-    lane.patience = type(PATIENCE)(**(names | {"first_s": 0.01, "range_s": 0.0}))
+    hurry(here)
     app.answers = ["500 Oh", "503 No", "302 Found"]
     await here.deliveries.webhooks.add(NewWebhook(url=app.url, events=["delivery.dead"]))
     await here.policy("like")
@@ -112,6 +119,62 @@ async def test_a_call_is_retried_with_the_same_id_and_only_what_is_wanted_is_tol
     assert len({headers["webhook-id"] for headers, _ in app.calls}) == 1
     (call,) = await here.ended(1, channel="webhook")
     assert (call.status, call.attempts) == ("sent", 4)
+
+
+def poster(here: Delivered) -> Poster:
+    assert isinstance(here.hooks, Poster)
+    return here.hooks
+
+
+class Hanging:
+    """Calls webhooks, of which one never answers."""
+
+    def __init__(self, real: Poster, hanging: str) -> None:
+        self._real = real
+        self._hanging = hanging
+        self.answering = asyncio.Event()
+        self.hung = 0
+
+    def check(self, url: str) -> None:
+        self._real.check(url)
+
+    async def post(self, url: str, headers: Mapping[str, str], body: bytes) -> Outcome:
+        if url == self._hanging:
+            self.hung += 1
+            await self.answering.wait()
+        return await self._real.post(url, headers, body)
+
+
+async def test_a_webhook_that_hangs_delays_no_other(here: Delivered, app: Receiver) -> None:
+    slow = app.url + "/slow"
+    here.deliveries.webhooks._hooks = hooks = Hanging(poster(here), slow)
+    for url in (slow, app.url):
+        await here.deliveries.webhooks.add(NewWebhook(url=url))
+    await here.policy("like")
+    await here.phone("ben")
+    count = Pacing().at_once + 20  # more than would fill a lane that they shared
+    await here.send(*(event(f"e{n}", actor_id="ada") for n in range(count)))
+    await here.sees(lambda: len(app.calls) == count)
+    assert hooks.hung == AT_ONCE
+    hooks.answering.set()
+    await here.sees(lambda: len(app.calls) == 2 * count)
+
+
+async def test_a_webhook_in_trouble_is_left_alone_and_no_other(
+    here: Delivered, app: Receiver
+) -> None:
+    hurry(here, attempts=1000)
+    broken = await here.deliveries.webhooks.add(NewWebhook(url="http://127.0.0.1:1/"))
+    await here.deliveries.webhooks.add(NewWebhook(url=app.url))
+    await here.policy("like")
+    await here.phone("ben")
+    await here.send(*(event(f"e{n}", actor_id="ada") for n in range(30)))
+    await here.sees(lambda: len(app.calls) == 30)
+    lane = here.deliveries.hooks
+    await here.sees(lambda: lane.gate_of(broken.webhook.id).breaker.opened)
+    assert lane.state(here.clock.monotonic()) is not State.CLOSED  # the worst of both
+    await here.send(event("later", actor_id="ada"))
+    await here.sees(lambda: len(app.calls) == 31)
 
 
 async def test_who_answers_gone_is_told_nothing_more(

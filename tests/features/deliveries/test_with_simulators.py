@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from datetime import timedelta
 from typing import Any, NamedTuple
+from uuid import UUID
 
 import pytest
 
@@ -67,16 +68,20 @@ async def iphone(world: Delivered, who: str, token: str) -> None:
     await world.accounts.register(world.ids[who], device)
 
 
+async def firefox(all_four: Providers, who: str) -> None:
+    made = all_four.webpush.subscribe("firefox")
+    keys = SubscriptionKeys(p256dh=made.p256dh, auth=made.auth)
+    subscription = WebSubscription(endpoint=made.endpoint, keys=keys)
+    await all_four.world.accounts.register(
+        all_four.world.ids[who], NewDevice(platform="web", subscription=subscription)
+    )
+
+
 async def test_one_like_reaches_all_four_kinds_of_device(all_four: Providers) -> None:
     world = all_four.world
     await iphone(world, "ben", "a" * 64)
     await world.phone("ben", "pixel", "android")
-    made = all_four.webpush.subscribe("firefox")
-    keys = SubscriptionKeys(p256dh=made.p256dh, auth=made.auth)
-    subscription = WebSubscription(endpoint=made.endpoint, keys=keys)
-    await world.accounts.register(
-        world.ids["ben"], NewDevice(platform="web", subscription=subscription)
-    )
+    await firefox(all_four, "ben")
     await world.mailbox("ben")
     await world.send(event("e1", actor_id="ada", metadata={"title": "Tea"}))
     rows = await world.ended(4)
@@ -139,3 +144,29 @@ async def test_mail_carries_the_one_click_and_its_own_message_id(all_four: Provi
     assert headers["list-unsubscribe"].startswith("<https://nova.example/v1/unsubscribe/")
     assert row.id.hex in headers["message-id"].replace("-", "")
     assert "Ada liked your post" in headers["subject"]
+
+
+async def test_an_unlike_replaces_what_is_out_by_collapse_id_tag_and_topic(
+    all_four: Providers,
+) -> None:
+    world = all_four.world
+    await iphone(world, "ben", "a" * 64)
+    await world.phone("ben", "pixel", "android")
+    await firefox(all_four, "ben")
+    await world.like("e1")
+    await world.ended(3)
+    (shown,) = await world.inbox("ben")
+    await world.all.removal.delete(world.ids["ben"], UUID(shown["id"]))
+    rows = await world.ended(6)
+    assert {(row.lane, row.kind, row.status) for row in rows} == {
+        (lane, kind, "sent") for lane in ("ios", "android", "web") for kind in ("single", "recall")
+    }
+    apple_saw = [each.collapse_id for each in all_four.apns.received.items]
+    browser_saw = [each.topic for each in all_four.webpush.received.items]
+    collapse_id = UUID(shown["id"]).hex
+    assert apple_saw == browser_saw == [collapse_id] * 2
+    first, recall = (each.message for each in all_four.fcm.received.items)
+    assert first["android"]["notification"]["tag"] == collapse_id
+    assert "notification" not in recall  # silent: the app takes it back
+    assert recall["data"]["nova"] == "recall"
+    assert recall["data"]["notification"] == shown["id"]

@@ -18,6 +18,14 @@ _TOO_LARGE = {(2, 3), (3, 4)}
 _FULL = (2, 2)
 _DISABLED = (2, 1)
 _OURS = {530, 534, 535, 538}
+_OURS_BY_POLICY = {3, 4, 5, 6, *range(8, 15), *range(20, 28), 29, 30}
+"""Details of 5.7 about how we connect, sign in, sign (DKIM, SPF, DMARC) and are named in DNS: the
+registry of enhanced codes at IANA. The others are about one recipient or one mail: its owner's
+filter (5.7.1), a list (5.7.2), a priority (5.7.15)."""
+_VENDORS_POLICY = 500
+"""From here on, Microsoft's: banned senders, addresses and tenants. Its 5.7.1xx are recipients'."""
+_OWNER_CHANGED = {17, 18}
+_FLOOD = 28
 _UNKNOWN_USER = {550, 551, 553}
 _CLOSING = 421
 
@@ -62,7 +70,7 @@ def _by_code(found: tuple[int, int], stage: Stage) -> tuple[Verdict, str, float 
     """Judge a permanent refusal by its subject and detail (RFC 3463, 3)."""
     subject, detail = found
     if subject == 7:
-        return Verdict.MISCONFIGURED, "A policy keeps our mail out.", None
+        return _by_policy(detail, stage)
     if subject == 1 and (detail in _SENDER_DETAILS or stage == "mail"):
         return Verdict.MISCONFIGURED, "The mail server does not accept our sender.", None
     if subject == 1 or found == _DISABLED:
@@ -72,3 +80,14 @@ def _by_code(found: tuple[int, int], stage: Stage) -> tuple[Verdict, str, float 
     if found in _TOO_LARGE:
         return Verdict.REFUSED, "The mail is too large.", None
     return Verdict.REFUSED, "The mail server refused the mail.", None
+
+
+def _by_policy(detail: int, stage: Stage) -> tuple[Verdict, str, float | None]:
+    """Judge a refusal by policy: what is about us stops all mail, what is about one does not."""
+    if detail == _FLOOD:
+        return Verdict.RETRY, "The mail server says that we send too much.", FULL_S
+    if detail in _OWNER_CHANGED:
+        return Verdict.GONE, "The mailbox belongs to somebody else now.", None
+    if stage == "mail" or detail in _OURS_BY_POLICY or detail >= _VENDORS_POLICY:
+        return Verdict.MISCONFIGURED, "A policy keeps our mail out.", None
+    return Verdict.REFUSED, "A policy keeps this mail from its recipient.", None

@@ -1,17 +1,15 @@
 """The carrier to browsers: encrypts, signs, and posts to the endpoint each of them named."""
 
 import ssl
-from binascii import Error as NotBase64
 from datetime import datetime
 
-from nova.adapters.webpush.encryption import BadKeys, encrypt
+from nova.adapters.webpush.encryption import BadKeys, Sealer, browser
 from nova.adapters.webpush.rules import payload, topic, ttl, verdict
 from nova.adapters.webpush.vapid import Vapid
 from nova.kernel.clock import Clock
 from nova.ports.carriers import Outcome, Parcel, Verdict
 from nova.wire.addresses import ForbiddenAddress, Guard, place
 from nova.wire.exchange import Header, once
-from nova.wire.jws import from_base64url
 from nova.wire.origin import Bounds
 from nova.wire.outcomes import expired, judged, outcome
 from nova.wire.outgoing import Outgoing
@@ -40,6 +38,7 @@ class WebPush:
     ) -> None:
         self._vapid = vapid
         self._clock = clock
+        self._sealer = Sealer(clock)
         self._outgoing = Outgoing(guard=guard, tls=tls, bounds=bounds or Bounds(connections=8))
 
     async def send(self, parcel: Parcel) -> Outcome:
@@ -56,12 +55,12 @@ class WebPush:
         keys = parcel.target.keys
         try:
             where = place(parcel.target.address)
-            body = encrypt(plain, from_base64url(keys["p256dh"]), from_base64url(keys["auth"]))
+            body = self._sealer.seal(plain, browser(keys["p256dh"], keys["auth"]))
             origin = f"{'https' if where.tls else 'http'}://{where.authority}"
             steady = (*(_URGENT if parcel.urgent else _CALM), self._vapid.header(origin))
             own = (once(b"ttl", b"%d" % seconds), once(b"topic", topic(parcel.collapse_id)))
             reply = await self._outgoing.post(where, steady, body, own=own)
-        except (BadKeys, KeyError, NotBase64, UnicodeEncodeError):
+        except (BadKeys, KeyError):
             # A subscription that no browser can have made: nothing can ever reach it.
             return outcome(Verdict.GONE, "bad_keys", "The subscription's keys are not keys.")
         except ForbiddenAddress as wrong:

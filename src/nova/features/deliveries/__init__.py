@@ -42,7 +42,13 @@ def plug(deliveries: Deliveries) -> Feature:
             Job("deliveries.sweep", 10.0, deliveries.sweep),
             Job("deliveries.forget", 3_600.0, deliveries.forget),
         ),
-        turns=tuple(Turn(f"lane {name}", lane.turn) for name, lane in deliveries.lanes.items()),
+        turns=(
+            *(Turn(f"lane {name}", lane.turn) for name, lane in deliveries.lanes.items()),
+            *(
+                Turn(f"lane {name} in bulk", lane.turn_in_bulk)
+                for name, lane in deliveries.platforms.items()
+            ),
+        ),
         schema=Path(__file__).with_name("schema"),
         erase=deliveries.erase,
         export=deliveries.export,

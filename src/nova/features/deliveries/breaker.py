@@ -1,4 +1,4 @@
-"""A circuit breaker: a provider in trouble is left alone, then tried with one delivery."""
+"""A circuit breaker: a provider in trouble is left alone, then tried with one delivery; a gate."""
 
 from collections.abc import Callable
 from enum import StrEnum
@@ -52,6 +52,10 @@ class Breaker:
         if self.state(now) is State.HALF_OPEN:
             self._probing = True
 
+    def untried(self) -> None:
+        """Note that what began was not tried after all."""
+        self._probing = False
+
     def went(self, *, sick: bool, now: float) -> None:
         """Note an outcome."""
         if not sick:
@@ -64,3 +68,40 @@ class Breaker:
             self._pause_s = min(LONGEST_S, self._pause_s * 2)
             self._probing = False
             self.opened += 1
+
+
+class Gate:
+    """How many attempts may be under way to one provider at once, and whether any may be.
+
+    A quarter of the places is kept for what is live. What is live is claimed by no more than that
+    at a time, so that those who claim in bulk find the other places free meanwhile.
+    """
+
+    def __init__(self, roll: Callable[[], float], at_once: int) -> None:
+        self.breaker = Breaker(roll)
+        self.kept = at_once // 4
+        self._at_once = at_once
+        self._reserved = {False: 0, True: 0}
+        self.under_way = 0
+
+    def reserve(self, now: float, most: int, *, bulk: bool = False) -> int:
+        """Keep places for what is about to be claimed; `free` them after."""
+        others = self._reserved[not bulk]
+        own = self._reserved[bulk]
+        if (others or own) and self.breaker.state(now) is not State.CLOSED:
+            return 0
+        free = self._at_once - self.under_way - own - max(others, self.kept if bulk else 0)
+        room = max(0, min(most, self.breaker.room(now, free)))
+        self._reserved[bulk] += room
+        return room
+
+    def free(self, places: int, *, bulk: bool = False) -> None:
+        """Give reserved places back."""
+        self._reserved[bulk] -= places
+
+    def begin(self, now: float) -> None:
+        self.under_way += 1
+        self.breaker.began(now)
+
+    def end(self) -> None:
+        self.under_way -= 1

@@ -1,6 +1,6 @@
 """A dry run: what would become of an event, channel by channel, and why. Nothing is written."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Annotated, Any, Protocol
 from uuid import UUID
@@ -8,10 +8,10 @@ from uuid import UUID
 import msgspec
 from msgspec import Meta, Struct
 
-from nova.features.deliveries import plan, quiet
+from nova.features.deliveries import plan, quiet, rendering
 from nova.features.deliveries.models import CHANNEL_OF
 from nova.features.deliveries.plan import Choice, Person
-from nova.features.deliveries.planner import Planner, beyond_throttle
+from nova.features.deliveries.planner import EVERYBODY, Planner, beyond_throttle
 from nova.features.deliveries.policies import Policies, Policy
 from nova.features.deliveries.tale import WHERE, WHY
 from nova.features.notifications.events import NotificationStored
@@ -34,6 +34,17 @@ class Supposed(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     metadata: dict[_Key, Any] = {}
     at: Annotated[datetime, Meta(tz=True)] | None = None
     """When; now when absent."""
+    locale: Annotated[str, Meta(min_length=2, max_length=35)] | None = None
+    """To see the words in another language than the recipient's."""
+
+
+class Preview(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a channel would show, whether or not the recipient can be reached by it."""
+
+    channel: str
+    title: str
+    body: str
+    html: str | None = None
 
 
 class Way(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -65,6 +76,7 @@ class Explained(Struct, frozen=True, kw_only=True, omit_defaults=True):
     local_time: str | None = None
     """Of the recipient."""
     channels: Sequence[Way] = ()
+    previews: Sequence[Preview] = ()
 
 
 class Rehearsed(Protocol):
@@ -93,6 +105,7 @@ class Rehearsal(Protocol):
         about: str | None,
         metadata: bytes,
         at: datetime,
+        locale: str | None,
     ) -> Rehearsed: ...
 
 
@@ -113,12 +126,15 @@ class Explainer:
         rehearsal: Rehearsal,
         planner: Planner,
         policies: Policies,
+        links: Callable[[UUID, str], str | None],
     ) -> None:
+        """`links` makes the address that unsubscribes a user from a type's mail."""
         self._db = db
         self._clock = clock
         self._rehearsal = rehearsal
         self._planner = planner
         self._policies = policies
+        self._links = links
 
     async def explain(self, supposed: Supposed) -> Explained:
         at = supposed.at or self._clock.now()
@@ -132,6 +148,7 @@ class Explainer:
             about=supposed.related_entity_id,
             metadata=metadata,
             at=at,
+            locale=supposed.locale,
         )
         fact = said.fact
         if fact is None:
@@ -142,6 +159,7 @@ class Explainer:
         policy = await self._policies.of(fact.type)
         throttled = await self._throttled(fact.user, policy, fact.type, at)
         decided = self._planner.decided(fact, person, policy, at, throttled=throttled)
+        decided = plan.paced(decided, await self._turn(policy, fact, at), policy, at)
         return Explained(
             outcome="stored",
             says=said.says,
@@ -152,7 +170,14 @@ class Explainer:
             locale=fact.locale,
             local_time=at.astimezone(quiet.zone_of(person.zone)).isoformat(timespec="seconds"),
             channels=[_way(channel, each, person, fact, at) for channel, each in decided.items()],
+            previews=_previews(fact, self._links(fact.user, fact.type)),
         )
+
+    async def _turn(self, policy: Policy, fact: NotificationStored, at: datetime) -> datetime:
+        if policy.rate is None or fact.critical:
+            return at
+        due = await self._db.value(THROTTLE, EVERYBODY, fact.type)
+        return plan.slots(policy.rate, max(due or at, at), 1, at)[0]
 
     async def _throttled(self, user: UUID, policy: Policy, kind: str, at: datetime) -> bool:
         if policy.throttle is None:
@@ -193,4 +218,13 @@ def _targets(channel: str, person: Person) -> Sequence[str]:
         f"{WHERE[each.platform]} …{each.address[-6:]}"
         for each in person.reach
         if CHANNEL_OF[each.platform] == channel
+    ]
+
+
+def _previews(fact: NotificationStored, unsubscribe: str | None) -> Sequence[Preview]:
+    html = rendering.html(fact.title, fact.body, plan.url_of(fact), unsubscribe, fact.locale)
+    short = fact.body[: plan.MOST_BODY]
+    return [
+        *(Preview(channel=each, title=fact.title, body=short) for each in ("push", "web_push")),
+        Preview(channel="email", title=fact.title, body=fact.body, html=html),
     ]

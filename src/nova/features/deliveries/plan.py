@@ -11,7 +11,7 @@ from msgspec import Struct
 from nova.features.deliveries import quiet, rendering, rules
 from nova.features.deliveries.asks import Reach
 from nova.features.deliveries.models import CHANNEL_OF, CHANNELS, New
-from nova.features.deliveries.policies import DigestRule, Policy
+from nova.features.deliveries.policies import DigestRule, Policy, Rate
 from nova.features.deliveries.quiet import Schedule
 from nova.features.notifications.events import NotificationStored
 from nova.kernel.ids import new_id
@@ -108,6 +108,30 @@ def at_once_or_held(
         return Choice("dropped", "always_quiet", "quiet hours")
     due = over + timedelta(seconds=share(user) * spread_s)
     return Choice("held", "quiet_hours", "quiet hours", due, 1)
+
+
+def paced(
+    decided: Mapping[str, Choice], slot: datetime, policy: Policy, now: datetime
+) -> dict[str, Choice]:
+    """Let what would go now wait for its turn among all of its type, if that is worth it."""
+    if slot <= now:
+        return dict(decided)
+    turn = Choice("waiting", "rate", "rate of the type", slot, 1)
+    if (slot - now).total_seconds() > (policy.ttl_s or rules.DAY_S):
+        turn = Choice("dropped", "rate", "rate of the type")
+    return {
+        channel: turn if choice.phase == "waiting" else choice
+        for channel, choice in decided.items()
+    }
+
+
+def slots(rate: Rate, start: datetime, count: int, now: datetime) -> list[datetime]:
+    """Return when so many may go; `start` is when the first would be in time (GCRA)."""
+    apart_s = rate.per_s / rate.limit
+    burst_s = rate.per_s - apart_s
+    return [
+        max(now, start + timedelta(seconds=number * apart_s - burst_s)) for number in range(count)
+    ]
 
 
 def share(user: UUID, salt: str = "") -> float:

@@ -36,6 +36,15 @@ select * from unnest($1::uuid[], $2::text[], $3::timestamptz[])
     on conflict (user_id, type) do update set at = greatest(throttles.at, excluded.at)
 """
 
+EVERYBODY = UUID(int=0)
+"""In place of a user: the rate of a type, over all people."""
+
+RESERVE = """
+insert into deliveries.throttles as t (user_id, type, at) values ($1, $2, $3::timestamptz + $4)
+    on conflict (user_id, type) do update set at = greatest(t.at, $3) + $4
+returning at
+"""
+
 FORGET_THROTTLES = "delete from deliveries.throttles where at < $1"
 
 ERASE_THROTTLES = "delete from deliveries.throttles where user_id = $1"
@@ -76,6 +85,7 @@ class Planner:
         people = await self.persons({fact.user for fact in facts})
         policies = await self._policies.known()
         throttled = await self._throttled(tx, facts, policies, now)
+        turns = await self._turns(tx, facts, policies, now)
         rows: list[New] = []
         entries: list[tuple[Entry, Choice]] = []
         for fact in facts:
@@ -83,6 +93,7 @@ class Planner:
             decided = self.decided(
                 fact, person, policy, now, throttled=fact.notification in throttled
             )
+            decided = plan.paced(decided, turns.get(fact.notification, now), policy, now)
             rows += plan.written(fact, person, policy, decided, now)
             entries += [
                 (_entry(fact, channel, person.zone), choice)
@@ -222,6 +233,28 @@ class Planner:
             [at[key] for key in changed],
         )
         return beyond
+
+    async def _turns(
+        self,
+        tx: Tx,
+        facts: Sequence[NotificationStored],
+        policies: Mapping[str, Policy],
+        now: datetime,
+    ) -> Mapping[UUID, datetime]:
+        """Return when those may go whose type has a rate, in their order."""
+        waiting: dict[str, list[UUID]] = {}
+        for fact in facts:
+            if policies.get(fact.type, PLAIN).rate is not None and not fact.critical:
+                waiting.setdefault(fact.type, []).append(fact.notification)
+        found: dict[UUID, datetime] = {}
+        for kind, some in sorted(waiting.items()):
+            rate = policies[kind].rate
+            if rate is not None:
+                width = timedelta(seconds=len(some) * rate.per_s / rate.limit)
+                end = await tx.value(RESERVE, EVERYBODY, kind, now, width)
+                turns = plan.slots(rate, end - width, len(some), now)
+                found |= dict(zip(some, turns, strict=True))
+        return found
 
 
 def beyond_throttle(throttle: Throttle, due: datetime, now: datetime) -> bool:

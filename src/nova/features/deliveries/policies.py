@@ -38,6 +38,13 @@ class Throttle(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     per_s: Seconds
 
 
+class Rate(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """At most so many of a type, over all people; what is beyond waits for its turn."""
+
+    limit: Annotated[int, Meta(ge=1, le=1_000_000)]
+    per_s: Seconds
+
+
 class DigestRule(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What is gathered into one: for `window_s` from the first, or until a time of day."""
 
@@ -59,6 +66,7 @@ class Policy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     ttl_s: Seconds | None = None
     """For how long a delivery is worth trying; the lane's usual time when absent."""
     throttle: Throttle | None = None
+    rate: Rate | None = None
     digests: Annotated[dict[Channel, DigestRule], Meta(max_length=3)] = {}
     escalate_after_s: Annotated[
         dict[Channel, Annotated[float, Meta(ge=0, le=30 * 86_400)]], Meta(max_length=3)

@@ -1,6 +1,6 @@
 """Quiet hours, purely: by the clock on the wall of the person's own zone."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, time, timedelta
 from functools import lru_cache
 from itertools import pairwise
@@ -211,9 +211,3 @@ def fixed(
 @lru_cache(maxsize=700)
 def zone_of(name: str) -> ZoneInfo:
     return ZoneInfo(name)
-
-
-EVERY_NIGHT: Mapping[Weekday, Sequence[Window]] = {
-    day: (Window(start="22:00", end="08:00"),) for day in WEEK
-}
-"""An example; nobody has quiet hours who did not choose them."""

@@ -17,17 +17,22 @@ from nova.features.deliveries.planner import Planner
 from nova.kernel.clock import Clock
 from nova.ports.database import Row
 
-PEOPLE_AT_ONCE = 100
+AT_ONCE = 80
 """Few, with a pause as long as the work between them: what is live comes first."""
 
-# All of a person's together, so that they can be put together.
+# All of a person's together, so that they can be put together. Whose turn it is tells the index
+# of what is due, read from its beginning. The second look at the time is written so that no index
+# answers it: statistics from before the hour say that nothing is due, and with them PostgreSQL
+# would read all that is due for every few people, 20 ms instead of one.
 DUE = """
-select d.* from deliveries.deliveries d
+select d.id, d.user_id, d.type, d.about, d.channel, d.target, d.phase, d.kind, d.critical, d.rule,
+       d.title, d.locale
+  from deliveries.deliveries d
  where d.user_id = any(array(
         select user_id from deliveries.deliveries
          where phase in ('held', 'standby') and due <= $1 and expires_at > $1
-         group by user_id order by min(due) limit $2))
-   and d.phase in ('held', 'standby') and d.due <= $1 and d.expires_at > $1
+         order by due limit $2))
+   and d.phase in ('held', 'standby') and (d.due <= $1) is true and d.expires_at > $1
  order by d.user_id, d.id
    for update skip locked
 """
@@ -91,7 +96,7 @@ class Release:
     async def _some(self) -> int:
         now = self._clock.now()
         async with self._db.transaction() as tx:
-            rows = await tx.fetch(DUE, now, PEOPLE_AT_ONCE)
+            rows = await tx.fetch(DUE, now, AT_ONCE)
             if not rows:
                 return 0
             people = await self._planner.persons({row["user_id"] for row in rows})

@@ -82,6 +82,7 @@ PATIENCE: Mapping[str, Patience] = {
         ttl_s=4 * DAY_S,
         timeout_s=60.0,
         asked_s=15 * MINUTE_S,
+        pauses=frozenset({"4.7.28", "5.7.28"}),  # too much from us: from everybody
         transient=("4.", "45"),
     ),
 }

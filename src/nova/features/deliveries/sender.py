@@ -1,9 +1,10 @@
-"""Lanes: one per platform, each with its own room, pace, breaker and patience."""
+"""What all lanes do: try what was claimed, once, and write down how it went."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
-from typing import Any, Literal, Protocol, TypeAlias
+from functools import partial
+from typing import Literal, TypeAlias
 from uuid import UUID
 
 import msgspec
@@ -12,15 +13,15 @@ from prometheus_client import CollectorRegistry, Counter, Gauge
 from structlog import get_logger
 
 from nova.backbone.database import Database
-from nova.features.deliveries import rendering, rules, store
-from nova.features.deliveries.breaker import Breaker, State
+from nova.features.deliveries import rules, store_claims
+from nova.features.deliveries.breaker import Gate, State
 from nova.features.deliveries.ledger import Ledger
 from nova.features.deliveries.models import Claimed
 from nova.features.deliveries.rules import Patience
 from nova.features.deliveries.store import Noted
 from nova.kernel.clock import Clock
 from nova.kernel.errors import Unavailable
-from nova.ports.carriers import Carrier, Outcome, Parcel, Target, Verdict
+from nova.ports.carriers import Outcome, Verdict
 
 _log = get_logger()
 Platform: TypeAlias = Literal["ios", "android", "web", "mail"]
@@ -29,17 +30,13 @@ _keys = msgspec.json.Decoder(dict[str, str])
 RECORD_PAUSES_S = (0.2, 1.0, 3.0)
 
 
-class Badges(Protocol):
-    """Counts that an app's icon shows."""
-
-    async def unread(self, users: Sequence[UUID]) -> Mapping[UUID, int]: ...
-
-
 class Pacing(Struct, frozen=True, kw_only=True):
     """How much a lane takes at once."""
 
     at_once: int = 64
-    """Attempts under way in one process, at most: the lane's bulkhead."""
+    """Attempts under way in one process, at most: the bulkhead of a lane, or of one webhook."""
+    in_bulk: int = 8
+    """Of what was held, so many are claimed at a time."""
     per_s: float = 0.0
     """Attempts per second of all processes together; 0: as fast as it goes."""
     margin_s: float = 5.0
@@ -105,7 +102,6 @@ class Lane:
     ) -> None:
         self.name = name
         self.patience = patience
-        self.breaker = Breaker(roll)
         self._pacing = pacing or Pacing()
         self._db = db
         self._ledger = ledger
@@ -113,8 +109,8 @@ class Lane:
         self._meters = meters
         self._roll = roll
         self._blamed: set[UUID] = set()
-        self._bell = asyncio.Event()
-        self._room = asyncio.Event()
+        self._bell, self._bulk_bell = asyncio.Event(), asyncio.Event()
+        self._wants_room = False
         self._sending: set[asyncio.Task[None]] = set()
 
     @property
@@ -122,14 +118,21 @@ class Lane:
         """What takes it on from here."""
         raise NotImplementedError
 
+    def gate(self, one: Claimed) -> Gate:
+        """Return the gate that an attempt passes."""
+        raise NotImplementedError
+
+    def state(self, now: float) -> State:
+        """Return how its breaker is; the worst of several."""
+        raise NotImplementedError
+
+    async def turn(self) -> None:
+        """Start sending what is due and live; wait when there is nothing to do."""
+        raise NotImplementedError
+
     async def _out(self, one: Claimed, badge: int | None) -> Outcome:
         """Hand one over."""
         raise NotImplementedError
-
-    async def _counted(self, claimed: Sequence[Claimed]) -> Mapping[UUID, int]:
-        """Return what the icons of these users' apps should show."""
-        del claimed
-        return {}
 
     @property
     def in_flight(self) -> int:
@@ -138,22 +141,7 @@ class Lane:
     def ring(self) -> None:
         """Say that something is due."""
         self._bell.set()
-
-    async def turn(self) -> None:
-        """Claim what there is room for and start sending it; wait when there is nothing to do."""
-        now = self._clock.monotonic()
-        self._meters.breaker.labels(self.name).set(self.breaker.state(now) is State.OPEN)
-        if pause := self.breaker.wait_s(now):
-            await asyncio.sleep(min(pause, self._pacing.wait_s))
-            return
-        room = self.breaker.room(now, self._pacing.at_once - len(self._sending))
-        if room <= 0:
-            self._room.clear()
-            await _first(self._room, self._pacing.wait_s)
-            return
-        self._bell.clear()
-        if not await self._claim(room):
-            await _first(self._bell, self._pacing.wait_s)
+        self._bulk_bell.set()
 
     async def close(self, within_s: float = 5.0) -> None:
         """Let attempts end; those that take longer are left, with an unknown outcome."""
@@ -163,38 +151,34 @@ class Lane:
                 each.cancel()
             await asyncio.gather(*late, return_exceptions=True)
 
-    async def _claim(self, room: int) -> int:
-        now = self._clock.now()
-        # The last quarter of the room is for what is live: a flood of what was held never fills it.
-        for_all = self._pacing.at_once - self._pacing.at_once // 4 - len(self._sending)
-        live = for_all <= 0
-        room = room if live else min(room, for_all)
-        lease_s = self.patience.timeout_s + 2 * self._pacing.margin_s
-        started = self._clock.monotonic()
-        if per_s := self._pacing.per_s:
-            async with self._db.transaction() as tx:
-                claimed = await store.claim_paced(
-                    tx, self.name, now, room, lease_s, per_s=per_s, live=live
-                )
-        else:
-            claimed = await store.claim(self._db, self.name, now, room, lease_s, live=live)
-        if not claimed:
-            return 0
-        badges = await self._counted([each for each, _ in claimed])
+    @property
+    def _lease_s(self) -> float:
+        return self.patience.timeout_s + 2 * self._pacing.margin_s
+
+    def _start(
+        self,
+        claimed: Sequence[tuple[Claimed, bool]],
+        badges: Mapping[UUID, int],
+        started: float,
+    ) -> None:
+        """Start sending what was claimed."""
         for one, again in claimed:
             if again:
                 self._meters.resends.labels(self.name).inc()
-            self.breaker.began(self._clock.monotonic())
+            gate = self.gate(one)
+            gate.begin(self._clock.monotonic())
             task = asyncio.create_task(self._send(one, badges.get(one.user), started))
             self._sending.add(task)
-            task.add_done_callback(self._sent)
+            task.add_done_callback(partial(self._sent, gate))
         self._meters.in_flight.labels(self.name).set(len(self._sending))
-        return len(claimed)
 
-    def _sent(self, task: asyncio.Task[None]) -> None:
+    def _sent(self, gate: Gate, task: asyncio.Task[None]) -> None:
+        gate.end()
         self._sending.discard(task)
         self._meters.in_flight.labels(self.name).set(len(self._sending))
-        self._room.set()
+        if self._wants_room:
+            self._wants_room = False
+            self.ring()
         if not task.cancelled() and task.exception() is not None:
             _log.error("delivery_not_recorded", lane=self.name, error=repr(task.exception()))
 
@@ -202,11 +186,12 @@ class Lane:
         """Try once, and write down how it went."""
         if self._clock.monotonic() - started > self._pacing.margin_s:
             # This process stood still meanwhile, so the lease may be over by the time of sending.
-            await store.give_back(self._db, [one])
+            self.gate(one).breaker.untried()
+            await store_claims.give_back(self._db, [one])
             return
         outcome = await self._tried(one, badge)
         now = self._clock.monotonic()
-        self.breaker.went(sick=rules.sick(outcome, self.patience), now=now)
+        self.gate(one).breaker.went(sick=rules.sick(outcome, self.patience), now=now)
         self._meters.attempts.labels(self.name, outcome.verdict.value).inc()
         noted, pause_s = self._noted(one, outcome), self._pause(one, outcome)
         for wait_s in (*RECORD_PAUSES_S, None):
@@ -273,81 +258,10 @@ def _clean(text: str, most: int) -> str:
     return text.replace("\0", "\N{REPLACEMENT CHARACTER}").encode(errors="replace").decode()[:most]
 
 
-async def _first(event: asyncio.Event, within_s: float) -> Any:
+async def first(event: asyncio.Event, within_s: float) -> None:
+    """Wait for an event, or for so long."""
     try:
         async with asyncio.timeout(within_s):
             await event.wait()
     except TimeoutError:
         return
-
-
-class PlatformLane(Lane):
-    """The lane of a platform: its carrier takes rendered parcels."""
-
-    def __init__(
-        self,
-        platform: Platform,
-        carrier: Carrier,
-        *,
-        badges: Badges,
-        links: Callable[[UUID, str], str | None],
-        **rest: Any,
-    ) -> None:
-        """`links` makes the address that unsubscribes a user from a type's mail."""
-        super().__init__(platform, **rest)
-        self._platform: Platform = platform
-        self.carrier = carrier
-        self._badges = badges
-        self._links = links
-
-    @property
-    def carried_by(self) -> str:
-        return self.carrier.name
-
-    async def _out(self, one: Claimed, badge: int | None) -> Outcome:
-        return await self.carrier.send(self._parcel(one, badge))
-
-    async def _counted(self, claimed: Sequence[Claimed]) -> Mapping[UUID, int]:
-        if self._platform == "mail":
-            return {}
-        return await self._badges.unread(list({each.user for each in claimed}))
-
-    def _parcel(self, one: Claimed, badge: int | None) -> Parcel:
-        mail = self._platform == "mail"
-        link = self._links(one.user, one.type) if mail else None
-        return Parcel(
-            id=one.id,
-            target=Target(
-                device_id=one.device,
-                platform=self._platform,
-                address=one.address,
-                keys=_keys.decode(one.keys),
-            ),
-            title=one.title,
-            body=one.body,
-            html=rendering.html(one.title, one.body, one.url, link, one.locale) if mail else None,
-            url=one.url,
-            data=_keys.decode(one.data) | {"delivery": str(one.id)},
-            collapse_id=one.collapse_id,
-            urgent=one.urgent,
-            expires_at=one.expires_at,
-            locale=one.locale,
-            unsubscribe_url=link,
-            badge=badge,
-        )
-
-
-class HookLane(Lane):
-    """The lane of webhooks: everything about retries is the same, the way out is a POST."""
-
-    def __init__(self, post: Callable[[Claimed], Awaitable[Outcome]], **rest: Any) -> None:
-        super().__init__("hook", **rest)
-        self._post = post
-
-    @property
-    def carried_by(self) -> str:
-        return "webhooks"
-
-    async def _out(self, one: Claimed, badge: int | None) -> Outcome:
-        del badge
-        return await self._post(one)

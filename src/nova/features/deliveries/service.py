@@ -26,6 +26,7 @@ from nova.features.deliveries.burial import Burial, Caution
 from nova.features.deliveries.digests import Digests
 from nova.features.deliveries.explain import Explainer, Rehearsal
 from nova.features.deliveries.funnel import DeliveryFunnel, funnel
+from nova.features.deliveries.lanes import Badges, HookLane, PlatformLane
 from nova.features.deliveries.ledger import Ledger, ended
 from nova.features.deliveries.models import (
     LANES,
@@ -42,14 +43,7 @@ from nova.features.deliveries.policies import Policies
 from nova.features.deliveries.quiet_hours import QuietBook
 from nova.features.deliveries.release import Release
 from nova.features.deliveries.rules import Patience
-from nova.features.deliveries.sender import (
-    Badges,
-    HookLane,
-    Lane,
-    Meters,
-    Pacing,
-    PlatformLane,
-)
+from nova.features.deliveries.sender import Lane, Meters, Pacing
 from nova.features.deliveries.unsubscribe import Unsubscribe
 from nova.features.deliveries.webhooks import Webhooks
 from nova.kernel.clock import Clock
@@ -150,7 +144,12 @@ class Deliveries:
             db, clock, self.planner, preferences, rings=self.ring, spread_s=knobs.spread_s
         )
         self.explainer = Explainer(
-            db, clock, rehearsal=rehearsal, planner=self.planner, policies=self.policies
+            db,
+            clock,
+            rehearsal=rehearsal,
+            planner=self.planner,
+            policies=self.policies,
+            links=self.unsubscribe.link,
         )
         self.burial = Burial(db, clock, graves, knobs.caution)
         common: dict[str, Any] = {
@@ -172,13 +171,14 @@ class Deliveries:
             )
             for name in LANES
         }
-        hook = HookLane(
+        self.hooks = HookLane(
             self.webhooks.post,
-            pacing=knobs.pacing.get(webhooks.LANE),
+            targets=self.webhooks.ids,
+            pacing=knobs.pacing.get(webhooks.LANE, Pacing(at_once=webhooks.AT_ONCE)),
             patience=knobs.patience.get(webhooks.LANE, webhooks.PATIENCE),
             **common,
         )
-        self.lanes: dict[str, Lane] = {**self.platforms, webhooks.LANE: hook}
+        self.lanes: dict[str, Lane] = {**self.platforms, webhooks.LANE: self.hooks}
         signals.on(webhooks.SIGNAL, self.webhooks.forget)
         signals.on(quiet_hours.SIGNAL, self.quiet.forget)
         signals.on(policies.SIGNAL, self.policies.forget)
@@ -243,7 +243,7 @@ class Deliveries:
     async def states(self) -> list[LaneState]:
         now = self._clock.monotonic()
         alive = {
-            name: (lane.carried_by, lane.breaker.state(now).value, lane.in_flight)
+            name: (lane.carried_by, lane.state(now).value, lane.in_flight)
             for name, lane in self.lanes.items()
         }
         return await store_log.lanes(self._db, self._clock.now(), alive)

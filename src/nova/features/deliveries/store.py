@@ -1,7 +1,7 @@
 """Every statement of the ledger: what is written, claimed, recorded and cancelled."""
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -29,45 +29,6 @@ select id, notification, kind, user_id, number, actor_id, type, about, channel, 
             expires_at, phase, reason, rule, due, priority)
     on conflict (notification, channel, target, kind) do nothing
 returning id, lane, phase
-"""
-
-# A lease that ran out without a record: that attempt's outcome is unknown, and this one may be
-# its second arrival. $1 lane, $2 now, $3 how many, $4 lease, $5 and $6 the words for it, $7 up to
-# which priority.
-CLAIM = """
-with open as (
-    select 1 from deliveries.lanes
-     where lane = $1 and (paused_until is null or paused_until <= $2)
-), due as materialized (
-    select id from deliveries.deliveries
-     where lane = $1 and phase = 'waiting' and due <= $2 and expires_at > $2
-       and (leased_until is null or leased_until <= clock_timestamp())
-       and priority <= $7 and exists (select from open)
-     order by priority, due limit $3 for update skip locked
-), lost as (
-    update deliveries.attempts a
-       set finished_at = $2, verdict = 'unknown', code = $5, says = $6
-      from due where a.delivery = due.id and a.finished_at is null
-    returning a.delivery
-), claimed as (
-    update deliveries.deliveries d
-       set leased_until = clock_timestamp() + $4::interval, fence = d.fence + 1,
-           attempts = d.attempts + 1, tries = d.tries + 1,
-           resends = d.resends + (d.doubtful or d.id in (select delivery from lost))::int,
-           status = case when d.id in (select delivery from lost)
-                         then greatest(d.status, 2) else d.status end
-      from due where d.id = due.id
-    returning d.*
-), begun as (
-    insert into deliveries.attempts (delivery, number, started_at, resend)
-    select id, attempts, $2, doubtful or id in (select delivery from lost) from claimed
-)
-select c.*, (c.doubtful or c.id in (select delivery from lost)) as again from claimed c
- order by c.priority, c.due
-"""
-
-NEXT_DUE = """
-select min(due) from deliveries.deliveries where lane = $1 and phase = 'waiting'
 """
 
 # Who was overtaken by another lease changes nothing. What was cancelled meanwhile is not retried.
@@ -99,18 +60,6 @@ with told as materialized (
      where a.delivery = n.id and a.number = n.attempts
 )
 select * from noted
-"""
-
-# Given back untried: the lane was closed meanwhile. No attempt was made, so none is counted.
-RETURN = """
-with back as (
-    update deliveries.deliveries d
-       set leased_until = null, attempts = d.attempts - 1, tries = d.tries - 1
-      from unnest($1::uuid[], $2::bigint[]) as t (id, fence)
-     where d.id = t.id and d.fence = t.fence
-    returning d.id, d.attempts + 1 as number
-)
-delete from deliveries.attempts a using back where a.delivery = back.id and a.number = back.number
 """
 
 # What is under way is only marked: its outcome still counts.
@@ -171,21 +120,6 @@ update deliveries.lanes set paused_until = greatest(paused_until, $2), why = $3 
 RESUME = """
 update deliveries.lanes
    set paused_until = null, why = null, purging = true, purging_why = null
- where lane = $1
-"""
-
-# GCRA over all processes; the lane's row is locked until what was claimed is charged.
-# $2 now, $3 how many are wanted, $4 seconds apart, $5 seconds of burst.
-ALLOWED = """
-select least($3::int, greatest(0, floor(
-    ($5::float8 - greatest(0, extract(epoch from paced_until - $2)::float8)) / $4::float8
-    + 1)::int))
-  from deliveries.lanes where lane = $1 for update
-"""
-
-CHARGE = """
-update deliveries.lanes
-   set paced_until = greatest(paced_until, $2) + $3::int * $4::float8 * interval '1 second'
  where lane = $1
 """
 
@@ -258,37 +192,6 @@ async def add(db: Queries, new: Sequence[New]) -> list[Row]:
     return list(await db.fetch(ADD, *(list(column) for column in columns)))
 
 
-async def claim(
-    db: Queries, lane: str, now: datetime, most: int, lease_s: float, *, live: bool = False
-) -> list[tuple[Claimed, bool]]:
-    """Lease what is due, `live` ones only or first; tell of each whether it may have arrived."""
-    rows = await db.fetch(
-        CLAIM,
-        lane,
-        now,
-        most,
-        timedelta(seconds=lease_s),
-        "interrupted",
-        "The process ended between sending and recording.",
-        0 if live else 1,
-    )
-    return [(claimed(row), bool(row["again"])) for row in rows]
-
-
-async def claim_paced(
-    tx: Queries, lane: str, now: datetime, most: int, lease_s: float, *, per_s: float, live: bool
-) -> list[tuple[Claimed, bool]]:
-    """Lease what is due, but no more than all processes together may send; in a transaction."""
-    apart_s = 1.0 / per_s
-    allowed = await tx.value(ALLOWED, lane, now, most, apart_s, 1.0)
-    if not allowed:
-        return []
-    claims = await claim(tx, lane, now, allowed, lease_s, live=live)
-    if claims:
-        await tx.run(CHARGE, lane, now, len(claims), apart_s)
-    return claims
-
-
 async def record(db: Queries, noted: Sequence[Noted], now: datetime) -> list[Row]:
     """Write outcomes down; return the rows of those whose lease still held."""
     return list(
@@ -308,37 +211,6 @@ async def record(db: Queries, noted: Sequence[Noted], now: datetime) -> list[Row
             [each.verdict for each in noted],
             now,
         )
-    )
-
-
-async def give_back(db: Queries, claims: Sequence[Claimed]) -> None:
-    await db.run(RETURN, [each.id for each in claims], [each.fence for each in claims])
-
-
-def claimed(row: Row) -> Claimed:
-    return Claimed(
-        id=row["id"],
-        fence=row["fence"],
-        notification=row["notification"],
-        kind=row["kind"],
-        user=row["user_id"],
-        type=row["type"],
-        channel=row["channel"],
-        lane=row["lane"],
-        device=None if row["lane"] == "mail" else row["target"],
-        address=row["address"],
-        keys=row["keys"],
-        title=row["title"],
-        body=row["body"],
-        url=row["url"],
-        data=row["data"],
-        locale=row["locale"],
-        urgent=row["urgent"],
-        collapse_id=row["collapse_id"],
-        expires_at=row["expires_at"],
-        attempt=row["attempts"],
-        tries=row["tries"],
-        tries_from=row["tries_from"],
     )
 
 

@@ -25,6 +25,7 @@ WHY = {
     "too_late": "given up: its time would be over",
     "coalesced": "put together with others",
     "released": "released after quiet hours",
+    "rate": "more of this type wait than its rate lets out",
     "fallback": "needed, since nothing else got through",
     "redriven": "to be tried again",
     "retry": "to be tried again",

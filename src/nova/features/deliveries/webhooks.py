@@ -6,7 +6,7 @@ https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-w
 import hmac
 import secrets
 from base64 import b64encode
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Annotated, Any, Literal, TypeAlias
 from uuid import UUID
@@ -32,6 +32,8 @@ LANE = "hook"
 CHANNEL = "webhook"
 MOST = 50
 SECRET_BYTES = 32
+AT_ONCE = 8
+"""Calls under way to one webhook, in one process."""
 
 PATIENCE = Patience(
     first_s=5.0,
@@ -42,7 +44,7 @@ PATIENCE = Patience(
     ttl_s=3 * DAY_S,
     timeout_s=15.0,
     asked_s=60.0,
-    transient=("",),  # each address is another server: none speaks for the others
+    transient=("429",),
 )
 
 WebhookEvent: TypeAlias = Literal[
@@ -150,6 +152,10 @@ class Webhooks:
     async def wanted(self) -> bool:
         """Tell whether anybody wants to hear of deliveries."""
         return any(each.webhook.disabled_at is None for each in (await self._all()).values())
+
+    async def ids(self) -> Collection[UUID]:
+        """Return those that there are, disabled ones included."""
+        return (await self._all()).keys()
 
     async def list(self) -> WebhookList:
         return WebhookList([_webhook(row) for row in await self._db.fetch(ALL)])

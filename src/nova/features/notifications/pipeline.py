@@ -162,7 +162,7 @@ class Pipeline:
         await self._learn(facts)
 
     async def rehearse(
-        self, fact: EventAccepted, at: datetime
+        self, fact: EventAccepted, at: datetime, locale: str | None = None
     ) -> tuple[Decision, NotificationStored | None]:
         """Decide about an event and put it into words; nothing is written."""
         known = await self._learn([fact])
@@ -170,7 +170,7 @@ class Pipeline:
         if unmade:
             return unmade[0].decision, None
         run = Run(new_id(), at, at)
-        told = Writer(known, run, self._lifetime_s).write(*made[0])
+        told = Writer(known, run, self._lifetime_s, locale).write(*made[0])
         return made[0][2], stored(told, 0, run, known, self._preferences.defaults)
 
     async def _learn(self, facts: Sequence[EventAccepted]) -> Known:
@@ -312,7 +312,11 @@ def _around_numbers(notification: Notification) -> tuple[bytes, bytes]:
 class Writer:
     """Puts notifications into words, for one batch."""
 
-    def __init__(self, known: Known, run: Run, lifetime_s: float) -> None:
+    def __init__(
+        self, known: Known, run: Run, lifetime_s: float, locale: str | None = None
+    ) -> None:
+        """`locale` is spoken in place of each reader's own."""
+        self._locale = locale
         self._known = known
         self._run = run
         self._lifetime_s = lifetime_s
@@ -324,7 +328,7 @@ class Writer:
         actor = known.ids.get(fact.actor_id) if fact.actor_id is not None else None
         actor_profile = known.profiles.get(actor) if actor is not None else None
         kind = known.types[fact.event_type]
-        locale, title, body = kind.worded(reader.locale if reader else None)
+        locale, title, body = kind.worded(self._locale or (reader.locale if reader else None))
         metadata = (
             _metadata.decode(fact.metadata) if title.uses_metadata or body.uses_metadata else None
         )

@@ -34,7 +34,9 @@ class Rehearsal:
         about: str | None,
         metadata: bytes,
         at: datetime,
+        locale: str | None = None,
     ) -> Rehearsed:
+        """`locale` puts it into another language than the recipient's."""
         fact = EventAccepted(
             notification=new_id(),
             id="rehearsal",
@@ -46,7 +48,7 @@ class Rehearsal:
             accepted_at=at,
             metadata=Raw(metadata),
         )
-        decision, told = await self._pipeline.rehearse(fact, at)
+        decision, told = await self._pipeline.rehearse(fact, at, locale)
         if told is None:
             reason = decision.reason or ""
             return Rehearsed(reason, REASONS.get(reason, reason), decision.rule, None)

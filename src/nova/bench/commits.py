@@ -1,7 +1,10 @@
 """Where transactions commit, as the wire between Nova and PostgreSQL shows it."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+
+SHORTEST = 5
+"""Bytes of a message: a kind, and a length that includes itself."""
 
 
 async def _nothing() -> None:
@@ -9,29 +12,33 @@ async def _nothing() -> None:
 
 
 class CommitPoint:
-    """The next commit of a transaction, or of a statement alone, that has `of` in it.
+    """The next commit of a transaction, or of a statement alone, that has all of `of` in it.
 
+    What is looked at are statements and their arguments.
     `then` runs before PostgreSQL hears of the commit; with `kept`, when it is durable and Nova
     has not heard so. Afterwards the connection is cut, or goes on if `goes_on`.
     """
 
     def __init__(
         self,
-        of: str,
+        of: str | Sequence[str],
         then: Callable[[], Awaitable[None]] = _nothing,
         *,
         kept: bool,
         goes_on: bool = False,
     ) -> None:
-        self.of = of.encode()
+        self._of = [each.encode() for each in ([of] if isinstance(of, str) else of)]
         self.kept = kept
         self._then = then
         self._goes_on = goes_on
         self._reached = asyncio.Event()
 
-    async def reached(self) -> None:
+    def fits(self, statements: bytes) -> bool:
+        return all(each in statements for each in self._of)
+
+    async def reached(self, within_s: float = 60.0) -> None:
         """Wait until a transaction got here."""
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(within_s):
             await self._reached.wait()
 
     async def meet(self, data: bytes) -> bytes | None:
@@ -60,7 +67,8 @@ class Statements:
                 name, sql, _ = body.split(b"\0", 2)
                 self._prepared[name] = sql
             elif kind == b"B":
-                self._ran.append(self._prepared[body.split(b"\0", 2)[1]])
+                _, name, arguments = body.split(b"\0", 2)
+                self._ran.append(self._prepared[name] + b"\n" + arguments)
                 if not self._in_transaction:
                     found = self._ran.pop()
             elif kind == b"Q" and body == b"begin\0":
@@ -75,7 +83,7 @@ class Statements:
 
     def _messages(self) -> Iterator[tuple[bytes, bytes]]:
         """Yield whole messages; the first one of a connection has no kind."""
-        while len(self._buffer) >= 5:
+        while len(self._buffer) >= SHORTEST:
             start = 1 if self._greeted else 0
             end = start + int.from_bytes(self._buffer[start : start + 4])
             if len(self._buffer) < end:

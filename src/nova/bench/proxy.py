@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from urllib.parse import parse_qs, quote, urlencode, urlsplit
 
-from support.commits import CommitPoint, Statements
+from nova.bench.commits import CommitPoint, Statements
 
 # PostgreSQL waits for the next command, in no transaction: what it was told last is durable.
 READY = b"Z\0\0\0\5I"
@@ -113,7 +113,7 @@ class _Link:
         self._cut |= _contains(data, self._proxy.cut_reply_to)
         self._silent |= _contains(data, self._proxy.swallow_reply_to)
         statements, point = self._statements.commits(data), self._proxy.at
-        if point and statements and point.of in statements:
+        if point and statements and point.fits(statements):
             self._proxy.at = None
             if not point.kept:
                 return await point.meet(data)

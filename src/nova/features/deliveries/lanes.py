@@ -1,0 +1,216 @@
+"""Lanes: one per platform, and one for webhooks, each with its own room, pace and patience."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from typing import Any, Literal, Protocol, TypeAlias
+from uuid import UUID
+
+import msgspec
+
+from nova.features.deliveries import rendering, store_claims
+from nova.features.deliveries.breaker import Breaker, Gate, State
+from nova.features.deliveries.models import Claimed
+from nova.features.deliveries.sender import Lane, first
+from nova.ports.carriers import Carrier, Outcome, Parcel, Target
+
+Platform: TypeAlias = Literal["ios", "android", "web", "mail"]
+_keys = msgspec.json.Decoder(dict[str, str])
+
+
+class Badges(Protocol):
+    """Counts that an app's icon shows."""
+
+    async def unread(self, users: Sequence[UUID]) -> Mapping[UUID, int]: ...
+
+
+class PlatformLane(Lane):
+    """The lane of a platform: its carrier takes rendered parcels."""
+
+    def __init__(
+        self,
+        platform: Platform,
+        carrier: Carrier,
+        *,
+        badges: Badges,
+        links: Callable[[UUID, str], str | None],
+        **rest: Any,
+    ) -> None:
+        """`links` makes the address that unsubscribes a user from a type's mail."""
+        super().__init__(platform, **rest)
+        self._platform: Platform = platform
+        self.carrier = carrier
+        self._badges = badges
+        self._links = links
+        self._gate = Gate(self._roll, self._pacing.at_once)
+
+    @property
+    def carried_by(self) -> str:
+        return self.carrier.name
+
+    @property
+    def breaker(self) -> Breaker:
+        return self._gate.breaker
+
+    def gate(self, one: Claimed) -> Gate:
+        del one
+        return self._gate
+
+    def state(self, now: float) -> State:
+        return self.breaker.state(now)
+
+    async def turn(self) -> None:
+        self._bell.clear()
+        if not await self._claim(max(1, self._gate.kept)):
+            await self._rest(self._bell)
+
+    async def turn_in_bulk(self) -> None:
+        """Send a little of what was held or gathered, and rest as long as that took.
+
+        It never takes the last quarter of the room: what is live waits for none of it.
+        """
+        self._bulk_bell.clear()
+        started = self._clock.monotonic()
+        if await self._claim(self._pacing.in_bulk, bulk=True):
+            await asyncio.sleep(min(self._pacing.wait_s, self._clock.monotonic() - started))
+        else:
+            await self._rest(self._bulk_bell)
+
+    async def _rest(self, bell: asyncio.Event) -> None:
+        """Wait for a ring, but look again when the breaker may have closed."""
+        pause = self.breaker.wait_s(self._clock.monotonic())
+        await first(bell, min(pause or self._pacing.wait_s, self._pacing.wait_s))
+
+    async def _claim(self, most: int, *, bulk: bool = False) -> int:
+        """Start sending what is due, as far as there is room; return how many that were."""
+        started = self._clock.monotonic()
+        self._meters.breaker.labels(self.name).set(self.state(started) is State.OPEN)
+        room = self._gate.reserve(started, most, bulk=bulk)
+        if not room:
+            self._wants_room = True
+            return 0
+        try:
+            priorities = store_claims.BULK if bulk else store_claims.LIVE
+            claimed = await self._leased(room, priorities)
+            badges = await self._unread([one for one, _ in claimed])
+        finally:
+            self._gate.free(room, bulk=bulk)
+        self._start(claimed, badges, started)
+        return len(claimed)
+
+    async def _leased(
+        self, room: int, priorities: tuple[int, int]
+    ) -> Sequence[tuple[Claimed, bool]]:
+        asked = (self.name, self._clock.now(), room, self._lease_s)
+        per_s = self._pacing.per_s
+        if not per_s:
+            return await store_claims.claim(self._db, *asked, priorities=priorities)
+        async with self._db.transaction() as tx:
+            return await store_claims.claim_paced(tx, *asked, per_s=per_s, priorities=priorities)
+
+    async def _unread(self, claimed: Sequence[Claimed]) -> Mapping[UUID, int]:
+        """Return what the icons of these users' apps should show."""
+        if self._platform == "mail" or not claimed:
+            return {}
+        return await self._badges.unread(list({each.user for each in claimed}))
+
+    async def _out(self, one: Claimed, badge: int | None) -> Outcome:
+        return await self.carrier.send(self._parcel(one, badge))
+
+    def _parcel(self, one: Claimed, badge: int | None) -> Parcel:
+        mail = self._platform == "mail"
+        link = self._links(one.user, one.type) if mail else None
+        return Parcel(
+            id=one.id,
+            target=Target(
+                device_id=one.device,
+                platform=self._platform,
+                address=one.address,
+                keys=_keys.decode(one.keys),
+            ),
+            title=one.title,
+            body=one.body,
+            html=rendering.html(one.title, one.body, one.url, link, one.locale) if mail else None,
+            url=one.url,
+            data=_keys.decode(one.data) | {"delivery": str(one.id)},
+            collapse_id=one.collapse_id,
+            urgent=one.urgent,
+            expires_at=one.expires_at,
+            locale=one.locale,
+            unsubscribe_url=link,
+            badge=badge,
+        )
+
+
+class HookLane(Lane):
+    """The lane of webhooks: each of them has its own room and breaker, as each is a server.
+
+    One that hangs or fails is waited for by nobody else's calls.
+    """
+
+    def __init__(
+        self,
+        post: Callable[[Claimed], Awaitable[Outcome]],
+        *,
+        targets: Callable[[], Awaitable[Collection[UUID]]],
+        **rest: Any,
+    ) -> None:
+        """`targets` returns all webhooks."""
+        super().__init__("hook", **rest)
+        self._post = post
+        self._targets = targets
+        self._gates: dict[UUID, Gate] = {}
+
+    @property
+    def carried_by(self) -> str:
+        return "webhooks"
+
+    def gate(self, one: Claimed) -> Gate:
+        return self.gate_of(one.device or one.user)
+
+    def gate_of(self, target: UUID) -> Gate:
+        found = self._gates.get(target)
+        if found is None:
+            found = self._gates[target] = Gate(self._roll, self._pacing.at_once)
+        return found
+
+    def state(self, now: float) -> State:
+        found = {gate.breaker.state(now) for gate in self._gates.values()}
+        return next((each for each in (State.OPEN, State.HALF_OPEN) if each in found), State.CLOSED)
+
+    async def turn(self) -> None:
+        self._bell.clear()
+        if not await self._claim():
+            await first(self._bell, self._pacing.wait_s)
+
+    async def _claim(self) -> int:
+        started = self._clock.monotonic()
+        self._meters.breaker.labels(self.name).set(self.state(started) is State.OPEN)
+        targets = await self._targets()
+        self._forget(targets)
+        reserved = {
+            target: room
+            for target in targets
+            if (room := self.gate_of(target).reserve(started, self._pacing.at_once))
+        }
+        self._wants_room = len(reserved) < len(targets)
+        if not reserved:
+            return 0
+        try:
+            now = self._clock.now()
+            claimed = await store_claims.claim_for_targets(
+                self._db, self.name, now, reserved, self._lease_s
+            )
+        finally:
+            for target, room in reserved.items():
+                self.gate_of(target).free(room)
+        self._start(claimed, {}, started)
+        return len(claimed)
+
+    def _forget(self, targets: Collection[UUID]) -> None:
+        for gone in self._gates.keys() - set(targets):
+            if not self._gates[gone].under_way:
+                del self._gates[gone]
+
+    async def _out(self, one: Claimed, badge: int | None) -> Outcome:
+        del badge
+        return await self._post(one)
