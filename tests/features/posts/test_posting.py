@@ -76,7 +76,7 @@ async def test_posts_are_listed_by_hashtag_for_who_may_see_them(here: Town) -> N
     assert await found("ada") == ["at the #Harbour"]
     assert await found("ada", "quiet") == ["#quiet"]
     assert await found("ada", "nothing") == []
-    for bad in ("a b", "1", "%23a", "a" * 65, "%00"):
+    for bad in ("a b", "1", "%23a", "a" * 65):
         refused = await here.ask("ada", "GET", f"tags/{bad}/posts", status=404)
         assert refused["code"] == "no_such_tag"
 
