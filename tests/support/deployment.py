@@ -81,6 +81,10 @@ class Deployment:
         said, _ = await process.communicate()
         return process.returncode or 0, said.decode()
 
+    async def begin(self, *arguments: str) -> Process:
+        """Begin a verb of the command line; what it says is to be read from its output."""
+        return await self._nova(*arguments)
+
     async def app(self) -> App:
         """Return the app before the running server; wait while there is none."""
         await self._up.wait()

@@ -92,8 +92,10 @@ async def posts(walk: Walk) -> None:
         page = await walk.ask(walk.ada, "GET", path, 200)
         shown = [each.get("author", each.get("person"))["external_id"] for each in page["data"]]
         assert walk.ben not in shown
-    feed = await walk.ask(walk.ada, "GET", "feeds/home", 200)
-    assert [each["id"] for each in feed["data"] if each["author"]["external_id"] == walk.ben] == []
+    await walk.ask(walk.ben, "POST", "posts", 201, json={"text": "#seen"})
+    for path in ("feeds/home", "tags/seen/posts"):
+        page = await walk.ask(walk.ada, "GET", path, 200)
+        assert walk.ben not in [each["author"]["external_id"] for each in page["data"]]
 
 
 async def deliveries(walk: Walk) -> None:

@@ -55,6 +55,32 @@ async def test_a_post_is_published_changed_and_taken_away(here: Town) -> None:
         assert (await here.ask(who, "GET", path, status=404))["code"] == "no_such_post"
 
 
+async def test_posts_are_listed_by_hashtag_for_who_may_see_them(here: Town) -> None:
+    await here.post("ada", "at the #Harbour")
+    edited = await here.post("ben", "#Harbour, too")
+    await here.post("ben", "for friends of the #harbour", visibility="close_friends")
+    gone = await here.post("cleo", "#harbour again and #harbour")
+    await here.post("dora", "#harbours")
+    await here.post("dora", "muted #harbour")
+    await here.post("eve", "blocked #harbour")
+    await here.ask("ada", "PUT", "users/me/mutes/dora", json={})
+    await here.ask("eve", "PUT", "users/me/blocks/ada")
+
+    async def found(who: str, tag: str = "harbour") -> list[str]:
+        return [each["text"] for each in await here.all(who, f"tags/{tag}/posts", limit=1)]
+
+    assert await found("ada") == ["#harbour again and #harbour", "#Harbour, too", "at the #Harbour"]
+    assert len(await found(SERVER, "HARBOUR")) == 6
+    await here.ask("ben", "PATCH", f"posts/{edited}", json={"text": "#quiet"})
+    await here.ask("cleo", "DELETE", f"posts/{gone}", status=204)
+    assert await found("ada") == ["at the #Harbour"]
+    assert await found("ada", "quiet") == ["#quiet"]
+    assert await found("ada", "nothing") == []
+    for bad in ("a b", "1", "%23a", "a" * 65):
+        refused = await here.ask("ada", "GET", f"tags/{bad}/posts", status=404)
+        assert refused["code"] == "no_such_tag"
+
+
 async def test_only_the_author_and_the_backend_change_a_post(here: Town) -> None:
     post = await here.post("ada")
     await here.ask("ben", "PATCH", f"posts/{post}", json={"text": "mine"}, status=404)

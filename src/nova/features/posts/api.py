@@ -5,6 +5,7 @@ from uuid import UUID
 
 from msgspec import Meta, Struct
 
+from nova.features.posts import rules
 from nova.features.posts.comments import Comments
 from nova.features.posts.feed import Feed
 from nova.features.posts.likes import Likes
@@ -79,6 +80,12 @@ class Handlers:
             call.user,
             limit=call.query.limit,
             cursor=call.query.cursor,
+        )
+
+    async def of_tag(self, call: Call[Any, Page]) -> Paged[Post]:
+        tag, query = rules.tag(call.path["tag"]), call.query
+        return await self._posts.of_tag(
+            await self._viewer(call), tag, limit=query.limit, cursor=query.cursor
         )
 
     async def like(self, call: Call[Any, Whose]) -> Liking:

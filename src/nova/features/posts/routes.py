@@ -78,6 +78,16 @@ def _posts(do: Handlers) -> Sequence[Route]:
             query=Page,
             returns=Paged[Post],
         ),
+        Route(
+            method="GET",
+            path="/v1/tags/{tag}/posts",
+            rule=Rule.EITHER,
+            handler=do.of_tag,
+            summary="List the posts with a hashtag, newest first",
+            description=f"The tag is named without its sign. {LOOKS}",
+            query=Page,
+            returns=Paged[Post],
+        ),
     )
 
 

@@ -40,6 +40,12 @@ class NoSuchUser(NotFound):
     code = "no_such_user"
 
 
+class NoSuchTag(NotFound):
+    """A hashtag has 1 to 64 letters, digits and underscores, and not digits alone."""
+
+    code = "no_such_tag"
+
+
 class EmptyPost(Invalid):
     """A post has text, media, or both."""
 
@@ -118,6 +124,13 @@ def tags(text: str) -> list[str]:
     """Return the hashtags of a text in lower case, each once; a number alone is none."""
     found = (tag.casefold() for tag in _TAG.findall(text) if not tag.isdigit())
     return list(dict.fromkeys(found))[:MOST_TAGS]
+
+
+def tag(name: str) -> str:
+    """Return a hashtag as it is kept, from its name. Raises NoSuchTag for what can be none."""
+    if tags(f"#{name}") != [name.casefold()]:
+        raise NoSuchTag
+    return name.casefold()
 
 
 def excerpt(text: str) -> str:

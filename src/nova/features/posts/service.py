@@ -134,6 +134,25 @@ class Posts:
             None if more is None else self._cursors.seal(owner, more),
         )
 
+    async def of_tag(
+        self, viewer: UUID | None, tag: str, *, limit: int, cursor: str | None
+    ) -> Paged[Post]:
+        """Return a page of the posts with a hashtag, newest first, that the viewer may see."""
+        owner = f"{viewer} #{tag}"
+        start = self._cursors.open(owner, cursor) if cursor else NEWEST
+
+        async def read(place: UUID, most: int) -> list[Written]:
+            return await store.of_tag(self._db, tag, viewer or BACKEND, before=place, most=most)
+
+        async def keep(some: Sequence[Written]) -> list[Written]:
+            return await self._views.visible(viewer, some)
+
+        found, more = await page(read, keep, start, limit)
+        return Paged(
+            await self._views.posts(found),
+            None if more is None else self._cursors.seal(owner, more),
+        )
+
     async def erase(self, tx: Tx, user: UUID) -> None:
         """Remove all that a person published, said and liked."""
         await store.erase(tx, user)

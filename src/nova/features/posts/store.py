@@ -31,6 +31,19 @@ select p.*, l.person is not null as liked from posts.posts p
  order by p.id desc limit $5
 """
 
+OF_TAG = """
+select p.*, l.person is not null as liked from posts.tagged t
+  join posts.posts p on p.id = t.post
+  left join posts.likes l on l.post = p.id and l.person = $2
+ where t.tag = $1 and t.post < $3 order by t.post desc limit $4
+"""
+
+TAG = """
+insert into posts.tagged (tag, post) select unnest($2::text[]), $1 on conflict do nothing
+"""
+
+UNTAG = "delete from posts.tagged where post = $1 and tag <> all($2::text[])"
+
 LOCK = "select p.*, false as liked from posts.posts p where id = $1 for update"
 
 CHANGE = """
@@ -116,6 +129,8 @@ async def add(db: Queries, new: Written) -> None:
         new.mentions,
         new.created_at,
     )
+    if new.tags:
+        await db.run(TAG, new.id, new.tags)
 
 
 async def many(db: Queries, ids: Sequence[UUID], viewer: UUID) -> dict[UUID, Written]:
@@ -136,6 +151,10 @@ async def of_author(
     return [written(row) for row in rows]
 
 
+async def of_tag(db: Queries, tag: str, viewer: UUID, *, before: UUID, most: int) -> list[Written]:
+    return [written(row) for row in await db.fetch(OF_TAG, tag, viewer, before, most)]
+
+
 async def lock(db: Queries, post: UUID) -> Written | None:
     row = await db.row(LOCK, post)
     return None if row is None else written(row)
@@ -152,6 +171,9 @@ async def change(db: Queries, new: Written) -> None:
         new.mentions,
         new.edited_at,
     )
+    await db.run(UNTAG, new.id, new.tags)
+    if new.tags:
+        await db.run(TAG, new.id, new.tags)
 
 
 async def delete(db: Queries, post: UUID, author: UUID) -> bool:

@@ -124,6 +124,22 @@ class Views:
         hidden = {other for (_, other), sight in seen.items() if not rules.in_lists(sight)}
         return [each for each in some if each.author not in hidden]
 
+    async def visible(self, viewer: UUID | None, some: Sequence[Written]) -> list[Written]:
+        """Leave out posts that the viewer may not see, and those of people who are muted."""
+        if viewer is None:
+            return list(some)
+        others = {each.author for each in some} - {viewer}
+        seen = await self._sights.seen([(viewer, other) for other in others])
+        return [
+            each
+            for each in some
+            if each.author == viewer
+            or (
+                rules.in_lists(sight := seen[viewer, each.author])
+                and each.visibility in rules.open_to(sight)
+            )
+        ]
+
     async def posts(self, some: Sequence[Written]) -> list[Post]:
         """Put posts into the shape in which they go out; whose author is gone is left out."""
         people = await self.people(
