@@ -14,6 +14,8 @@ from nova.features.deliveries.sender import Lane, first
 from nova.ports.carriers import Carrier, Outcome, Parcel, Target
 
 Platform: TypeAlias = Literal["ios", "android", "web", "mail"]
+RESTS = 2.0
+"""How long those who send in bulk rest, in times of their work."""
 _keys = msgspec.json.Decoder(dict[str, str])
 
 
@@ -64,14 +66,15 @@ class PlatformLane(Lane):
             await self._rest(self._bell)
 
     async def turn_in_bulk(self) -> None:
-        """Send a little of what was held or gathered, and rest as long as that took.
+        """Send a little of what was held or gathered, and rest twice as long as that took.
 
         It never takes the last quarter of the room: what is live waits for none of it.
         """
         self._bulk_bell.clear()
         started = self._clock.monotonic()
         if await self._claim(self._pacing.in_bulk, bulk=True):
-            await asyncio.sleep(min(self._pacing.wait_s, self._clock.monotonic() - started))
+            took = self._clock.monotonic() - started
+            await asyncio.sleep(min(self._pacing.wait_s, RESTS * took))
         else:
             await self._rest(self._bulk_bell)
 
