@@ -31,10 +31,14 @@ class Callers(Struct, frozen=True, kw_only=True):
     server: str
     expired: str
     revoked: str
+    suspended: str
+    """A good token of somebody who is suspended."""
+    forged: str
+    """The owner's claims, under a signature that is nobody's."""
     malformed: str = "not.a.token"
 
 
-REFUSED = ("nobody", "malformed", "expired", "revoked")
+REFUSED = ("nobody", "malformed", "forged", "expired", "revoked", "suspended")
 TOO_MANY = 429
 ADMITTED = frozenset({400, 415, 422})
 """How a request is refused whose caller was not."""

@@ -19,7 +19,14 @@ ROUTES = [
     for rule in Rule
 ]
 CALLERS = Callers(
-    user="ada", owner="ada", other="ben", server=SERVER, expired="old", revoked="gone"
+    user="ada",
+    owner="ada",
+    other="ben",
+    server=SERVER,
+    expired="old",
+    revoked="gone",
+    suspended="out",
+    forged="false",
 )
 
 

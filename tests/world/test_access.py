@@ -1,5 +1,7 @@
 """Who may do what: every route and every command of the socket, as every kind of caller."""
 
+from base64 import urlsafe_b64encode
+from time import time
 from typing import Any
 from uuid import uuid4
 
@@ -26,11 +28,22 @@ async def revoked(app: App, user: str) -> str:
     return token
 
 
+def unsigned(user: str) -> str:
+    """Return a token whose algorithm is none."""
+    parts = ({"alg": "none", "typ": "JWT"}, {"sub": user, "exp": time() + 60})
+    head, claims = (
+        urlsafe_b64encode(msgspec.json.encode(part)).rstrip(b"=").decode() for part in parts
+    )
+    return f"{head}.{claims}.{'A' * 43}"
+
+
 async def test_every_route_admits_whom_its_rule_says(app: App, pool: Pool) -> None:
     async with built(Settings(tokens=SECRETS), pool) as house:
         routes = all_routes(house)
     assert len(routes) > 30
-    owner, other = await app.people(2)
+    owner, other, out = await app.people(3)
+    async with app.client() as client:
+        assert (await client.patch(f"/v1/users/{out}", json={"suspended": True})).is_success
     callers = Callers(
         user=owner,
         owner=app.token(owner),
@@ -38,6 +51,8 @@ async def test_every_route_admits_whom_its_rule_says(app: App, pool: Pool) -> No
         server=app.server.server_key,
         expired=app.token(owner, lifetime_s=-60),
         revoked=await revoked(app, owner),
+        suspended=app.token(out),
+        forged=unsigned(owner),
     )
     async with httpx.AsyncClient(base_url=app.url, timeout=30) as client:
         assert await unexpected(client, routes, callers) == []
