@@ -111,3 +111,27 @@ async def test_a_file_that_is_no_text_is_refused(here: Connected, tmp_path: Path
     file.write_bytes(b"x" * 100_000)
     with pytest.raises(LongLine):
         await importing(here, 1_000).run(file, Told())
+
+
+async def test_who_is_erased_during_an_import_gets_no_edges(
+    here: Connected, tmp_path: Path
+) -> None:
+    edges, told = importing(here), Told()
+    await edges.run(json_lines(tmp_path / "before.jsonl", ("ada", "ben")), Told())
+    async with here.world.db.transaction() as tx:
+        await here.world.graph.erase(tx, here.world.ids["ben"])
+    # Its remembered number is that of nobody now.
+    file = json_lines(tmp_path / "after.jsonl", ("ben", "ada"), ("ada", "cleo"), ("ada", "ben"))
+    done = await edges.run(file, told)
+    assert (done.added, done.refused, sorted(told.problems)) == (1, 2, [1, 3])
+    assert "erased" in told.problems[3]
+    assert await here.counts("ada") == (0, 1)
+
+
+async def test_an_imported_follow_answers_the_request(here: Connected, tmp_path: Path) -> None:
+    await here.ask("ben", "PUT", "me/privacy", json={"private": True})
+    await here.follow("ada", "ben")
+    await here.follow("cleo", "ben")
+    await importing(here).run(json_lines(tmp_path / "edges.jsonl", ("ada", "ben")), Told())
+    assert await here.names("ben", "me/followers") == ["ada"]
+    assert await here.names("ben", "me/follow-requests") == ["cleo"]

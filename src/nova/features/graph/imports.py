@@ -105,14 +105,14 @@ class EdgeImport:
         edges, problems = stretch.edges, [*stretch.problems]
         now = self._clock.now()
         async with self._db.transaction() as tx:
-            added, blocked = await store_imports.arrive(tx, edges, now) if edges else (0, [])
-            problems += [(line, "a block stands between the two") for line in blocked]
+            added, out = await store_imports.arrive(tx, edges, now) if edges else (0, {})
+            problems += out.items()
             to = replace(
                 at,
                 position=at.position + stretch.size,
                 line=at.line + stretch.lines,
                 added=at.added + added,
-                known=at.known + len(edges) - len(blocked) - added,
+                known=at.known + len(edges) - len(out) - added,
                 refused=at.refused + len(problems),
                 finished=stretch.size == 0,
             )
