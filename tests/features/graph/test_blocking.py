@@ -125,3 +125,17 @@ async def test_a_block_holds_in_every_process_once_it_is_told(here: Connected, d
             return bool(await other.world.graph.silences.blocked([(ben, ada)]))
 
         await until(told)
+
+
+async def test_a_block_leaves_each_out_of_the_lists_that_the_other_sees(here: Connected) -> None:
+    for each in ("ben", "dora"):
+        await here.follow(each, "cleo")
+        await here.follow("cleo", each)
+        await here.follow("ada", each)
+    await here.ask("ada", "PUT", "me/blocks/ben")
+    await here.follow("eve", "ben", "dora")
+    for path in ("cleo/followers", "cleo/following", "cleo/mutuals", "me/common/eve"):
+        assert await here.names("ada", path) == ["dora"], path
+    assert await here.names("dora", "cleo/followers") == ["dora", "ben"]
+    await here.ask("eve", "PUT", "me/blocks/cleo")
+    assert await here.names("cleo", "ben/followers") == ["cleo"]  # not Eve, who blocks her

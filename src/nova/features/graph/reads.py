@@ -9,13 +9,13 @@ from msgspec import Struct
 from nova.features.graph.models import Tie
 from nova.ports.database import Queries, Row
 
-# In every list: who has blocked the viewer ($4; 0 is nobody) is not there for them.
+# In every list: whom a block stands between and the viewer ($4; 0 is nobody) is not there for them.
 FOLLOWING = """
 select p.user_id, f.followee as number, f.since, null::timestamptz as until
   from graph.follows f join graph.people p on p.number = f.followee
  where f.follower = $1 and (f.since, f.followee) < ($2::timestamptz, $3::int)
-   and not exists (select from graph.ties b
-        where b.person = f.followee and b.other = $4 and b.kind = 'block')
+   and not exists (select from graph.ties b where b.kind = 'block'
+        and ((b.person = f.followee and b.other = $4) or (b.person = $4 and b.other = f.followee)))
  order by f.since desc, f.followee desc limit $5
 """
 
@@ -23,8 +23,8 @@ FOLLOWERS = """
 select p.user_id, f.follower as number, f.since, null::timestamptz as until
   from graph.follows f join graph.people p on p.number = f.follower
  where f.followee = $1 and (f.since, f.follower) < ($2::timestamptz, $3::int)
-   and not exists (select from graph.ties b
-        where b.person = f.follower and b.other = $4 and b.kind = 'block')
+   and not exists (select from graph.ties b where b.kind = 'block'
+        and ((b.person = f.follower and b.other = $4) or (b.person = $4 and b.other = f.follower)))
  order by f.since desc, f.follower desc limit $5
 """
 
@@ -34,8 +34,8 @@ select p.user_id, f.followee as number, f.since, null::timestamptz as until
   join graph.follows r on r.follower = f.followee and r.followee = f.follower
   join graph.people p on p.number = f.followee
  where f.follower = $1 and (f.since, f.followee) < ($2::timestamptz, $3::int)
-   and not exists (select from graph.ties b
-        where b.person = f.followee and b.other = $4 and b.kind = 'block')
+   and not exists (select from graph.ties b where b.kind = 'block'
+        and ((b.person = f.followee and b.other = $4) or (b.person = $4 and b.other = f.followee)))
  order by f.since desc, f.followee desc limit $5
 """
 
@@ -46,8 +46,8 @@ select p.user_id, f.followee as number, f.since, null::timestamptz as until
   join graph.follows g on g.follower = $6 and g.followee = f.followee
   join graph.people p on p.number = f.followee
  where f.follower = $1 and (f.since, f.followee) < ($2::timestamptz, $3::int)
-   and not exists (select from graph.ties b
-        where b.person = f.followee and b.other = $4 and b.kind = 'block')
+   and not exists (select from graph.ties b where b.kind = 'block'
+        and ((b.person = f.followee and b.other = $4) or (b.person = $4 and b.other = f.followee)))
  order by f.since desc, f.followee desc limit $5
 """
 
