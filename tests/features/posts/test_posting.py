@@ -302,3 +302,25 @@ async def test_a_server_key_says_whose_feed(here: Town) -> None:
     assert await here.feed(SERVER, user="ada") == ["hello"]
     await here.ask(SERVER, "GET", "feeds/home", status=422)
     await here.ask(SERVER, "GET", "feeds/home", params={"user": "nobody"}, status=404)
+
+
+async def test_who_is_named_is_not_shown_to_whom_a_block_separates(here: Town) -> None:
+    await here.follow("ada", "cleo")
+    post = await here.post("cleo", "hello @ben and @dora #friends")
+    comment = await here.comment("cleo", post, "well @ben and @dora")
+    await here.ask("ben", "PUT", "users/me/blocks/ada")
+
+    async def named(who: str) -> list[list[str]]:
+        shown = [
+            await here.ask(who, "GET", f"posts/{post}"),
+            *(await here.all(who, "users/cleo/posts")),
+            *(await here.all(who, "tags/friends/posts")),
+            await here.ask(who, "GET", f"comments/{comment}"),
+            *(await here.all(who, f"posts/{post}/comments")),
+        ]
+        return [[each["external_id"] for each in one["mentions"]] for one in shown]
+
+    assert await named("ada") == [["dora"]] * 5
+    assert await named("eve") == [["ben", "dora"]] * 5
+    (fed,) = await here.all("ada", "feeds/home")
+    assert [each["external_id"] for each in fed["mentions"]] == ["dora"]

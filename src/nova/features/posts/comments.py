@@ -49,7 +49,7 @@ class Comments:
             created_at=self._clock.now(),
         )
         await self._add(about, said, None if answered is None else answered.author)
-        return await self._shown(said)
+        return await self._shown(person, said)
 
     async def _add(self, about: Written, said: Said, replies_to: UUID | None) -> None:
         fact = Commented(
@@ -100,7 +100,7 @@ class Comments:
             await tx.emit(CommentDeleted(post=post.id, author=post.author, comment=id_))
 
     async def one(self, viewer: UUID | None, id_: UUID) -> Comment:
-        return await self._shown(await self._comment(viewer, id_))
+        return await self._shown(viewer, await self._comment(viewer, id_))
 
     async def of_post(
         self, viewer: UUID | None, post: UUID, *, limit: int, cursor: str | None
@@ -132,7 +132,7 @@ class Comments:
 
         found, more = await page(read, keep, start, limit)
         return Paged(
-            await self._views.comments(found),
+            await self._views.comments(viewer, found),
             None if more is None else self._cursors.seal(owner, more),
         )
 
@@ -151,8 +151,8 @@ class Comments:
                 raise NoSuchComment
         return said
 
-    async def _shown(self, said: Said) -> Comment:
-        shown = await self._views.comments([said])
+    async def _shown(self, viewer: UUID | None, said: Said) -> Comment:
+        shown = await self._views.comments(viewer, [said])
         if not shown:
             raise NoSuchComment
         return shown[0]
