@@ -324,3 +324,24 @@ async def test_who_is_named_is_not_shown_to_whom_a_block_separates(here: Town) -
     assert await named("eve") == [["ben", "dora"]] * 5
     (fed,) = await here.all("ada", "feeds/home")
     assert [each["external_id"] for each in fed["mentions"]] == ["dora"]
+
+
+@pytest.mark.parametrize("act", ["PUT users/me/blocks/ada", "PUT users/me/privacy", "PATCH"])
+async def test_what_was_done_to_a_post_that_is_hidden_by_now_can_be_taken_back(
+    here: Town, act: str
+) -> None:
+    post = await here.post("ben")
+    comment = await here.comment("ada", post)
+    await here.like(post, "ada", "cleo")
+    await here.ask("ben", "PUT", "users/me/blocks/dora")
+    method, _, path = act.partition(" ")
+    closed = {"private": True} if path else {"visibility": "followers"}
+    await here.ask("ben", method, path or f"posts/{post}", json=closed)
+    for path in (f"comments/{comment}", f"posts/{post}/like"):
+        await here.ask("dora", "DELETE", path, status=404)
+    await here.ask("ada", "PATCH", f"comments/{comment}", status=404, json={"text": "or else"})
+    await here.ask("ada", "DELETE", f"comments/{comment}", status=204)
+    await here.ask("ada", "DELETE", f"posts/{post}/like")
+    await here.ask("ada", "DELETE", f"posts/{post}/like", status=404)
+    shown = await here.ask("ben", "GET", f"posts/{post}")
+    assert (shown["likes"], shown["comments"]) == (1, 0)

@@ -89,9 +89,14 @@ class Comments:
         return await self.one(viewer, id_)
 
     async def delete(self, viewer: UUID | None, id_: UUID) -> None:
-        """Take a comment away with its replies: one's own, or one on a post of one's own."""
-        said = await self._comment(viewer, id_)
-        post = await self._views.post(viewer, said.post)
+        """Take a comment away with its replies: one's own, or one on a post of one's own.
+
+        One's own goes from a post, too, that is not for the person any more.
+        """
+        found = await store.comment(self._db, id_)
+        sees = None if found is not None and found.author == viewer else viewer
+        said = await self._comment(sees, id_)
+        post = await self._views.post(sees, said.post)
         if viewer not in (None, said.author, post.author):
             raise NoSuchComment("You have no such comment.")
         async with self._db.transaction() as tx:
