@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 
+from nova.features.graph.store import LOCK_NEIGHBOURS
+from nova.features.posts.store import ERASE, LOCK_AROUND
 from support.notified import SERVER
 from support.posted import Town
 
@@ -236,6 +238,30 @@ async def test_erasing_a_person_leaves_exact_counts(here: Town) -> None:
     await here.ask("ben", "GET", f"posts/{mine}", status=404)
     exported = await here.world.posts.posts.export(here.world.ids["ada"])
     assert exported == {"posts": [], "comments": [], "likes": []}
+
+
+async def test_erasing_a_person_takes_the_name_out_of_what_others_wrote(here: Town) -> None:
+    post = await here.post("ben", "hello @ada and @cleo")
+    comment = await here.comment("ben", post, "well, @ada")
+    async with here.world.db.transaction() as tx:
+        await here.world.posts.posts.erase(tx, here.world.ids["ada"])
+    left = await here.world.pool.fetch("""
+        select id, mentions from posts.posts union all select id, mentions from posts.comments""")
+    assert {str(row["id"]): list(row["mentions"]) for row in left} == {
+        post: [here.world.ids["cleo"]],
+        comment: [],
+    }
+
+
+@pytest.mark.parametrize("statement", [LOCK_NEIGHBOURS, LOCK_AROUND, *ERASE])
+async def test_an_erasure_reads_no_table_from_end_to_end(here: Town, statement: str) -> None:
+    """There are indexes for all of it, and no statement is written so that it cannot use them."""
+    who = "1" if "graph." in statement else f"'{here.world.ids['ada']}'"
+    async with here.world.pool.begin() as queries:
+        await queries.run("set local enable_seqscan = off")
+        plan = await queries.fetch(f"explain {statement.replace('$1', who)}")
+    # A subplan filters what is read: every row of a table, be it by an index.
+    assert not [row[0] for row in plan if "Seq Scan" in row[0] or "SubPlan" in row[0]]
 
 
 BAD: dict[str, tuple[str, str, dict[str, Any], int]] = {
