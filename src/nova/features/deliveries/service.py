@@ -164,6 +164,7 @@ class Deliveries:
                 name,
                 carriers[name],
                 badges=badges,
+                devices=devices,
                 links=self.unsubscribe.link,
                 pacing=knobs.pacing.get(name),
                 patience=knobs.patience.get(name, rules.PATIENCE[name]),

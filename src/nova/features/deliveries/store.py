@@ -36,9 +36,9 @@ RECORD = """
 with told as materialized (
     select * from unnest($1::uuid[], $2::bigint[], $3::text[], $4::smallint[], $5::text[],
                          $6::timestamptz[], $7::text[], $8::text[], $9::text[], $10::boolean[],
-                         $11::int[], $12::text[])
+                         $11::int[], $12::text[], $14::text[])
         as t (id, fence, phase, status, reason, due, code, says, provider_id, doubtful, uncounted,
-              verdict)
+              verdict, address)
 ), noted as (
     update deliveries.deliveries d
        set status = greatest(d.status, t.status),
@@ -47,7 +47,7 @@ with told as materialized (
            reason = case when t.phase = 'waiting' and d.cancelled is not null
                          then d.cancelled else t.reason end,
            due = case when d.cancelled is null then t.due end,
-           leased_until = null, code = t.code, says = t.says,
+           leased_until = null, address = t.address, code = t.code, says = t.says,
            provider_id = coalesce(t.provider_id, d.provider_id),
            doubtful = d.doubtful or t.doubtful, tries = d.tries - t.uncounted,
            sent_at = case when t.status >= 4 then coalesce(d.sent_at, $13) else d.sent_at end
@@ -210,6 +210,7 @@ async def record(db: Queries, noted: Sequence[Noted], now: datetime) -> list[Row
             [0 if each.counts else 1 for each in noted],
             [each.verdict for each in noted],
             now,
+            [each.claimed.address for each in noted],
         )
     )
 
