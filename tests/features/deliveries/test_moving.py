@@ -9,7 +9,7 @@ from nova.features.accounts.models import NewDevice
 from nova.features.deliveries.quiet import Schedule
 from nova.kernel.clock import ManualClock
 from nova.ports.carriers import Verdict
-from support.delivered import Delivered, delivered, outcome
+from support.delivered import SENT, Delivered, delivered, outcome
 from support.waiting import until
 
 
@@ -104,3 +104,23 @@ async def test_mail_that_stood_by_is_needed_when_the_phone_is_not_theirs_any_mor
     await wakes(here, clock)
     await until(lambda: here.mail.parcels)
     assert here.ios.parcels == []
+
+
+async def test_the_death_of_an_old_token_takes_nothing_from_the_new_one(
+    here: Delivered, clock: ManualClock
+) -> None:
+    here.ios.answers = [outcome(Verdict.GONE, "Unregistered")]
+    device = await here.phone("ben", "old")
+    await here.like("e1")
+    await here.ended(1)
+    new = NewDevice(platform="ios", token="new")
+    await here.accounts.devices.refresh(here.ids["ben"], device, new)
+    await rests(here, clock)
+    await here.like("e2")
+    await here.planned(1, phase="held")
+    clock.advance(31)
+    await here.deliveries.burial.round()
+    here.ios.always = SENT
+    await wakes(here, clock)
+    (row,) = await here.ended(1, status="sent")
+    assert row.address == "new"

@@ -84,13 +84,6 @@ update deliveries.deliveries d
    and kind = 'single'
 """
 
-CANCEL_TARGET = """
-update deliveries.deliveries
-   set phase = 'failed', reason = 'gone', due = null
- where user_id = $1 and target = $2 and phase in ('waiting', 'held', 'standby')
-   and (leased_until is null or leased_until <= clock_timestamp())
-"""
-
 # What stood by for a push that reached nobody is needed now.
 FALL_BACK = """
 update deliveries.deliveries d
