@@ -19,6 +19,8 @@ from nova.ports.carriers import Carrier, Outcome, Parcel, Target
 Platform: TypeAlias = Literal["ios", "android", "web", "mail"]
 RESTS = 2.0
 """How long those who send in bulk rest, in times of their work."""
+NOT_REGISTERED = "The device or mailbox is not this person's any more, or is dead."
+CANCELLED = "It was taken back while a process that died was sending it."
 _keys = msgspec.json.Decoder(dict[str, str])
 _encode = msgspec.json.Encoder().encode
 
@@ -105,13 +107,13 @@ class PlatformLane(Lane):
         finally:
             self._gate.free(room, bulk=bulk)
         self._start(there, badges, started)
-        await asyncio.gather(*(self._ledger.record(_nowhere(one), 0.0) for one in gone))
+        await asyncio.gather(*(self._ledger.record(_untried(one), 0.0) for one in gone))
         return len(claimed)
 
     async def _found(
         self, claimed: Sequence[tuple[Claimed, bool]]
     ) -> tuple[list[tuple[Claimed, bool]], list[Claimed]]:
-        """Return those to send, to where their people are now, and those that lead nowhere.
+        """Return those to send, to where their people are now, and those not to be tried.
 
         Since a delivery was planned, its phone may have changed hands or its token, and its owner
         the mailbox: what waited must not show up at somebody else's.
@@ -122,7 +124,7 @@ class PlatformLane(Lane):
         there, gone = [], []
         for one, again in claimed:
             way = _way(one, reach.get(one.user, ()))
-            if way is None:
+            if way is None or one.cancelled:
                 gone.append(one)
             else:
                 there.append((_to(one, way), again))
@@ -180,17 +182,21 @@ def _to(one: Claimed, way: Reach) -> Claimed:
     return structs.replace(one, address=way.address, keys=_encode(way.keys).decode())
 
 
-def _nowhere(one: Claimed) -> Noted:
-    """Return the outcome of a delivery that is not even tried: what stands by for it is needed."""
+def _untried(one: Claimed) -> Noted:
+    """Return the outcome of a delivery that is not even tried.
+
+    One that was cancelled ends as such, and is recalled where an attempt may have arrived; of one
+    that leads nowhere, what stands by for it is needed.
+    """
     return Noted(
         claimed=one,
-        phase="failed",
+        phase="waiting" if one.cancelled else "failed",
         status=Status.UNDELIVERED,
-        reason="gone",
+        reason=None if one.cancelled else "gone",
         due=None,
         verdict="refused",
-        code="not_registered",
-        says="The device or mailbox is not this person's any more, or is dead.",
+        code="cancelled" if one.cancelled else "not_registered",
+        says=CANCELLED if one.cancelled else NOT_REGISTERED,
         provider_id=None,
         doubtful=False,
         counts=False,

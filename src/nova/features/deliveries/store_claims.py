@@ -177,4 +177,5 @@ def claimed(row: Row) -> Claimed:
         attempt=row["attempts"],
         tries=row["tries"],
         tries_from=row["tries_from"],
+        cancelled=row["cancelled"] is not None,
     )
