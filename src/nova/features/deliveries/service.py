@@ -127,6 +127,7 @@ class Deliveries:
             devices=devices,
             people=people,
             quiet=self.quiet,
+            preferences=preferences,
             rings=self.ring,
             spread_s=knobs.spread_s,
         )
