@@ -132,9 +132,7 @@ class LocalGraph:
     async def suggest(
         self, number: int, *, hidden: Collection[int], most: int
     ) -> Sequence[Candidate]:
-        with self._within():
-            self._absorb()
-            self._reach(number + 1)
+        self._ready(number + 1)
         mine = self._out.of(number)
         asked = mine[-MOST_FOLLOWED:]
         found, counts = self._out.newest(asked, MOST_EACH)
@@ -149,21 +147,17 @@ class LocalGraph:
         return candidates
 
     async def mutuals(self, number: int, *, most: int) -> Sequence[int]:
-        with self._within():
-            self._absorb()
+        self._ready()
         return self._both(self._out.of(number), self._into.of(number), most)
 
     async def common(self, one: int, other: int, *, most: int) -> Sequence[int]:
-        with self._within():
-            self._absorb()
+        self._ready()
         return self._both(self._out.of(one), self._out.of(other), most)
 
     async def path(
         self, start: int, end: int, *, around: Collection[int], hops: int
     ) -> Sequence[int] | None:
-        with self._within():
-            self._absorb()
-            self._reach(max(start, end) + 1)
+        self._ready(max(start, end) + 1)
         touched: list[Numbers] = [np.array([start, end]), np.array([*around], np.int64)]
         touched[1] = touched[1][touched[1] < len(self._ahead)]
         for seen in (self._ahead, self._back):
@@ -286,6 +280,13 @@ class LocalGraph:
             self.is_full = True
             self._begin()
             raise _full(self.most) from None
+
+    def _ready(self, people: int = 0) -> None:
+        """Be ready to walk among so many people. Raises GraphFull."""
+        if self.is_full or self._pending or people > len(self._score):
+            with self._within():
+                self._absorb()
+                self._reach(people)
 
     def _absorb_quietly(self) -> None:
         with suppress(GraphFull), self._within():
