@@ -303,3 +303,23 @@ async def test_mail_addresses_are_for_the_backend_to_say(
     for bad in ("ben", "a@b@c", "a b@c", "a@b\r\nbcc: x@y", "<a@b>"):
         wrong = await api.patch("/v1/users/ben", json={"email": bad}, headers=KEY)
         assert wrong.status_code == 422, bad
+
+
+@pytest.mark.parametrize("at", ["9999-12-31T23:59:59Z", "0001-01-01T00:00:00Z"])
+async def test_times_at_the_ends_of_the_calendar_are_refused(
+    api: httpx.AsyncClient, at: str
+) -> None:
+    """Saved, such a snooze would fail every notification of its owner on its way to push."""
+    supposed = {"event_type": "like", "recipient_id": "ben", "actor_id": "ada", "at": at}
+    far = {"snooze_until": at}
+    answers = [
+        await api.post("/v1/quiet-hours/simulate", json={"at": at}, headers=BEN),
+        await api.post("/v1/notifications/explain", json=supposed, headers=KEY),
+    ]
+    if at.startswith("9"):
+        answers.append(await api.put("/v1/quiet-hours", json=far, headers=BEN))
+        answers.append(
+            await api.post("/v1/quiet-hours/simulate", json={"schedule": far}, headers=BEN)
+        )
+    for answer in answers:
+        assert answer.status_code == 422, answer.text

@@ -31,6 +31,9 @@ class Patience(Struct, frozen=True, kw_only=True):
     """Codes that concern the whole lane and not one address: everybody waits."""
     transient: tuple[str, ...] = ()
     """Codes of a retry that tell nothing about the provider's health begin so."""
+    own_servers: bool = False
+    """Each address names a server of its own, so that none speaks for the others: anybody may
+    register one that hangs or is not there. The client of each rests by itself."""
 
 
 PATIENCE: Mapping[str, Patience] = {
@@ -69,7 +72,7 @@ PATIENCE: Mapping[str, Patience] = {
         attempts=15,
         ttl_s=DAY_S,
         asked_s=60.0,
-        transient=("429",),
+        own_servers=True,
     ),
     # RFC 5321, section 4.5.4.1: half an hour at least, but grey lists let in after 5 to 15
     # minutes; give up after 4 to 5 days.
@@ -159,6 +162,8 @@ def pause(outcome: Outcome, patience: Patience) -> float:
 
 def sick(outcome: Outcome, patience: Patience) -> bool:
     """Return whether an outcome speaks of a provider in trouble, rather than of one address."""
+    if patience.own_servers:
+        return False
     if outcome.verdict is Verdict.UNKNOWN:
         return True
     return outcome.verdict is Verdict.RETRY and not outcome.code.startswith(
