@@ -171,3 +171,13 @@ async def test_a_way_does_not_tell_whom_a_private_account_follows(
 
 async def _holds(here: Connected, *, edges: int) -> bool:
     return here.index.edges == edges
+
+
+@pytest.mark.parametrize("until", ["9999-12-31T23:59:59-14:00", "9999-12-31T23:59:59Z"])
+async def test_a_mute_until_a_time_that_no_clock_shows_is_refused(
+    here: Connected, until: str
+) -> None:
+    refused = await here.ask("ada", "PUT", "me/mutes/ben", status=422, json={"until": until})
+    assert refused["code"] == "mute_too_long"
+    assert await here.names("ada", "me/mutes") == []
+    assert not (await here.ask("ada", "GET", "me/relation/ben"))["mutes"]
