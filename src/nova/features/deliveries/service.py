@@ -239,7 +239,7 @@ class Deliveries:
             row = await store_log.receipt(tx, id_, user, reached, self._clock.now())
             if row is None:
                 raise NoSuchDelivery
-            if tells:
+            if tells and row["news"]:
                 await tx.emit(ended(row))
 
     async def states(self) -> list[LaneState]:
