@@ -9,7 +9,7 @@ from nova.features.deliveries.burial import Caution
 from nova.features.deliveries.service import Knobs
 from nova.kernel.clock import ManualClock
 from nova.ports.carriers import Verdict
-from support.delivered import SENT, Delivered, delivered, outcome
+from support.delivered import SENT, Delivered, delivered, outcome, sink
 from support.notified import event
 from support.waiting import until
 
@@ -198,4 +198,17 @@ async def test_erasing_a_user_leaves_nothing(here: Delivered) -> None:
     await here.ended(2)
     assert (await here.accounts.export(here.ids["ben"])).data["deliveries"]["deliveries"]
     await here.accounts.delete(here.ids["ben"])
+    assert dict(await here.pool.row(LEFT) or {}) == {"rows": 0, "digests": 0, "outbox": 0}
+
+
+async def test_the_outbox_forgets_with_the_ledger(here: Delivered, clock: ManualClock) -> None:
+    """Else it would keep a mail whose owner nobody could tell, when that one is erased."""
+    here.deliveries.platforms["mail"].carrier = sink(here, clock)
+    await here.mailbox("ben")
+    await here.like("e1")
+    await here.ended(1, status="sent")
+    await here.deliveries.forget()
+    assert dict(await here.pool.row(LEFT) or {}) == {"rows": 1, "digests": 0, "outbox": 1}
+    clock.advance(31 * 86_400)
+    await here.deliveries.forget()
     assert dict(await here.pool.row(LEFT) or {}) == {"rows": 0, "digests": 0, "outbox": 0}

@@ -270,6 +270,7 @@ class Deliveries:
         while await self._db.run(store.FORGET, before, 1_000):
             pass
         await self.digests.forget(before)
+        await self._db.run(store.FORGET_OUTBOX, before)
         await self._db.run(store.FORGET_PULSE, now - timedelta(days=PULSE_DAYS))
         await self._db.run(planner.FORGET_THROTTLES, now)
 

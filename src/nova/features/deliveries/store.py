@@ -148,6 +148,9 @@ delete from deliveries.deliveries where ctid = any(array(
      where made_at < $1 and phase not in ('waiting', 'held', 'standby') limit $2))
 """
 
+# With the ledger's row goes the way to find whose parcel it was, when somebody is to be erased.
+FORGET_OUTBOX = "delete from deliveries.outbox where at < $1"
+
 FORGET_PULSE = "delete from deliveries.pulse where minute < $1"
 
 ERASE = (
