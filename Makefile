@@ -31,6 +31,7 @@ contracts: $(READY)
 
 docs: $(READY) ## renew the generated pages of docs/reference
 	$(PY) scripts/reference.py
+	$(PY) tests/web/test_reference.py
 
 check: lint types contracts test ## everything that CI checks
 	$(PY) scripts/reference.py --check

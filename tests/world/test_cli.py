@@ -88,6 +88,12 @@ async def test_edges_are_imported(stopped: Deployment, *, running: bool) -> None
     status, said = await stopped.run("import", "edges", str(file))
     assert (status, "line 3: there is no user 'zoe'" in said) == (1, True), said
     assert "1 edges added, 0 known before, 1 lines refused." in said
+    assert (
+        "imported before, and is not read now"
+        in (await stopped.run("import", "edges", str(file)))[1]
+    )
+    said = (await stopped.run("import", "edges", str(file), "--again"))[1]
+    assert "0 edges added, 1 known before, 1 lines refused." in said
     assert (await stopped.run("import", "edges", str(file.with_name("none"))))[0] == 2
 
 

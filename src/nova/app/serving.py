@@ -9,7 +9,7 @@ from pathlib import Path
 from nova import __version__, secrets
 from nova.adapters.postgres import metrics as postgres_metrics
 from nova.adapters.postgres.idempotency import PostgresIdempotency
-from nova.app import access, graph, operating
+from nova.app import access, graph
 from nova.app.house import House, built
 from nova.app.starting import CannotStart
 from nova.app.truth import PACKAGE, prepare, truth
@@ -98,7 +98,7 @@ async def _first_key(house: House, settings: Settings) -> None:
 def all_routes(house: House) -> list[Route]:
     """Return every operation of the HTTP API."""
     routes = [route for feature in house.features for route in feature.routes]
-    return [*routes, *channel_routes(house.hub), *operating.routes(house.backbone)]
+    return [*routes, *channel_routes(house.hub)]
 
 
 def _api(settings: Settings, house: House, idempotency: PostgresIdempotency, *, home: str) -> Api:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nova.adapters.local.rows import EVERYTHING, Budget, Cells, Counts, Full, Rows, Side
+from nova.adapters.local.walks import UNSEEN, Numbers, joined, step, top
 from nova.ports.graph import Candidate, Edge, GraphFull
 
 MOST_FOLLOWED = 500
@@ -23,13 +24,10 @@ PENDING = 50_000
 """Follows that are filled in together; whoever asks before gets them filled in at once."""
 FORGOTTEN = 1_000
 """Followers of somebody who is forgotten, after whom others get a turn."""
-WIDEST = 1_000_000
-"""Follows that one step of a search for a way looks at; of a wider one, the first so many."""
 
 MB = 1_000_000
 
-Numbers = NDArray[np.integer]
-UNSEEN, FORBIDDEN = -1, -2
+FORBIDDEN = -2
 
 
 class LocalGraph:
@@ -198,7 +196,7 @@ class LocalGraph:
         for each in left_out:
             score[each] = 0.0
         scores = score[found]
-        best = _top(found, scores, most)
+        best = top(found, scores, most)
         by_score = score[best]
         score[found] = 0.0
         return best, by_score
@@ -265,11 +263,11 @@ class LocalGraph:
             forth = self._out.count[front].sum() <= self._into.count[rear].sum()
             mine, theirs = (ahead, back) if forth else (back, ahead)
             rows = self._out if forth else self._into
-            found = _step(rows, front if forth else rear, mine)
+            found = step(rows, front if forth else rear, mine)
             touched.append(found)
             met = found[theirs[found] >= 0]
             if len(met):
-                return _joined(ahead, back, int(met[0]))
+                return joined(ahead, back, int(met[0]))
             if not len(found):
                 return None
             front, rear = (found, rear) if forth else (front, found)
@@ -357,25 +355,6 @@ def _full(most: int) -> GraphFull:
     return GraphFull(f"It would take more than {most / MB:.0f} MB; the database answers.")
 
 
-def _top(found: Cells, scores: NDArray[np.float64], most: int) -> Cells:
-    """Return those with the highest scores above zero, each once; the lower number first."""
-    asked = 4 * most
-    while True:
-        if asked < len(found):
-            some = scores.argpartition(len(scores) - asked)[len(scores) - asked :]
-            some = some[scores[some] > 0.0]
-        else:
-            some = (scores > 0.0).nonzero()[0]
-        # In the order of numbers, so that each can be told from the one before it.
-        some = some[found[some].argsort()]
-        numbers = found[some]
-        fresh = numbers[1:] != numbers[:-1]
-        if np.count_nonzero(fresh) + 1 >= most or asked >= len(found):
-            some = np.concatenate((some[:1], some[1:][fresh]))
-            return found[some[(-scores[some]).argsort(kind="stable")[:most]]]
-        asked *= 8
-
-
 def _all(values: NDArray[np.generic]) -> Counts:
     return np.arange(len(values))
 
@@ -384,29 +363,3 @@ def _pairs(people: Counts, counts: Counts, cells: Cells) -> Counts:
     """Return follower and followee as one number each."""
     pairs: Counts = np.repeat(people, counts) << 32 | cells
     return pairs
-
-
-def _step(rows: Rows, people: Numbers, seen: NDArray[np.int32]) -> Numbers:
-    """Return those one step on who were not seen before, each once, and note who led there."""
-    if len(people) > 1 and rows.count[people].sum() > WIDEST:
-        people = people[np.cumsum(rows.count[people]) <= WIDEST]
-    found, counts = rows.newest(people)
-    via = np.repeat(people, counts)
-    new = seen[found] == UNSEEN
-    found, via = found[new], via[new]
-    seen[found] = via
-    # Where several lead to somebody, the one that was noted last stands.
-    reached: Numbers = found[seen[found] == via]
-    return reached
-
-
-def _joined(ahead: NDArray[np.int32], back: NDArray[np.int32], met: int) -> list[int]:
-    return [*_back_to(ahead, met)[::-1], *_back_to(back, met)[1:]]
-
-
-def _back_to(via: NDArray[np.int32], number: int) -> list[int]:
-    """Return the way from a person to where the search began."""
-    way = [number]
-    while (before := int(via[way[-1]])) != way[-1]:
-        way.append(before)
-    return way

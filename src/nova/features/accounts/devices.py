@@ -1,8 +1,6 @@
 """Where people can be reached: living devices and mailboxes, and how they come to die."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
-from typing import Protocol
 from uuid import UUID
 
 from msgspec import Struct
@@ -10,7 +8,7 @@ from msgspec import Struct
 from nova.backbone.database import Database, Tx
 from nova.features.accounts import rules, store_devices
 from nova.features.accounts.events import DeviceDied
-from nova.features.accounts.models import Device, NewDevice
+from nova.features.accounts.models import Death, Device, NewDevice
 from nova.kernel.errors import NotFound
 from nova.kernel.ids import new_id
 from nova.kernel.recent import Changes, Recent, hear
@@ -22,24 +20,6 @@ class NoSuchDevice(NotFound):
     """There is no such device."""
 
     code = "no_such_device"
-
-
-class Death(Protocol):
-    """A provider's word that an address is gone."""
-
-    @property
-    def user(self) -> UUID: ...
-    @property
-    def device(self) -> UUID | None:
-        """None: the user's mailbox."""
-
-    @property
-    def address(self) -> str: ...
-    @property
-    def reason(self) -> str: ...
-    @property
-    def at(self) -> datetime:
-        """A registration after this time is not meant."""
 
 
 class _Seen(Struct, frozen=True):

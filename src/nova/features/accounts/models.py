@@ -1,7 +1,7 @@
 """Users, devices and keys, as they come in and go out."""
 
 from datetime import datetime
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, Literal, Protocol, TypeAlias
 from uuid import UUID
 
 from msgspec import UNSET, Meta, Struct, UnsetType
@@ -243,3 +243,21 @@ class Export(Struct, frozen=True, kw_only=True):
     user: UUID
     exported_at: datetime
     data: dict[str, Any]
+
+
+class Death(Protocol):
+    """A provider's word that an address is gone."""
+
+    @property
+    def user(self) -> UUID: ...
+    @property
+    def device(self) -> UUID | None:
+        """None: the user's mailbox."""
+
+    @property
+    def address(self) -> str: ...
+    @property
+    def reason(self) -> str: ...
+    @property
+    def at(self) -> datetime:
+        """A registration after this time is not meant."""

@@ -2,16 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING
 from uuid import UUID
 
 from msgspec import Struct
 
-from nova.features.accounts.models import DEFAULT_LOCALE, Device, NewDevice
+from nova.features.accounts.models import DEFAULT_LOCALE, Death, Device, NewDevice
 from nova.ports.database import Queries, Row
-
-if TYPE_CHECKING:
-    from nova.features.accounts.devices import Death
 
 MOST_DEVICES = 50
 """Of a user; one more, and the device not seen for longest is forgotten."""
@@ -163,7 +159,7 @@ async def reach(db: Queries, users: Sequence[UUID]) -> Mapping[UUID, list[Reach]
     return found
 
 
-async def bury(db: Queries, deaths: Sequence["Death"]) -> list["Death"]:
+async def bury(db: Queries, deaths: Sequence[Death]) -> list[Death]:
     """Mark as dead those not registered since; return them."""
     devices = {each.device: each for each in deaths if each.device is not None}
     mailboxes = {each.user: each for each in deaths if each.device is None}
@@ -171,7 +167,7 @@ async def bury(db: Queries, deaths: Sequence["Death"]) -> list["Death"]:
     return dead + (await _buried(db, BURY_MAILBOXES, mailboxes) if mailboxes else [])
 
 
-async def _buried(db: Queries, statement: str, by_id: Mapping[UUID, "Death"]) -> list["Death"]:
+async def _buried(db: Queries, statement: str, by_id: Mapping[UUID, Death]) -> list[Death]:
     deaths = list(by_id.values())
     rows = await db.fetch(
         statement,
