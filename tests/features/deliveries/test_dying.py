@@ -212,3 +212,23 @@ async def test_the_outbox_forgets_with_the_ledger(here: Delivered, clock: Manual
     clock.advance(31 * 86_400)
     await here.deliveries.forget()
     assert dict(await here.pool.row(LEFT) or {}) == {"rows": 0, "digests": 0, "outbox": 0}
+
+
+async def test_tokens_of_another_app_do_not_pause_a_lane_that_works(
+    here: Delivered, clock: ManualClock
+) -> None:
+    await here.meet("Dora")
+    await here.phone("dora")
+    await here.like("e1", of="dora")
+    await here.ended(1, "dora", status="sent")
+    here.ios.always = outcome(Verdict.MISCONFIGURED, "DeviceTokenNotForTopic")
+    await misconfigured(here)
+    for who in ("ada", "ben", "cleo"):
+        await here.planned(1, who, code="DeviceTokenNotForTopic")
+    assert not any(lane.paused_until for lane in await here.deliveries.states())
+    clock.advance(700)  # nothing got through for long: it may be our settings after all
+
+    async def paused() -> bool:
+        return any(lane.paused_until for lane in await here.deliveries.states())
+
+    await until(paused)
