@@ -134,10 +134,6 @@ def _raw(mail: Any, name: str) -> str:
 @pytest.mark.parametrize(
     "changes",
     [
-        {"title": "a\r\nBcc: eve@example.com"},
-        {"title": "a\nb"},
-        {"title": "a\0b"},
-        {"title": "a\u2028b"},
         {"locale": "en\r\nBcc: eve@example.com"},
         {"unsubscribe_url": "https://a.example/>\r\nBcc: x"},
         {"unsubscribe_url": "https://a.example/> <b"},
@@ -150,6 +146,15 @@ async def test_a_header_in_a_header_is_refused(changes: dict[str, Any]) -> None:
         outcome = await carrier.send(parcel(BEN, **changes))
         assert (outcome.verdict, outcome.code) == (Verdict.REFUSED, "header_injection")
         assert office.received.count == 0
+
+
+@pytest.mark.parametrize("between", ["\r\n", "\n", "\0", "\u2028", "\x85"])
+def test_a_title_of_several_lines_is_a_subject_of_one(between: str) -> None:
+    title = f"Tea{between}Bcc: eve@example.com"
+    raw = message(parcel(BEN, title=title), SENDER, "ben@example.net", NOW)
+    mail = email.message_from_bytes(raw, policy=policy.SMTP)
+    assert mail["Subject"] == "Tea Bcc: eve@example.com"
+    assert mail["Bcc"] is None
 
 
 @pytest.mark.parametrize(

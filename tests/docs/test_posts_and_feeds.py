@@ -17,8 +17,8 @@ GUIDE = Path(__file__).parents[2] / "docs/how-to/posts-and-feeds.md"
 async def run(server: Server, commands: str, **variables: str) -> list[dict[str, Any]]:
     """Run commands, and return the answers that they print."""
     environment = os.environ | {
-        "NOVA": f"http://{server.host}:{server.port}",
-        "NOVA_KEY": server.server_key,
+        "nova": f"http://{server.host}:{server.port}",
+        "key": server.server_key,
         **variables,
     }
     shell = await asyncio.create_subprocess_exec(

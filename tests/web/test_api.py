@@ -168,6 +168,11 @@ async def test_me_is_resolved(client: httpx.AsyncClient) -> None:
     assert answer.json() == {"user": str(PEOPLE["ada"]), "path": "me"}
 
 
+async def test_a_server_key_is_told_that_it_is_no_me(client: httpx.AsyncClient) -> None:
+    answer = await client.get("/users/me", headers=bearer(SERVER))
+    assert "name the user" in answer.json()["detail"]
+
+
 async def test_a_reply_sets_status_and_headers(client: httpx.AsyncClient) -> None:
     answer = await client.post("/made")
     assert (answer.status_code, answer.headers["location"]) == (201, "/words/new")

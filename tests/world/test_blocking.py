@@ -122,11 +122,18 @@ async def accounts(walk: Walk) -> None:
     await walk.ask(walk.ben, "GET", f"users/{walk.ada}", 404)
 
 
+async def operations(walk: Walk) -> None:
+    """Operators alone are told how Nova does."""
+    for path in ("consumers", "engines"):
+        await walk.ask(walk.ben, "GET", path, 403)
+
+
 WALKS: dict[str, Callable[[Walk], Awaitable[None]]] = {
     "accounts": accounts,
     "deliveries": deliveries,
     "graph": graph,
     "notifications": notifications,
+    "operations": operations,
     "posts": posts,
 }
 

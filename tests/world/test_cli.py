@@ -47,7 +47,8 @@ async def test_a_configuration_explains_itself(stopped: Deployment) -> None:
 async def test_a_token_is_minted_and_its_faults_are_named(stopped: Deployment) -> None:
     _, good = await stopped.run("token", "mint", "ada")
     assert (await stopped.run("token", "check", good.strip()))[0] == 0
-    assert (await stopped.run("token", "mint", "ada", "--lifetime=-90"))[0] == 2
+    status, said = await stopped.run("token", "mint", "ada", "--lifetime=-90")
+    assert (status, "a number of seconds above 0" in said) == (2, True), said
     old = mint(stopped.secret, "ada", lifetime_s=-90)
     status, said = await stopped.run("token", "check", old)
     assert status == 1
@@ -88,6 +89,12 @@ async def test_edges_are_imported(stopped: Deployment, *, running: bool) -> None
     status, said = await stopped.run("import", "edges", str(file))
     assert (status, "line 3: there is no user 'zoe'" in said) == (1, True), said
     assert "1 edges added, 0 known before, 1 lines refused." in said
+    assert (
+        "imported before, and is not read now"
+        in (await stopped.run("import", "edges", str(file)))[1]
+    )
+    said = (await stopped.run("import", "edges", str(file), "--again"))[1]
+    assert "0 edges added, 1 known before, 1 lines refused." in said
     assert (await stopped.run("import", "edges", str(file.with_name("none"))))[0] == 2
 
 

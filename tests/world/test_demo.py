@@ -149,6 +149,9 @@ async def test_likes_are_gathered_into_one_mail(page: Page) -> None:
     await expect(mail).to_have_count(0)
     await expect(mail.locator("h3")).to_contain_text("liked", timeout=40_000)
     await expect(page.locator("#mailbox .subjects li")).to_have_count(1)
+    await page.get_by_text("Show the call").click()
+    await page.set_viewport_size({"width": 1200, "height": 844})
+    assert await page.evaluate("document.documentElement.scrollWidth") == 1200
 
 
 async def test_a_comment_that_was_seen_is_not_mailed(page: Page) -> None:

@@ -4,7 +4,7 @@ const indented = (event) => JSON.stringify(event, null, 2);
 
 export const languages = {
   curl: (event) => `curl ${location.origin}/v1/events \\
-  -H "Authorization: Bearer $NOVA_SERVER_KEY" \\
+  -H "Authorization: Bearer $SERVER_KEY" \\
   -H "Content-Type: application/json" \\
   -d '${indented(event)}'`,
 
@@ -15,7 +15,7 @@ request = urllib.request.Request(
     "${location.origin}/v1/events",
     json.dumps(event).encode(),
     {
-        "Authorization": "Bearer " + os.environ["NOVA_SERVER_KEY"],
+        "Authorization": "Bearer " + os.environ["SERVER_KEY"],
         "Content-Type": "application/json",
     },
 )
@@ -24,7 +24,7 @@ print(urllib.request.urlopen(request).read().decode())`,
   javascript: (event) => `const answer = await fetch("${location.origin}/v1/events", {
   method: "POST",
   headers: {
-    "Authorization": \`Bearer \${process.env.NOVA_SERVER_KEY}\`,
+    "Authorization": \`Bearer \${process.env.SERVER_KEY}\`,
     "Content-Type": "application/json",
   },
   body: JSON.stringify(${indented(event)}),

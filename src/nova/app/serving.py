@@ -79,7 +79,7 @@ async def serve(
         except OSError as reason:
             where = f"{settings.http.host}:{settings.http.port}"
             raise CannotStart(
-                f"Cannot listen on {where}: {reason.strerror}. Choose another with --port."
+                f"Cannot listen on {where}: {reason.strerror}. Choose with --host and --port."
             ) from reason
 
 

@@ -9,7 +9,11 @@ from nova.backbone.outbox import PostgresOutbox
 from nova.ports.channels import Page, Position, Publication, Retention, Unrecoverable
 from nova.ports.database import Queries, Row
 
-POSITIONS = "select channel, epoch, top from backbone.channels where channel = any($1::text[])"
+# In a subquery, the list is no reason for PostgreSQL to plan anew for each socket that connects.
+POSITIONS = """
+select channel, epoch, top from backbone.channels
+where channel = any((select $1::text[])::text[])
+"""
 
 # A channel's epoch must outlive the look that first showed it, or nobody could recover across
 # the first publication: so a look makes the channel.

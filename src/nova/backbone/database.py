@@ -191,6 +191,7 @@ class Database:
         new = await self._outbox.take_in(self.pool, offers, at)
         if new:
             self._wrote([offer.fact for offer in offers if offer.id in new])
+            await asyncio.sleep(0)  # its readers ask for it before its sender is answered
         return new
 
     def transaction(self) -> AbstractAsyncContextManager[Tx]:

@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 from collections.abc import Awaitable, Callable
+from math import nan
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -149,9 +150,14 @@ def _valid(given: dict[str, str], kind: type[T]) -> T:
 
 
 def _lifetime(text: str) -> float:
-    seconds = float(text)
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = nan
     if not 0 < seconds <= LONGEST_S:
-        raise ValueError
+        raise argparse.ArgumentTypeError(
+            f"a number of seconds above 0, at most {LONGEST_S:.0f}; not {text!r}"
+        )
     return seconds
 
 

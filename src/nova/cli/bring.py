@@ -23,6 +23,9 @@ def add(verbs: Verbs) -> None:
     edges.add_argument(
         "file", type=Path, help='lines of {"follower": …, "followee": …}, or a .csv of both'
     )
+    edges.add_argument(
+        "--again", action="store_true", help="read a file once more that was imported before"
+    )
     add_options(edges)
     edges.set_defaults(run=_edges)
 
@@ -33,11 +36,13 @@ class _Teller:
     def __init__(self) -> None:
         self._start = perf_counter()
         self._told = 0
+        self.has_read = False
 
     def __call__(self, at: Progress, problems: Problems) -> None:
         for line, why in problems[: max(0, MOST_TOLD - self._told)]:
             sys.stderr.write(f"line {line}: {why}\n")
         self._told += len(problems)
+        self.has_read = True
         took = perf_counter() - self._start
         sys.stderr.write(f"{at.line:,} lines, {at.added:,} edges added, {took:.1f} s\n")
         sys.stderr.flush()
@@ -49,10 +54,14 @@ def _edges(args: argparse.Namespace) -> int:
         sys.stderr.write(f"nova import: there is no file {args.file}\n")
         return 2
 
+    teller = _Teller()
+
     async def run() -> Progress:
         async with app.visited(chosen, statement_s=STRETCH_S) as house:
-            return await house.edges.run(args.file, _Teller())
+            return await house.edges.run(args.file, teller, again=args.again)
 
     done = asyncio.run(run())
+    if not teller.has_read:
+        say("This file was imported before, and is not read now; --again reads it once more. Then:")
     say(f"{done.added} edges added, {done.known} known before, {done.refused} lines refused.")
     return 1 if done.refused else 0

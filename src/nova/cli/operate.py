@@ -64,7 +64,9 @@ def _replay(args: argparse.Namespace) -> int:
     found = asyncio.run(run())
     say(f"{found} dead letters will be tried again.")
     if args.numbers and found < len(set(args.numbers)):
-        sys.stderr.write("nova replay: there are no dead letters of the other numbers\n")
+        sys.stderr.write(
+            "nova replay: not all of these are dead letters; GET /v1/dead-letters lists them\n"
+        )
         return 1
     return 0
 
@@ -91,5 +93,6 @@ def _trace(args: argparse.Namespace) -> int:
 def told(story: Story) -> str:
     """Return a story as text, a moment a line."""
     lines = [f"{story.outcome}: {story.says}"]
-    lines += [f"{step.ms:>10.1f} ms  {step.step:<12} {step.says}" for step in story.steps]
+    width = max((len(step.step) for step in story.steps), default=0)
+    lines += [f"{step.ms:>10.1f} ms  {step.step:<{width}} {step.says}" for step in story.steps]
     return "\n".join(lines)

@@ -59,7 +59,9 @@ async def named(
         return None
     if isinstance(actor, User) and reference in {"me", str(actor.id)}:
         return actor.id
-    user = await authenticator.resolve(reference) if reference != "me" else None
+    if reference == "me":
+        raise NotFound("With a server key nobody is 'me'; name the user in the path.")
+    user = await authenticator.resolve(reference)
     if user is None or (rule is Rule.SELF and isinstance(actor, User) and user != actor.id):
         raise NotFound("There is no such user.")
     return user

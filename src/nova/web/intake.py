@@ -116,8 +116,8 @@ class Bodies:
 def _invalid(error: msgspec.ValidationError, choices: Choices) -> Invalid:
     """Return the refusal that names the value and what was expected of it."""
     says = choices.named(error)
-    what, _, where = says.partition(" - at `")
-    return Invalid(says, at=where.removesuffix("`") or "$", expected=what)
+    what, _, where = says.partition(" - at ")
+    return Invalid(says, at=where.removeprefix("`key` in ").strip("`") or "$", expected=what)
 
 
 class Queries:

@@ -116,6 +116,7 @@ async def test_quiet_hours_are_set_shown_tried_and_refused(
     for bad in refused:
         answer = await api.put("/v1/quiet-hours", json=bad, headers=BEN)
         assert answer.status_code == 422, (bad, answer.text)
+        assert "`" not in answer.json().get("at", ""), answer.text
         assert answer.json()["code"]
     assert (await api.delete("/v1/quiet-hours", headers=BEN)).status_code == 204
     assert (await api.get("/v1/quiet-hours", headers=BEN)).json()["schedule"] is None
@@ -303,3 +304,23 @@ async def test_mail_addresses_are_for_the_backend_to_say(
     for bad in ("ben", "a@b@c", "a b@c", "a@b\r\nbcc: x@y", "<a@b>"):
         wrong = await api.patch("/v1/users/ben", json={"email": bad}, headers=KEY)
         assert wrong.status_code == 422, bad
+
+
+@pytest.mark.parametrize("at", ["9999-12-31T23:59:59Z", "0001-01-01T00:00:00Z"])
+async def test_times_at_the_ends_of_the_calendar_are_refused(
+    api: httpx.AsyncClient, at: str
+) -> None:
+    """Saved, such a snooze would fail every notification of its owner on its way to push."""
+    supposed = {"event_type": "like", "recipient_id": "ben", "actor_id": "ada", "at": at}
+    far = {"snooze_until": at}
+    answers = [
+        await api.post("/v1/quiet-hours/simulate", json={"at": at}, headers=BEN),
+        await api.post("/v1/notifications/explain", json=supposed, headers=KEY),
+    ]
+    if at.startswith("9"):
+        answers.append(await api.put("/v1/quiet-hours", json=far, headers=BEN))
+        answers.append(
+            await api.post("/v1/quiet-hours/simulate", json={"schedule": far}, headers=BEN)
+        )
+    for answer in answers:
+        assert answer.status_code == 422, answer.text

@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 
 from nova.features.deliveries.plan import DIGEST_EARLIEST_S, DIGEST_LATEST_S
 from nova.features.deliveries.policies import DigestRule
+from nova.features.notifications.models import Mark, Marking
 from nova.kernel.clock import ManualClock
 from support.delivered import Delivered, delivered
 from support.notified import event
@@ -190,3 +191,40 @@ async def test_ten_thousand_people_are_closed_in_batches(dsn: str) -> None:
         await here.sees(lambda: len(here.mail.parcels) == 600)
         assert {mail.title for mail in here.mail.parcels} == {"Ada liked your post"}
         assert clock.now() - NOON == timedelta(seconds=61)
+
+
+async def test_who_unsubscribes_while_a_digest_gathers_gets_no_mail(dsn: str) -> None:
+    clock = ManualClock(NOON)
+    async with delivered(dsn, clock=clock) as here:
+        for kind in ("like", "comment"):
+            await here.policy(kind, digests={"email": DigestRule(window_s=600)})
+        await here.mailbox("ben")
+        await here.like("e1")
+        await here.send(event("e2", event_type="comment", actor_id="ada"))
+        await gathered(here, 2)
+        unsubscribe = here.deliveries.unsubscribe
+        await unsubscribe.obey(unsubscribe.token(here.ids["ben"], "like"))
+        clock.advance(601)
+        assert await here.deliveries.digests.close_due() == 2
+        assert [row.type for row in await here.ended(1)] == ["comment"]
+
+
+async def test_what_was_seen_in_the_app_leaves_the_digest(dsn: str) -> None:
+    clock = ManualClock(NOON)
+    async with delivered(dsn, clock=clock) as here:
+        await here.policy("like", digests={"email": DigestRule(window_s=600)})
+        await here.mailbox("ben")
+        await here.like("e1")
+        await here.like("e2", by="cleo")
+        await gathered(here, 2)
+        (_, older) = await here.inbox("ben")
+        await here.all.inbox.mark_one(here.ids["ben"], UUID(older["id"]), Mark.READ)
+        await until(lambda: here.pool.value(f"{ENTRIES} having count(*) = 1"))
+        clock.advance(601)
+        await here.deliveries.digests.close_due()
+        await here.ended(1)
+        assert here.mail.titles == ["Cleo liked your post"]
+        await here.like("e3")
+        await gathered(here, 2)
+        await here.all.inbox.mark(here.ids["ben"], Marking(mark=Mark.SEEN, all=True))
+        await until(lambda: here.pool.value(f"{ENTRIES} having count(*) = 1"))

@@ -9,7 +9,7 @@ from nova.features.deliveries.burial import Caution
 from nova.features.deliveries.service import Knobs
 from nova.kernel.clock import ManualClock
 from nova.ports.carriers import Verdict
-from support.delivered import SENT, Delivered, delivered, outcome
+from support.delivered import SENT, Delivered, delivered, outcome, sink
 from support.notified import event
 from support.waiting import until
 
@@ -199,3 +199,36 @@ async def test_erasing_a_user_leaves_nothing(here: Delivered) -> None:
     assert (await here.accounts.export(here.ids["ben"])).data["deliveries"]["deliveries"]
     await here.accounts.delete(here.ids["ben"])
     assert dict(await here.pool.row(LEFT) or {}) == {"rows": 0, "digests": 0, "outbox": 0}
+
+
+async def test_the_outbox_forgets_with_the_ledger(here: Delivered, clock: ManualClock) -> None:
+    """Else it would keep a mail whose owner nobody could tell, when that one is erased."""
+    here.deliveries.platforms["mail"].carrier = sink(here, clock)
+    await here.mailbox("ben")
+    await here.like("e1")
+    await here.ended(1, status="sent")
+    await here.deliveries.forget()
+    assert dict(await here.pool.row(LEFT) or {}) == {"rows": 1, "digests": 0, "outbox": 1}
+    clock.advance(31 * 86_400)
+    await here.deliveries.forget()
+    assert dict(await here.pool.row(LEFT) or {}) == {"rows": 0, "digests": 0, "outbox": 0}
+
+
+async def test_tokens_of_another_app_do_not_pause_a_lane_that_works(
+    here: Delivered, clock: ManualClock
+) -> None:
+    await here.meet("Dora")
+    await here.phone("dora")
+    await here.like("e1", of="dora")
+    await here.ended(1, "dora", status="sent")
+    here.ios.always = outcome(Verdict.MISCONFIGURED, "DeviceTokenNotForTopic")
+    await misconfigured(here)
+    for who in ("ada", "ben", "cleo"):
+        await here.planned(1, who, code="DeviceTokenNotForTopic")
+    assert not any(lane.paused_until for lane in await here.deliveries.states())
+    clock.advance(700)  # nothing got through for long: it may be our settings after all
+
+    async def paused() -> bool:
+        return any(lane.paused_until for lane in await here.deliveries.states())
+
+    await until(paused)

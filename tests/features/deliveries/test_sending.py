@@ -15,6 +15,8 @@ from support.delivered import SENT, Delivered, delivered, outcome, sink
 from support.notified import event
 from support.waiting import until
 
+LEASE_OVER = "update deliveries.deliveries set leased_until = clock_timestamp() - interval '1 s'"
+
 
 async def test_a_like_reaches_every_device_with_its_words(here: Delivered) -> None:
     await here.phone("ben", "phone")
@@ -268,3 +270,41 @@ async def test_what_was_held_leaves_half_of_the_pace_to_what_is_live(dsn: str) -
         assert len(here.ios.parcels) == 6  # half a second's, and one
         await here.send(event("now", event_type="message", actor_id="ada"))
         await here.sees(lambda: here.ios.parcels[-1].data["type"] == "message")
+
+
+async def test_a_doubt_that_a_killed_process_left_outlives_a_retry(dsn: str) -> None:
+    async with delivered(dsn, clock=ManualClock(datetime.now(UTC))) as here:
+        clock = here.clock
+        assert isinstance(clock, ManualClock)
+        here.ios.open.clear()
+        here.ios.answers = [outcome(Verdict.RETRY, "503")] * 2
+        await here.policy("like")
+        await here.phone("ben")
+        await here.like("e1")
+        await until(lambda: here.ios.parcels)
+        await here.pool.run(LEASE_OVER)  # as if another process had held the lease, and died
+        await until(lambda: len(here.ios.parcels) == 2)
+        here.ios.open.set()
+        await here.planned(1, code="503")
+        clock.advance(60)
+        (row,) = await here.ended(1, status="sent")
+        detail = await here.deliveries.one(row.id)
+        assert [each.resend for each in detail.attempts] == [False, True, True]
+        assert row.resends == 2
+
+
+async def test_endpoints_that_nobody_answers_stop_no_other_browser(dsn: str) -> None:
+    """Anybody may register endpoints of a server of his own, which hangs or is not there."""
+    async with delivered(dsn, clock=ManualClock(datetime.now(UTC))) as here:
+        web = here.carriers["web"]
+        web.answers = [outcome(Verdict.RETRY, "unsent")] * 12
+        await here.policy("like")
+        for n in range(12):
+            await here.phone("cleo", f"hole-{n}", "web")
+        await here.like("e1", of="cleo")
+        await here.sees(lambda: len(web.parcels) == 12)
+        await here.phone("ben", "browser", "web")
+        await here.like("e2")
+        await here.ended(1, status="sent")
+        lanes = await here.deliveries.states()
+        assert {lane.breaker for lane in lanes} == {"closed"}

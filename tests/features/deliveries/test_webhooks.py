@@ -240,3 +240,20 @@ async def test_an_address_that_leads_inside_is_not_called(here: Delivered, url: 
         (Verdict.RETRY, "unsent"),  # not even a name here
     }
     assert said.verdict is Verdict.REFUSED or "localhost" not in url
+
+
+async def test_a_receipt_that_says_nothing_new_is_told_to_nobody(
+    here: Delivered, app: Receiver
+) -> None:
+    """A device that repeats itself, or goes back, must not make calls without end."""
+    await here.phone("ben")
+    await here.like("e1")
+    (row,) = await here.ended(1)
+    await here.deliveries.webhooks.add(NewWebhook(url=app.url))
+    for status in ("delivered", "delivered", "opened", "opened", "delivered"):
+        await here.deliveries.receipt(row.id, here.ids["ben"], status)
+    await here.like("e2")  # a person's facts keep their order: this one comes after the receipts
+    await here.sees(lambda: any(event["type"] == "delivery.sent" for event in app.events))
+    calls = "select type from deliveries.deliveries where lane = 'hook' order by type"
+    kinds = [call["type"] for call in await here.pool.fetch(calls)]
+    assert kinds == ["delivery.delivered", "delivery.opened", "delivery.sent"]

@@ -9,6 +9,8 @@ from support.delivered import Delivered, outcome
 from support.notified import event
 from support.waiting import until
 
+LEASE_OVER = "update deliveries.deliveries set leased_until = clock_timestamp() - interval '1 s'"
+
 
 async def test_a_deleted_notification_is_recalled_with_its_collapse_id(here: Delivered) -> None:
     await here.phone("ben")
@@ -88,3 +90,27 @@ async def test_what_was_cancelled_under_way_is_not_tried_again(here: Delivered) 
     here.ios.open.set()
     (row,) = await here.ended(1)
     assert (row.phase, row.reason, row.status) == ("dropped", "seen_elsewhere", "attempted")
+
+
+async def test_what_was_cancelled_under_a_process_that_died_is_not_sent_again(
+    here: Delivered,
+) -> None:
+    here.ios.open.clear()
+    await here.phone("ben")
+    await here.like("e1")
+    await here.sees(lambda: here.ios.parcels)
+    (shown,) = await here.inbox("ben")
+    await here.all.removal.delete(here.ids["ben"], UUID(shown["id"]))
+
+    async def marked() -> bool:
+        row = await here.pool.row("select cancelled from deliveries.deliveries")
+        return row is not None and row["cancelled"] == "removed"
+
+    await until(marked)
+    await here.pool.run(LEASE_OVER)
+    await here.sees(lambda: len(here.ios.parcels) == 2)
+    here.ios.open.set()
+    first, recall = await here.ended(2)
+    assert (first.phase, first.reason, first.status) == ("dropped", "removed", "attempted")
+    assert (recall.kind, recall.status) == ("recall", "sent")
+    assert [parcel.title for parcel in here.ios.parcels] == ["Ada liked your post", ""]

@@ -2,6 +2,8 @@
 
 from datetime import UTC, datetime, timedelta
 
+import pytest
+
 from nova.kernel.clock import ManualClock
 from support.connected import Connected, connected
 from support.notified import SERVER
@@ -125,3 +127,57 @@ async def test_a_block_holds_in_every_process_once_it_is_told(here: Connected, d
             return bool(await other.world.graph.silences.blocked([(ben, ada)]))
 
         await until(told)
+
+
+async def test_a_block_leaves_each_out_of_the_lists_that_the_other_sees(here: Connected) -> None:
+    for each in ("ben", "dora"):
+        await here.follow(each, "cleo")
+        await here.follow("cleo", each)
+        await here.follow("ada", each)
+    await here.ask("ada", "PUT", "me/blocks/ben")
+    await here.follow("eve", "ben", "dora")
+    for path in ("cleo/followers", "cleo/following", "cleo/mutuals", "me/common/eve"):
+        assert await here.names("ada", path) == ["dora"], path
+    assert await here.names("dora", "cleo/followers") == ["dora", "ben"]
+    await here.ask("eve", "PUT", "me/blocks/cleo")
+    assert await here.names("cleo", "ben/followers") == ["cleo"]  # not Eve, who blocks her
+
+
+@pytest.mark.parametrize("is_indexed", [True, False])
+async def test_a_way_does_not_tell_whom_a_private_account_follows(
+    here: Connected, *, is_indexed: bool
+) -> None:
+    await here.follow("ada", "ben")
+    await here.follow("ben", "cleo")
+    await here.follow("cleo", "dora")
+    await here.follow("dora", "eve")
+    if is_indexed:
+        await until(lambda: _holds(here, edges=4))
+    else:
+        await here.index.clear()
+    for each in ("cleo", "eve"):
+        await here.ask(each, "PUT", "me/privacy", json={"private": True})
+
+    async def way(who: str, to: str) -> list[str]:
+        found = await here.ask(who, "GET", f"me/path/{to}")
+        return [each["external_id"] for each in found["people"]]
+
+    assert (await here.ask("ada", "GET", "me/path/eve", status=404))["code"] == "no_path"
+    assert await way("ada", "cleo") == ["ada", "ben", "cleo"]  # Ben's list is open
+    assert await way("ben", "eve") == ["ben", "cleo", "dora", "eve"]  # Cleo let him follow
+    by_server = await here.ask(SERVER, "GET", "ada/path/eve")
+    assert by_server["hops"] == 4
+
+
+async def _holds(here: Connected, *, edges: int) -> bool:
+    return here.index.edges == edges
+
+
+@pytest.mark.parametrize("until", ["9999-12-31T23:59:59-14:00", "9999-12-31T23:59:59Z"])
+async def test_a_mute_until_a_time_that_no_clock_shows_is_refused(
+    here: Connected, until: str
+) -> None:
+    refused = await here.ask("ada", "PUT", "me/mutes/ben", status=422, json={"until": until})
+    assert refused["code"] == "mute_too_long"
+    assert await here.names("ada", "me/mutes") == []
+    assert not (await here.ask("ada", "GET", "me/relation/ben"))["mutes"]

@@ -111,3 +111,51 @@ async def test_a_file_that_is_no_text_is_refused(here: Connected, tmp_path: Path
     file.write_bytes(b"x" * 100_000)
     with pytest.raises(LongLine):
         await importing(here, 1_000).run(file, Told())
+
+
+async def test_who_is_erased_during_an_import_gets_no_edges(
+    here: Connected, tmp_path: Path
+) -> None:
+    edges, told = importing(here), Told()
+    await edges.run(json_lines(tmp_path / "before.jsonl", ("ada", "ben")), Told())
+    async with here.world.db.transaction() as tx:
+        await here.world.graph.erase(tx, here.world.ids["ben"])
+    # Its remembered number is that of nobody now.
+    file = json_lines(tmp_path / "after.jsonl", ("ben", "ada"), ("ada", "cleo"), ("ada", "ben"))
+    done = await edges.run(file, told)
+    assert (done.added, done.refused, sorted(told.problems)) == (1, 2, [1, 3])
+    assert "erased" in told.problems[3]
+    assert await here.counts("ada") == (0, 1)
+
+
+async def test_an_imported_follow_answers_the_request(here: Connected, tmp_path: Path) -> None:
+    await here.ask("ben", "PUT", "me/privacy", json={"private": True})
+    await here.follow("ada", "ben")
+    await here.follow("cleo", "ben")
+    await importing(here).run(json_lines(tmp_path / "edges.jsonl", ("ada", "ben")), Told())
+    assert await here.names("ben", "me/followers") == ["ada"]
+    assert await here.names("ben", "me/follow-requests") == ["cleo"]
+
+
+async def test_a_file_is_another_when_a_line_far_down_was_mended(
+    here: Connected, tmp_path: Path
+) -> None:
+    """Of the same size, and with the same first megabytes."""
+    many = [("ada", "cleo")] * 30_000
+    edges, told = importing(here), Told()
+    await edges.run(json_lines(tmp_path / "edges.jsonl", *many, ("ada", "bem")), told)
+    assert list(told.problems) == [30_001]
+    await edges.run(json_lines(tmp_path / "edges.jsonl", *many, ("ada", "ben")), Told())
+    assert await here.counts("ben") == (1, 0)
+
+
+async def test_a_finished_file_is_read_again_only_when_asked_to(
+    here: Connected, tmp_path: Path
+) -> None:
+    file = json_lines(tmp_path / "edges.jsonl", ("ada", "ben"), ("ada", "late"))
+    first = await importing(here).run(file, Told())
+    assert (first.added, first.refused) == (1, 1)
+    await here.world.meet("Late")
+    assert await importing(here).run(file, Told()) == first
+    again = await importing(here).run(file, Told(), again=True)
+    assert (again.added, again.known, again.refused) == (1, 1, 0)

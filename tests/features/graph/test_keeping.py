@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from nova.adapters.local.graph import LocalGraph
-from nova.adapters.local.graph_file import GraphFile
+from nova.adapters.local.graph_file import HEADER, GraphFile
 from nova.backbone.log import Cursor
 from nova.features.graph import Feed, Keeper
 from nova.kernel.clock import SystemClock
@@ -16,6 +16,7 @@ from support.waiting import until
 
 WRONG = array("I", [2, 3]).tobytes()
 """Follows that were never there: who has them took over the file."""
+SIZES = (-1, 0, 2**40, 2**62)
 
 
 def keeping(here: Connected, index: LocalGraph, folder: Path, *, log_days: int = 7) -> Keeper:
@@ -97,3 +98,20 @@ async def test_a_server_that_starts_again_goes_on_where_it_was(tmp_path: Path) -
         await deployment.start()
         await until(lambda: found(cleo, dora))
         assert deployment.output.count(b"graph_index_loaded") == 2
+
+
+async def test_a_damaged_file_is_as_good_as_none(here: Connected, tmp_path: Path) -> None:
+    """Every byte of the header once, and the ways a disk loses an end."""
+    await here.follow("ada", "ben")
+    await kept(here, tmp_path)
+    file = tmp_path / "graph.index"
+    good = file.read_bytes()
+    header = len(good[:HEADER].rstrip(b" \0"))
+    damaged = [good[:at] + bytes([good[at] ^ 0x98]) + good[at + 1 :] for at in range(header)]
+    damaged += [good[:0], good[:100], good[:HEADER], good[:-1], good + b"more"]
+    damaged += [good.replace(b'"numbers":[2,2]', b'"numbers":[%d,2]' % size) for size in SIZES]
+    for each in damaged:
+        file.write_bytes(each)
+        index = LocalGraph()
+        await keeping(here, index, tmp_path).begin()
+        assert index.edges in (1, 2)  # the truth, or where the mark was spared, what was kept

@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 
+from nova.features.graph.store import LOCK_NEIGHBOURS
+from nova.features.posts.store import ERASE, LOCK_AROUND
 from support.notified import SERVER
 from support.posted import Town
 
@@ -238,6 +240,31 @@ async def test_erasing_a_person_leaves_exact_counts(here: Town) -> None:
     assert exported == {"posts": [], "comments": [], "likes": []}
 
 
+async def test_erasing_a_person_takes_the_name_out_of_what_others_wrote(here: Town) -> None:
+    post = await here.post("ben", "hello @ada and @cleo")
+    comment = await here.comment("ben", post, "well, @ada")
+    async with here.world.db.transaction() as tx:
+        await here.world.posts.posts.erase(tx, here.world.ids["ada"])
+    left = await here.world.pool.fetch("""
+        select id, mentions from posts.posts union all select id, mentions from posts.comments""")
+    assert {str(row["id"]): list(row["mentions"]) for row in left} == {
+        post: [here.world.ids["cleo"]],
+        comment: [],
+    }
+
+
+@pytest.mark.parametrize("statement", [LOCK_NEIGHBOURS, LOCK_AROUND, *ERASE])
+async def test_an_erasure_reads_no_table_from_end_to_end(here: Town, statement: str) -> None:
+    """There are indexes for all of it, and no statement is written so that it cannot use them."""
+    who = "1" if "graph." in statement else f"'{here.world.ids['ada']}'"
+    async with here.world.pool.begin() as queries:
+        await queries.run("set local enable_seqscan = off")
+        plan = await queries.fetch(f"explain {statement.replace('$1', who)}")
+    # A subplan filters what is read: every row of a table, be it by an index.
+    steps = [row["QUERY PLAN"] for row in plan]
+    assert not [step for step in steps if "Seq Scan" in step or "SubPlan" in step]
+
+
 BAD: dict[str, tuple[str, str, dict[str, Any], int]] = {
     "nothing": ("POST", "posts", {"json": {}}, 422),
     "blanks": ("POST", "posts", {"json": {"text": " \n"}}, 422),
@@ -302,3 +329,46 @@ async def test_a_server_key_says_whose_feed(here: Town) -> None:
     assert await here.feed(SERVER, user="ada") == ["hello"]
     await here.ask(SERVER, "GET", "feeds/home", status=422)
     await here.ask(SERVER, "GET", "feeds/home", params={"user": "nobody"}, status=404)
+
+
+async def test_who_is_named_is_not_shown_to_whom_a_block_separates(here: Town) -> None:
+    await here.follow("ada", "cleo")
+    post = await here.post("cleo", "hello @ben and @dora #friends")
+    comment = await here.comment("cleo", post, "well @ben and @dora")
+    await here.ask("ben", "PUT", "users/me/blocks/ada")
+
+    async def named(who: str) -> list[list[str]]:
+        shown = [
+            await here.ask(who, "GET", f"posts/{post}"),
+            *(await here.all(who, "users/cleo/posts")),
+            *(await here.all(who, "tags/friends/posts")),
+            await here.ask(who, "GET", f"comments/{comment}"),
+            *(await here.all(who, f"posts/{post}/comments")),
+        ]
+        return [[each["external_id"] for each in one["mentions"]] for one in shown]
+
+    assert await named("ada") == [["dora"]] * 5
+    assert await named("eve") == [["ben", "dora"]] * 5
+    (fed,) = await here.all("ada", "feeds/home")
+    assert [each["external_id"] for each in fed["mentions"]] == ["dora"]
+
+
+@pytest.mark.parametrize("act", ["PUT users/me/blocks/ada", "PUT users/me/privacy", "PATCH"])
+async def test_what_was_done_to_a_post_that_is_hidden_by_now_can_be_taken_back(
+    here: Town, act: str
+) -> None:
+    post = await here.post("ben")
+    comment = await here.comment("ada", post)
+    await here.like(post, "ada", "cleo")
+    await here.ask("ben", "PUT", "users/me/blocks/dora")
+    method, _, path = act.partition(" ")
+    closed = {"private": True} if path else {"visibility": "followers"}
+    await here.ask("ben", method, path or f"posts/{post}", json=closed)
+    for path in (f"comments/{comment}", f"posts/{post}/like"):
+        await here.ask("dora", "DELETE", path, status=404)
+    await here.ask("ada", "PATCH", f"comments/{comment}", status=404, json={"text": "or else"})
+    await here.ask("ada", "DELETE", f"comments/{comment}", status=204)
+    await here.ask("ada", "DELETE", f"posts/{post}/like")
+    await here.ask("ada", "DELETE", f"posts/{post}/like", status=404)
+    shown = await here.ask("ben", "GET", f"posts/{post}")
+    assert (shown["likes"], shown["comments"]) == (1, 0)

@@ -18,8 +18,10 @@ from nova.adapters.local.rows import Side
 FORMAT = 1
 HEADER = 4_096
 """Bytes before the numbers; the header is written last."""
+CELL = 4
 CHECKED = 1 << 20
 """Bytes whose checksum is taken at once."""
+DAMAGED = (msgspec.DecodeError, UnicodeDecodeError, EOFError)
 
 
 class _Header(Struct, frozen=True):
@@ -75,7 +77,7 @@ class GraphFile:
 
     def mark(self) -> str | None:
         """Return the mark of what is kept; of a file of another version there is none."""
-        with suppress(FileNotFoundError, msgspec.DecodeError), self._path.open("rb") as file:
+        with suppress(FileNotFoundError, *DAMAGED), self._path.open("rb") as file:
             header = _header(file)
             return header.mark if header.format == FORMAT else None
         return None
@@ -85,7 +87,7 @@ class GraphFile:
         try:
             with self._path.open("rb") as file:
                 sides = await asyncio.to_thread(_sides, file, _header(file))
-        except (FileNotFoundError, msgspec.DecodeError, EOFError):
+        except (FileNotFoundError, *DAMAGED):
             return False
         self._index.load(*sides)
         return True
@@ -110,6 +112,10 @@ def _header(file: BinaryIO) -> _Header:
 
 def _sides(file: BinaryIO, header: _Header) -> tuple[Side, Side]:
     """Read both sides. Raises EOFError when they are not what was written."""
+    sizes = (*header.numbers, *header.people)
+    # A damaged header may ask for more than there is memory.
+    if min(sizes) < 0 or os.fstat(file.fileno()).st_size != HEADER + CELL * sum(sizes):
+        raise EOFError
     cells = [np.fromfile(file, np.uint32, count) for count in header.numbers]
     counts = [np.fromfile(file, np.int32, count) for count in header.people]
     checksum = 0

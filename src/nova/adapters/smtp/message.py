@@ -76,7 +76,7 @@ def message(parcel: Parcel, by: Sender, to: str, now: datetime) -> bytes:
     headers = [
         f"From: {_mailbox(by)}",
         f"To: {to}",
-        f"Subject: {_words(_line(parcel.title))}",
+        f"Subject: {_words(_subject(parcel.title))}",
         f"Date: {_dated(now.replace(microsecond=0))}",
         f"Message-ID: {message_id(parcel, by.domain)}",
         # Mails about the same thing stand together.
@@ -116,6 +116,11 @@ def _part(kind: str, text: str) -> bytes:
         + encoded
         + b"\r\n"
     )
+
+
+def _subject(title: str) -> str:
+    """Return a title on one line: people's words must neither end a header nor stop the mail."""
+    return " ".join(_CONTROL.sub(" ", title).split())
 
 
 def _line(text: str) -> str:

@@ -6,13 +6,14 @@
 --
 -- `on conflict` locks the channels sorted: two publishers of the same ones cannot wait for each
 -- other in a circle. A full join, since it can only be a hash or a merge join: the planner takes the
--- publications for ten rows and would else compare all with all.
+-- publications for ten rows and would else compare all with all. One plan serves for ever: to
+-- make one takes longer than to follow it.
 create function backbone.publish(
     new_epoch text, by_writer bigint,
     of_consumer text, under_fence bigint, to_xact text, to_position bigint, partitions smallint[],
     channels text[], datas bytea[], infos bytea[]
 ) returns table (channel text, epoch text, number bigint, data bytea, at_ms bigint)
-language plpgsql as $$
+language plpgsql set plan_cache_mode = force_generic_plan as $$
 #variable_conflict use_column
 declare
     moved integer;

@@ -88,12 +88,13 @@ LOCK = "select external_id from accounts.users where id = $1 for update"
 
 DELETE = "delete from accounts.users where id = $1"
 
+# In subqueries, the lists are no reason for PostgreSQL to plan anew each time.
 FIND = """
 select id, external_id, name, avatar_url, locale, timezone, suspended, tokens_after
-from accounts.users where external_id = any($1::text[])
+from accounts.users where external_id = any((select $1::text[])::text[])
 union all
 select id, external_id, name, avatar_url, locale, timezone, suspended, tokens_after
-from accounts.users where id = any($2::uuid[])
+from accounts.users where id = any((select $2::uuid[])::uuid[])
 """
 
 

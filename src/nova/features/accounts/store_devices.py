@@ -55,11 +55,13 @@ delete from accounts.devices where id in (
 
 FORGET = "delete from accounts.devices where user_id = $1 and id = $2"
 
+# In subqueries, the lists are no reason for PostgreSQL to plan anew each time.
 REACHABLE = """
-select user_id from accounts.devices where user_id = any($1::uuid[]) and dead_at is null
+select user_id from accounts.devices
+ where user_id = any((select $1::uuid[])::uuid[]) and dead_at is null
  union
 select id from accounts.users
- where id = any($1::uuid[]) and email <> '' and email_dead_at is null
+ where id = any((select $1::uuid[])::uuid[]) and email <> '' and email_dead_at is null
 """
 
 REACH = """

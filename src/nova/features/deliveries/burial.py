@@ -104,6 +104,4 @@ class Burial:
         if dead:
             died = await self._graves.bury(tx, dead)
             _log.info("addresses_buried", lane=lane, called_dead=len(dead), died=died)
-            for each in dead:
-                await tx.run(store.CANCEL_TARGET, each.user, each.device or each.user)
         return len(dead)

@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from nova.backbone.database import Database, Tx
 from nova.features.deliveries import plan, rendering, rules, store
-from nova.features.deliveries.asks import Devices, People
+from nova.features.deliveries.asks import Ask, Devices, People, Preferences
 from nova.features.deliveries.models import CHANNEL_OF, New
 from nova.features.deliveries.plan import Choice, Person
 from nova.features.deliveries.policies import DigestRule
@@ -66,6 +66,7 @@ WITHDRAW = """
 delete from deliveries.entries e using deliveries.digests d
  where d.id = e.digest and d.closed_at is null and e.user_id = $1
    and ($2::uuid[] is null or e.notification = any($2)) and ($3::uuid is null or e.actor_id = $3)
+   and ($4::bigint is null or e.number <= $4)
 """
 
 CLOSE = """
@@ -119,6 +120,7 @@ class Digests:
         devices: Devices,
         people: People,
         quiet: QuietBook,
+        preferences: Preferences,
         rings: Callable[[str], None],
         spread_s: float,
     ) -> None:
@@ -127,6 +129,7 @@ class Digests:
         self._devices = devices
         self._people = people
         self._quiet = quiet
+        self._preferences = preferences
         self._rings = rings
         self._spread_s = spread_s
 
@@ -153,10 +156,16 @@ class Digests:
         return at_once
 
     async def withdraw(
-        self, tx: Tx, user: UUID, notifications: Sequence[UUID] | None, actor: UUID | None
+        self,
+        tx: Tx,
+        user: UUID,
+        notifications: Sequence[UUID] | None = None,
+        *,
+        actor: UUID | None = None,
+        up_to: int | None = None,
     ) -> int:
         """Take entries out of open digests; an empty one then closes without a word."""
-        return await tx.run(WITHDRAW, user, notifications, actor)
+        return await tx.run(WITHDRAW, user, notifications, actor, up_to)
 
     async def close_due(self) -> int:
         """Close what is due, some at a time, and write the deliveries; return how many closed."""
@@ -220,11 +229,11 @@ class Digests:
             closed = await tx.fetch(CLOSE, now, CLOSED_AT_ONCE)
             if not closed:
                 return 0
+            gathered = await tx.fetch(ENTRIES, [row["id"] for row in closed])
             entries = {
                 digest: list(some)
                 for digest, some in groupby(
-                    await tx.fetch(ENTRIES, [row["id"] for row in closed]),
-                    key=lambda row: row["digest"],
+                    await self._wanted(gathered), key=lambda row: row["digest"]
                 )
             }
             people = await self._persons([row["user_id"] for row in closed if row["id"] in entries])
@@ -243,6 +252,16 @@ class Digests:
 
             tx.after_commit(ring)
         return len(closed)
+
+    async def _wanted(self, entries: Sequence[Row]) -> list[Row]:
+        """Return those that their people still want: one may have unsubscribed meanwhile."""
+        asks = [Ask(row["user_id"], row["type"], row["about"]) for row in entries]
+        answers = await self._preferences.wanted(asks) if asks else []
+        return [
+            row
+            for row, wanted in zip(entries, answers, strict=True)
+            if wanted.get(row["channel"], (True, ""))[0]
+        ]
 
     async def _persons(self, users: Sequence[UUID]) -> Mapping[UUID, Person]:
         wanted = list(dict.fromkeys(users))

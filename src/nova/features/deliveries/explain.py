@@ -13,6 +13,7 @@ from nova.features.deliveries.models import CHANNEL_OF
 from nova.features.deliveries.plan import Choice, Person
 from nova.features.deliveries.planner import EVERYBODY, Planner, beyond_throttle
 from nova.features.deliveries.policies import Policies, Policy
+from nova.features.deliveries.quiet_hours import within_reason
 from nova.features.deliveries.tale import WHERE, WHY
 from nova.features.notifications.events import NotificationStored
 from nova.kernel.clock import Clock
@@ -137,7 +138,7 @@ class Explainer:
         self._links = links
 
     async def explain(self, supposed: Supposed) -> Explained:
-        at = supposed.at or self._clock.now()
+        at = within_reason(supposed.at or self._clock.now())
         metadata = msgspec.json.encode(supposed.metadata)
         if len(metadata) > MOST_METADATA:
             raise BigMetadata

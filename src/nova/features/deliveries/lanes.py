@@ -6,17 +6,23 @@ from typing import Any, Literal, Protocol, TypeAlias
 from uuid import UUID
 
 import msgspec
+from msgspec import structs
 
 from nova.features.deliveries import rendering, store_claims
+from nova.features.deliveries.asks import Devices, Reach
 from nova.features.deliveries.breaker import Breaker, Gate, State
-from nova.features.deliveries.models import Claimed
+from nova.features.deliveries.models import Claimed, Status
 from nova.features.deliveries.sender import Lane, first
+from nova.features.deliveries.store import Noted
 from nova.ports.carriers import Carrier, Outcome, Parcel, Target
 
 Platform: TypeAlias = Literal["ios", "android", "web", "mail"]
 RESTS = 2.0
 """How long those who send in bulk rest, in times of their work."""
+NOT_REGISTERED = "The device or mailbox is not this person's any more, or is dead."
+CANCELLED = "It was taken back while a process that died was sending it."
 _keys = msgspec.json.Decoder(dict[str, str])
+_encode = msgspec.json.Encoder().encode
 
 
 class Badges(Protocol):
@@ -34,6 +40,7 @@ class PlatformLane(Lane):
         carrier: Carrier,
         *,
         badges: Badges,
+        devices: Devices,
         links: Callable[[UUID, str], str | None],
         **rest: Any,
     ) -> None:
@@ -42,6 +49,7 @@ class PlatformLane(Lane):
         self._platform: Platform = platform
         self.carrier = carrier
         self._badges = badges
+        self._devices = devices
         self._links = links
         self._gate = Gate(self._roll, self._pacing.at_once)
 
@@ -94,11 +102,33 @@ class PlatformLane(Lane):
         try:
             priorities = store_claims.BULK if bulk else store_claims.LIVE
             claimed = await self._leased(room, priorities)
-            badges = await self._unread([one for one, _ in claimed])
+            there, gone = await self._found(claimed)
+            badges = await self._unread([one for one, _ in there])
         finally:
             self._gate.free(room, bulk=bulk)
-        self._start(claimed, badges, started)
+        self._start(there, badges, started)
+        await asyncio.gather(*(self._ledger.record(_untried(one), 0.0) for one in gone))
         return len(claimed)
+
+    async def _found(
+        self, claimed: Sequence[tuple[Claimed, bool]]
+    ) -> tuple[list[tuple[Claimed, bool]], list[Claimed]]:
+        """Return those to send, to where their people are now, and those not to be tried.
+
+        Since a delivery was planned, its phone may have changed hands or its token, and its owner
+        the mailbox: what waited must not show up at somebody else's.
+        """
+        if not claimed:
+            return [], []
+        reach = await self._devices.reach(list({one.user for one, _ in claimed}))
+        there, gone = [], []
+        for one, again in claimed:
+            way = _way(one, reach.get(one.user, ()))
+            if way is None or one.cancelled:
+                gone.append(one)
+            else:
+                there.append((_to(one, way), again))
+        return there, gone
 
     async def _leased(
         self, room: int, priorities: tuple[int, int]
@@ -142,6 +172,36 @@ class PlatformLane(Lane):
             unsubscribe_url=link,
             badge=badge,
         )
+
+
+def _way(one: Claimed, reach: Sequence[Reach]) -> Reach | None:
+    return next((each for each in reach if each.device == one.device), None)
+
+
+def _to(one: Claimed, way: Reach) -> Claimed:
+    return structs.replace(one, address=way.address, keys=_encode(way.keys).decode())
+
+
+def _untried(one: Claimed) -> Noted:
+    """Return the outcome of a delivery that is not even tried.
+
+    One that was cancelled ends as such, and is recalled where an attempt may have arrived; of one
+    that leads nowhere, what stands by for it is needed.
+    """
+    return Noted(
+        claimed=one,
+        phase="waiting" if one.cancelled else "failed",
+        status=Status.UNDELIVERED,
+        reason=None if one.cancelled else "gone",
+        due=None,
+        verdict="refused",
+        code="cancelled" if one.cancelled else "not_registered",
+        says=CANCELLED if one.cancelled else NOT_REGISTERED,
+        provider_id=None,
+        doubtful=False,
+        counts=False,
+        gone_since=None,
+    )
 
 
 class HookLane(Lane):

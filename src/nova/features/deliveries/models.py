@@ -246,3 +246,5 @@ class Claimed(Struct, frozen=True, kw_only=True):
     tries: int
     """Attempts since it was first due or redriven, this one included."""
     tries_from: datetime
+    cancelled: bool = False
+    """While an attempt was under way whose process then died."""

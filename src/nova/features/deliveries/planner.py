@@ -148,6 +148,7 @@ class Planner:
         for each in heard:
             fact = each.fact
             await tx.run(store.CANCEL, fact.user, fact.ids, fact.up_to, "seen_elsewhere")
+            await self._digests.withdraw(tx, fact.user, fact.ids, up_to=fact.up_to)
 
     async def removed(self, tx: Tx, heard: Sequence[Heard[NotificationsRemoved]]) -> None:
         """Cancel what is gone, take it out of open digests, and recall what is out already."""
@@ -156,7 +157,7 @@ class Planner:
             fact = each.fact
             reason = "expired" if fact.reason == "expired" else "removed"
             await tx.run(store.CANCEL, fact.user, fact.ids, None, reason)
-            await self._digests.withdraw(tx, fact.user, fact.ids, None)
+            await self._digests.withdraw(tx, fact.user, fact.ids)
             if reason == "removed":
                 await self._recall(tx, fact.user, fact.ids, None, now)
 
@@ -166,14 +167,14 @@ class Planner:
         for each in heard:
             fact = each.fact
             await tx.run(store.CANCEL_BY_ACTOR, fact.person, fact.other, "blocked")
-            await self._digests.withdraw(tx, fact.person, None, fact.other)
+            await self._digests.withdraw(tx, fact.person, actor=fact.other)
             await self._recall(tx, fact.person, None, fact.other, now)
 
     async def muted(self, tx: Tx, heard: Sequence[Heard[Muted]]) -> None:
         """Cancel what somebody muted had to do with; what is out may stay."""
         for each in heard:
             await tx.run(store.CANCEL_BY_ACTOR, each.fact.person, each.fact.other, "muted")
-            await self._digests.withdraw(tx, each.fact.person, None, each.fact.other)
+            await self._digests.withdraw(tx, each.fact.person, actor=each.fact.other)
 
     async def _recall(
         self,

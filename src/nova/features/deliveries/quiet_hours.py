@@ -1,7 +1,7 @@
 """Quiet hours of people: kept, remembered, and tried out."""
 
 from collections.abc import Collection, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated
 from uuid import UUID
 
@@ -18,6 +18,8 @@ from nova.kernel.errors import Invalid
 from nova.kernel.recent import Changes, Recent
 
 SIGNAL = "quiet"
+LONGEST_SNOOZE = timedelta(days=366)
+_YEARS = range(1900, 2201)
 
 MANY = "select user_id, schedule from deliveries.quiet_hours where user_id = any($1::uuid[])"
 
@@ -49,6 +51,19 @@ class AlwaysQuiet(Invalid):
 
     code = "always_quiet"
     hint = "To get no more push or mail at all, turn the channel off: PATCH /v1/preferences."
+
+
+class FarSnooze(Invalid):
+    """A snooze ends within a year."""
+
+    code = "snooze_too_long"
+    hint = "To get no more push or mail at all, turn the channel off: PATCH /v1/preferences."
+
+
+class FarTime(Invalid):
+    """A time to try out lies within the years 1900 to 2200."""
+
+    code = "time_out_of_range"
 
 
 class QuietHours(Struct, frozen=True, kw_only=True):
@@ -141,8 +156,10 @@ class QuietBook:
 
     async def simulate(self, user: UUID, trial: Trial) -> QuietHours:
         """Tell what quiet hours mean at some time; nothing is changed."""
+        if trial.schedule is not None:
+            self._check_snooze(trial.schedule)
         schedule = trial.schedule or (await self.of([user]))[user]
-        at = (trial.at or self._clock.now()).astimezone(UTC)
+        at = within_reason(trial.at or self._clock.now()).astimezone(UTC)
         zone_name = await self._zone(user, schedule)
         zone = quiet.zone_of(zone_name)
         held = schedule or Schedule()
@@ -161,7 +178,13 @@ class QuietBook:
         await tx.run(REMOVE, user)
         tx.signal(SIGNAL, str(user))
 
+    def _check_snooze(self, schedule: Schedule) -> None:
+        until = schedule.snooze_until
+        if until is not None and until > self._clock.now() + LONGEST_SNOOZE:
+            raise FarSnooze
+
     def _check(self, schedule: Schedule, zone: str) -> None:
+        self._check_snooze(schedule)
         if quiet.release(schedule, quiet.zone_of(zone), self._clock.now()) is None:
             raise AlwaysQuiet
 
@@ -178,3 +201,10 @@ class QuietBook:
         await tx.run(RELEASE, user, self._clock.now())
         tx.signal(SIGNAL, str(user))
         tx.after_commit(lambda: self.forget(str(user)))
+
+
+def within_reason(at: datetime) -> datetime:
+    """Return a time that leaves room for calculations on either side; raises FarTime."""
+    if at.year not in _YEARS:
+        raise FarTime
+    return at

@@ -31,6 +31,11 @@ class Patience(Struct, frozen=True, kw_only=True):
     """Codes that concern the whole lane and not one address: everybody waits."""
     transient: tuple[str, ...] = ()
     """Codes of a retry that tell nothing about the provider's health begin so."""
+    about_one: frozenset[str] = frozenset()
+    """Codes that blame us, but that anybody can cause by registering another app's token."""
+    own_servers: bool = False
+    """Each address names a server of its own, so that none speaks for the others: anybody may
+    register one that hangs or is not there. The client of each rests by itself."""
 
 
 PATIENCE: Mapping[str, Patience] = {
@@ -46,6 +51,7 @@ PATIENCE: Mapping[str, Patience] = {
         ttl_s=DAY_S,
         asked_s=60.0,
         pauses=frozenset({"QUOTA_EXCEEDED"}),
+        about_one=frozenset({"SENDER_ID_MISMATCH"}),
     ),
     # Apple asks for no numbers but not to hammer after a 503; a 429 is about one device, but for
     # the one about provider tokens, which is about all of the team's connections.
@@ -59,6 +65,7 @@ PATIENCE: Mapping[str, Patience] = {
         asked_s=30.0,
         pauses=frozenset({"TooManyProviderTokenUpdates"}),
         transient=("TooManyRequests",),
+        about_one=frozenset({"BadTopic", "DeviceTokenNotForTopic", "TopicDisallowed"}),
     ),
     # RFC 8030, section 8.4: 429 with Retry-After. Each endpoint has a server of its own.
     "web": Patience(
@@ -69,7 +76,7 @@ PATIENCE: Mapping[str, Patience] = {
         attempts=15,
         ttl_s=DAY_S,
         asked_s=60.0,
-        transient=("429",),
+        own_servers=True,
     ),
     # RFC 5321, section 4.5.4.1: half an hour at least, but grey lists let in after 5 to 15
     # minutes; give up after 4 to 5 days.
@@ -159,6 +166,8 @@ def pause(outcome: Outcome, patience: Patience) -> float:
 
 def sick(outcome: Outcome, patience: Patience) -> bool:
     """Return whether an outcome speaks of a provider in trouble, rather than of one address."""
+    if patience.own_servers:
+        return False
     if outcome.verdict is Verdict.UNKNOWN:
         return True
     return outcome.verdict is Verdict.RETRY and not outcome.code.startswith(

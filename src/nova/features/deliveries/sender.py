@@ -27,6 +27,8 @@ _log = get_logger()
 Platform: TypeAlias = Literal["ios", "android", "web", "mail"]
 _keys = msgspec.json.Decoder(dict[str, str])
 
+LATELY_S = 600.0
+"""For so long after something was sent, tokens of other apps are not blamed on our settings."""
 RECORD_PAUSES_S = (0.2, 1.0, 3.0)
 
 
@@ -109,6 +111,7 @@ class Lane:
         self._meters = meters
         self._roll = roll
         self._blamed: set[UUID] = set()
+        self._sent_at = -LATELY_S
         self._bell, self._bulk_bell = asyncio.Event(), asyncio.Event()
         self._wants_room = False
         self._sending: set[asyncio.Task[None]] = set()
@@ -208,12 +211,17 @@ class Lane:
 
     def _pause(self, one: Claimed, outcome: Outcome) -> float:
         """Return for how long the whole lane is to be left alone."""
+        now = self._clock.monotonic()
         if outcome.verdict is Verdict.MISCONFIGURED:
             self._blamed.add(one.user)
             if len(self._blamed) < self._pacing.blame:
                 return 0.0
+            if outcome.code in self.patience.about_one and now - self._sent_at < LATELY_S:
+                return 0.0  # others get through: our settings are right
         else:
             self._blamed.clear()
+            if outcome.verdict is Verdict.SENT:
+                self._sent_at = now
         return rules.pause(outcome, self.patience)
 
     async def _tried(self, one: Claimed, badge: int | None) -> Outcome:

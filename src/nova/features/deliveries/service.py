@@ -127,6 +127,7 @@ class Deliveries:
             devices=devices,
             people=people,
             quiet=self.quiet,
+            preferences=preferences,
             rings=self.ring,
             spread_s=knobs.spread_s,
         )
@@ -164,6 +165,7 @@ class Deliveries:
                 name,
                 carriers[name],
                 badges=badges,
+                devices=devices,
                 links=self.unsubscribe.link,
                 pacing=knobs.pacing.get(name),
                 patience=knobs.patience.get(name, rules.PATIENCE[name]),
@@ -237,7 +239,7 @@ class Deliveries:
             row = await store_log.receipt(tx, id_, user, reached, self._clock.now())
             if row is None:
                 raise NoSuchDelivery
-            if tells:
+            if tells and row["news"]:
                 await tx.emit(ended(row))
 
     async def states(self) -> list[LaneState]:
@@ -268,6 +270,7 @@ class Deliveries:
         while await self._db.run(store.FORGET, before, 1_000):
             pass
         await self.digests.forget(before)
+        await self._db.run(store.FORGET_OUTBOX, before)
         await self._db.run(store.FORGET_PULSE, now - timedelta(days=PULSE_DAYS))
         await self._db.run(planner.FORGET_THROTTLES, now)
 

@@ -36,9 +36,9 @@ RECORD = """
 with told as materialized (
     select * from unnest($1::uuid[], $2::bigint[], $3::text[], $4::smallint[], $5::text[],
                          $6::timestamptz[], $7::text[], $8::text[], $9::text[], $10::boolean[],
-                         $11::int[], $12::text[])
+                         $11::int[], $12::text[], $14::text[])
         as t (id, fence, phase, status, reason, due, code, says, provider_id, doubtful, uncounted,
-              verdict)
+              verdict, address)
 ), noted as (
     update deliveries.deliveries d
        set status = greatest(d.status, t.status),
@@ -47,7 +47,7 @@ with told as materialized (
            reason = case when t.phase = 'waiting' and d.cancelled is not null
                          then d.cancelled else t.reason end,
            due = case when d.cancelled is null then t.due end,
-           leased_until = null, code = t.code, says = t.says,
+           leased_until = null, address = t.address, code = t.code, says = t.says,
            provider_id = coalesce(t.provider_id, d.provider_id),
            doubtful = d.doubtful or t.doubtful, tries = d.tries - t.uncounted,
            sent_at = case when t.status >= 4 then coalesce(d.sent_at, $13) else d.sent_at end
@@ -82,13 +82,6 @@ update deliveries.deliveries d
        due = case when leased_until > clock_timestamp() then due end
  where user_id = $1 and actor_id = $2 and phase in ('waiting', 'held', 'standby')
    and kind = 'single'
-"""
-
-CANCEL_TARGET = """
-update deliveries.deliveries
-   set phase = 'failed', reason = 'gone', due = null
- where user_id = $1 and target = $2 and phase in ('waiting', 'held', 'standby')
-   and (leased_until is null or leased_until <= clock_timestamp())
 """
 
 # What stood by for a push that reached nobody is needed now.
@@ -155,6 +148,9 @@ delete from deliveries.deliveries where ctid = any(array(
      where made_at < $1 and phase not in ('waiting', 'held', 'standby') limit $2))
 """
 
+# With the ledger's row goes the way to find whose parcel it was, when somebody is to be erased.
+FORGET_OUTBOX = "delete from deliveries.outbox where at < $1"
+
 FORGET_PULSE = "delete from deliveries.pulse where minute < $1"
 
 ERASE = (
@@ -210,6 +206,7 @@ async def record(db: Queries, noted: Sequence[Noted], now: datetime) -> list[Row
             [0 if each.counts else 1 for each in noted],
             [each.verdict for each in noted],
             now,
+            [each.claimed.address for each in noted],
         )
     )
 

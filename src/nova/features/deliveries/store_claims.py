@@ -23,6 +23,7 @@ LEASE = """
     update deliveries.deliveries d
        set leased_until = clock_timestamp() + $3::interval, fence = d.fence + 1,
            attempts = d.attempts + 1, tries = d.tries + 1,
+           doubtful = d.doubtful or d.id in (select delivery from lost),
            resends = d.resends + (d.doubtful or d.id in (select delivery from lost))::int,
            status = case when d.id in (select delivery from lost)
                          then greatest(d.status, 2) else d.status end
@@ -30,9 +31,9 @@ LEASE = """
     returning d.*
 ), begun as (
     insert into deliveries.attempts (delivery, number, started_at, resend)
-    select id, attempts, $2, doubtful or id in (select delivery from lost) from claimed
+    select id, attempts, $2, doubtful from claimed
 )
-select c.*, (c.doubtful or c.id in (select delivery from lost)) as again from claimed c
+select c.*, c.doubtful as again from claimed c
  order by c.priority, c.due
 """
 
@@ -176,4 +177,5 @@ def claimed(row: Row) -> Claimed:
         attempt=row["attempts"],
         tries=row["tries"],
         tries_from=row["tries_from"],
+        cancelled=row["cancelled"] is not None,
     )

@@ -50,10 +50,14 @@ returning lane
 """
 
 RECEIPT = """
-update deliveries.deliveries
-   set status = greatest(status, $3), delivered_at = coalesce(delivered_at, $4)
- where id = $1 and ($2::uuid is null or user_id = $2) and lane <> 'hook'
-returning *
+with before as (
+    select id, status from deliveries.deliveries
+     where id = $1 and ($2::uuid is null or user_id = $2) and lane <> 'hook' for update
+)
+update deliveries.deliveries d
+   set status = greatest(d.status, $3), delivered_at = coalesce(d.delivered_at, $4)
+  from before where d.id = before.id
+returning d.*, before.status < $3 as news
 """
 
 LANE = """

@@ -3,9 +3,9 @@
 import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from hashlib import sha256
+from hashlib import file_digest
+from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO
 from uuid import UUID
 
 from msgspec import Struct
@@ -26,8 +26,6 @@ STRETCH = 8 << 20
 """Bytes of a file in one transaction."""
 STRETCH_S = 300.0
 """For how long a statement that stores one may run, on a slow disk; the pool has to allow it."""
-NAMED = 1 << 20
-"""Bytes of a file's beginning that tell it from others, with its size."""
 REMEMBERED = 4_000_000
 """People whose numbers are kept, about a hundred bytes each."""
 ASKED = 5_000
@@ -66,11 +64,18 @@ class EdgeImport:
         self._stretch = stretch
         self._numbers: Recent[str, int] = Recent(REMEMBERED)
 
-    async def run(self, file: Path, tell: Callable[[Progress, Problems], None]) -> Progress:
-        """Import a file; `tell` hears of every stretch: how far, and which lines were refused."""
+    async def run(
+        self, file: Path, tell: Callable[[Progress, Problems], None], *, again: bool = False
+    ) -> Progress:
+        """Import a file; `tell` hears of every stretch: how far, and which lines were refused.
+
+        A file that is finished already is only read `again` if that is asked for.
+        """
         with file.open("rb") as opened:
-            name = _fingerprint(opened)
+            name = await asyncio.to_thread(_fingerprint, opened)
             at = await store_imports.progress(self._db, name)
+            if again and at.finished:
+                at = Progress()
             opened.seek(at.position)
             read = _reader(file)
             coming = None if at.finished else self._coming(opened, read, at.line)
@@ -89,10 +94,10 @@ class EdgeImport:
                     coming = None
         return at
 
-    def _coming(self, opened: BinaryIO, read: Read, line: int) -> asyncio.Task[_Stretch]:
+    def _coming(self, opened: BufferedReader, read: Read, line: int) -> asyncio.Task[_Stretch]:
         return asyncio.create_task(self._stretch_of(opened, read, line))
 
-    async def _stretch_of(self, opened: BinaryIO, read: Read, line: int) -> _Stretch:
+    async def _stretch_of(self, opened: BufferedReader, read: Read, line: int) -> _Stretch:
         """Read the next stretch of a file, after so many lines, and look its people up."""
         raw = _whole_lines(opened, self._stretch)
         found = read(raw, line + 1)
@@ -105,14 +110,14 @@ class EdgeImport:
         edges, problems = stretch.edges, [*stretch.problems]
         now = self._clock.now()
         async with self._db.transaction() as tx:
-            added, blocked = await store_imports.arrive(tx, edges, now) if edges else (0, [])
-            problems += [(line, "a block stands between the two") for line in blocked]
+            added, out = await store_imports.arrive(tx, edges, now) if edges else (0, {})
+            problems += out.items()
             to = replace(
                 at,
                 position=at.position + stretch.size,
                 line=at.line + stretch.lines,
                 added=at.added + added,
-                known=at.known + len(edges) - len(blocked) - added,
+                known=at.known + len(edges) - len(out) - added,
                 refused=at.refused + len(problems),
                 finished=stretch.size == 0,
             )
@@ -170,14 +175,12 @@ async def _ended(task: asyncio.Task[_Stretch]) -> None:
         await task
 
 
-def _fingerprint(opened: BinaryIO) -> bytes:
-    """Return what names a file's content, about, without reading all of it."""
-    size = opened.seek(0, 2)
-    opened.seek(0)
-    return sha256(opened.read(NAMED) + size.to_bytes(8)).digest()
+def _fingerprint(opened: BufferedReader) -> bytes:
+    """Return what tells a file's content from others': a line that was mended makes another."""
+    return file_digest(opened, "sha256").digest()
 
 
-def _whole_lines(opened: BinaryIO, size: int) -> bytes:
+def _whole_lines(opened: BufferedReader, size: int) -> bytes:
     """Read about `size` bytes, up to the end of a line."""
     stretch = opened.read(size)
     if stretch and not stretch.endswith(b"\n"):

@@ -1,5 +1,6 @@
 """Keeps the index over restarts, as long as the log still tells what happened since."""
 
+from contextlib import suppress
 from datetime import timedelta
 from typing import Protocol
 from uuid import UUID
@@ -80,8 +81,7 @@ class Keeper:
         return at
 
     async def _loaded(self) -> Cursor | None:
-        mark = self._shelf.mark()
-        kept = None if mark is None else msgspec.json.decode(mark, type=_Mark)
+        kept = _read(self._shelf.mark())
         if kept is not None and await self._is_good(kept) and await self._shelf.load():
             self._log.info("graph_index_loaded", at=kept.at)
             return kept.at
@@ -101,3 +101,10 @@ class Keeper:
         return bool(
             await self._db.value(GOOD, kept.id, kept.xmin, self._clock.now() - self._relied_on)
         )
+
+
+def _read(mark: str | None) -> _Mark | None:
+    """Return what a mark says; of one that is damaged, as of none, nothing."""
+    with suppress(msgspec.DecodeError):
+        return None if mark is None else msgspec.json.decode(mark, type=_Mark)
+    return None

@@ -99,7 +99,11 @@ class Lists:
         return await self._page(owner, found, limit)
 
     async def path(self, one: UUID, other: UUID, viewer: UUID | None) -> Path:
-        """Return the shortest way from one to the other, past nobody whom a block separates."""
+        """Return the shortest way from one to the other.
+
+        It leads past nobody whom a block separates, and, for a viewer, through nobody whose
+        lists are closed to them.
+        """
         nodes = await store.find(self._db, [one, other])
         if one == other:
             raise rules.Yourself
@@ -109,7 +113,7 @@ class Lists:
         around = await reads.separated(self._db, start)
         if end in around and viewer is not None:
             raise rules.NoSuchUser
-        way = await self._ways.shortest(start, end, around)
+        way = await self._ways.shortest(start, end, around, viewer=_number(nodes, viewer))
         if way is None:
             raise NoPath
         users = await reads.users(self._db, way)

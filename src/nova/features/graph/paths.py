@@ -10,6 +10,11 @@ MOST_HOPS = 6
 MOST_FOUND = 100_000
 """People whom one step may find; a search that is wider looks at this many of them."""
 
+DETOURS = 4
+"""Ways that are asked for, around closed accounts, before the truth is searched."""
+EVERYTHING = 0
+"""Instead of a viewer's number: the host app's backend, to which no list is closed."""
+
 
 class Ways:
     """Asks the index first; what that does not know is searched for in the truth."""
@@ -18,21 +23,35 @@ class Ways:
         self._db = db
         self._index = index
 
-    async def shortest(self, start: int, end: int, around: Sequence[int]) -> Sequence[int] | None:
+    async def shortest(
+        self, start: int, end: int, around: Sequence[int], *, viewer: int = EVERYTHING
+    ) -> Sequence[int] | None:
         """Return the people on a way of up to six hops, both ends included; or None.
 
-        Every hop is a follow as of now. While the index catches up, which takes milliseconds,
-        there may be a way that is shorter.
+        Every hop is a follow as of now, and in a list that the viewer may see. While the index
+        catches up, which takes milliseconds, there may be a way that is shorter.
         """
-        way = await self._index.path(start, end, around=around, hops=MOST_HOPS)
-        if way is not None and await reads.leads(self._db, way):
-            return way
-        return await shortest(self._db, start, end, around)
+        avoided = list(around)
+        for _ in range(DETOURS):
+            way = await self._index.path(start, end, around=avoided, hops=MOST_HOPS)
+            if way is None or not await reads.leads(self._db, way):
+                break
+            closed = await self._closed(viewer, way[1:-1])
+            if not closed:
+                return way
+            avoided += closed
+        return await shortest(self._db, start, end, around, viewer=viewer)
+
+    async def _closed(self, viewer: int, among: Sequence[int]) -> Sequence[int]:
+        return await reads.closed(self._db, viewer, among) if viewer and among else ()
 
 
-async def shortest(db: Queries, start: int, end: int, around: Sequence[int]) -> list[int] | None:
+async def shortest(
+    db: Queries, start: int, end: int, around: Sequence[int], *, viewer: int = EVERYTHING
+) -> list[int] | None:
     """Return the people on a shortest way of up to six hops, both ends included; or None.
 
+    It leads through nobody whose lists are closed to the viewer: they tell whom one follows.
     Each step goes on from the side that leads to fewer, so a hub's followers are only walked
     through when there is no other way.
     """
@@ -45,7 +64,13 @@ async def shortest(db: Queries, start: int, end: int, around: Sequence[int]) -> 
         is_ahead = await _narrower(db, edges)
         mine, theirs = (ahead, back) if is_ahead else (back, ahead)
         found = await reads.step(
-            db, edges[is_ahead], ahead=is_ahead, around=around, most=MOST_FOUND
+            db,
+            edges[is_ahead],
+            ahead=is_ahead,
+            around=around,
+            viewer=viewer,
+            ends=(start, end),
+            most=MOST_FOUND,
         )
         new = {number: via for number, via in found if number not in mine}
         mine |= new

@@ -9,13 +9,13 @@ from msgspec import Struct
 from nova.features.graph.models import Tie
 from nova.ports.database import Queries, Row
 
-# In every list: who has blocked the viewer ($4; 0 is nobody) is not there for them.
+# In every list: whom a block stands between and the viewer ($4; 0 is nobody) is not there for them.
 FOLLOWING = """
 select p.user_id, f.followee as number, f.since, null::timestamptz as until
   from graph.follows f join graph.people p on p.number = f.followee
  where f.follower = $1 and (f.since, f.followee) < ($2::timestamptz, $3::int)
-   and not exists (select from graph.ties b
-        where b.person = f.followee and b.other = $4 and b.kind = 'block')
+   and not exists (select from graph.ties b where b.kind = 'block'
+        and ((b.person = f.followee and b.other = $4) or (b.person = $4 and b.other = f.followee)))
  order by f.since desc, f.followee desc limit $5
 """
 
@@ -23,8 +23,8 @@ FOLLOWERS = """
 select p.user_id, f.follower as number, f.since, null::timestamptz as until
   from graph.follows f join graph.people p on p.number = f.follower
  where f.followee = $1 and (f.since, f.follower) < ($2::timestamptz, $3::int)
-   and not exists (select from graph.ties b
-        where b.person = f.follower and b.other = $4 and b.kind = 'block')
+   and not exists (select from graph.ties b where b.kind = 'block'
+        and ((b.person = f.follower and b.other = $4) or (b.person = $4 and b.other = f.follower)))
  order by f.since desc, f.follower desc limit $5
 """
 
@@ -34,8 +34,8 @@ select p.user_id, f.followee as number, f.since, null::timestamptz as until
   join graph.follows r on r.follower = f.followee and r.followee = f.follower
   join graph.people p on p.number = f.followee
  where f.follower = $1 and (f.since, f.followee) < ($2::timestamptz, $3::int)
-   and not exists (select from graph.ties b
-        where b.person = f.followee and b.other = $4 and b.kind = 'block')
+   and not exists (select from graph.ties b where b.kind = 'block'
+        and ((b.person = f.followee and b.other = $4) or (b.person = $4 and b.other = f.followee)))
  order by f.since desc, f.followee desc limit $5
 """
 
@@ -46,8 +46,8 @@ select p.user_id, f.followee as number, f.since, null::timestamptz as until
   join graph.follows g on g.follower = $6 and g.followee = f.followee
   join graph.people p on p.number = f.followee
  where f.follower = $1 and (f.since, f.followee) < ($2::timestamptz, $3::int)
-   and not exists (select from graph.ties b
-        where b.person = f.followee and b.other = $4 and b.kind = 'block')
+   and not exists (select from graph.ties b where b.kind = 'block'
+        and ((b.person = f.followee and b.other = $4) or (b.person = $4 and b.other = f.followee)))
  order by f.since desc, f.followee desc limit $5
 """
 
@@ -66,15 +66,30 @@ select p.user_id, t.person as number, t.since, t.until
  order by t.since desc, t.person desc limit $4
 """
 
-# Steps of a search from both ends; $2 are people whom the way must not lead through.
+# Steps of a search from both ends; $2 are people whom the way must not lead through. Nor does it
+# lead through those whose lists are closed to the viewer ($4; 0 sees all), but to the ends, $5.
 AHEAD = """
-select distinct on (followee) followee as found, follower as via from graph.follows
- where follower = any($1::int[]) and followee <> all($2::int[]) limit $3
+select distinct on (followee) followee as found, follower as via from graph.follows e
+ where follower = any($1::int[]) and followee <> all($2::int[])
+   and ($4 = 0 or followee = any($5::int[]) or exists (
+        select from graph.people p where p.number = e.followee and (not p.private or exists (
+            select from graph.follows f where f.follower = $4 and f.followee = p.number))))
+ limit $3
 """
 
 BACK = """
-select distinct on (follower) follower as found, followee as via from graph.follows
- where followee = any($1::int[]) and follower <> all($2::int[]) limit $3
+select distinct on (follower) follower as found, followee as via from graph.follows e
+ where followee = any($1::int[]) and follower <> all($2::int[])
+   and ($4 = 0 or follower = any($5::int[]) or exists (
+        select from graph.people p where p.number = e.follower and (not p.private or exists (
+            select from graph.follows f where f.follower = $4 and f.followee = p.number))))
+ limit $3
+"""
+
+CLOSED = """
+select number from graph.people p
+ where number = any($2::int[]) and private
+   and not exists (select from graph.follows f where f.follower = $1 and f.followee = p.number)
 """
 
 WIDTH_AHEAD = "select coalesce(sum(following), 0) from graph.people where number = any($1::int[])"
@@ -166,10 +181,17 @@ async def requests(db: Queries, number: int, place: Place, *, most: int) -> list
 
 
 async def step(
-    db: Queries, edge: Sequence[int], *, ahead: bool, around: Sequence[int], most: int
+    db: Queries,
+    edge: Sequence[int],
+    *,
+    ahead: bool,
+    around: Sequence[int],
+    viewer: int,
+    ends: Sequence[int],
+    most: int,
 ) -> list[tuple[int, int]]:
     """Return (found, via) of those one step away."""
-    rows = await db.fetch(AHEAD if ahead else BACK, edge, around, most)
+    rows = await db.fetch(AHEAD if ahead else BACK, edge, around, most, viewer, ends)
     return [(row["found"], row["via"]) for row in rows]
 
 
@@ -182,6 +204,11 @@ async def leads(db: Queries, way: Sequence[int]) -> bool:
     """Return whether each one on a way follows the next."""
     hops = len(way) - 1
     return bool(hops == await db.value(LEADS, way[:-1], way[1:]))
+
+
+async def closed(db: Queries, viewer: int, among: Sequence[int]) -> list[int]:
+    """Return those of these people whose lists are not for the viewer."""
+    return [row["number"] for row in await db.fetch(CLOSED, viewer, among)]
 
 
 async def separated(db: Queries, number: int) -> list[int]:

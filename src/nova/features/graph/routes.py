@@ -75,7 +75,8 @@ def _follows(do: Handlers) -> Sequence[Route]:
 
 LISTS = (
     "Those of a private account are for itself, for whom it lets follow, and for server keys. "
-    "A person who is blocked gets 404, and who has blocked the caller is left out."
+    "A person who is blocked gets 404; whom a block of either side separates from the caller is "
+    "left out."
 )
 
 

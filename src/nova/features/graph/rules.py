@@ -1,6 +1,7 @@
 """What comes of what people do: pure decisions about two bonds, there and back."""
 
 from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import TypeAlias
 from uuid import UUID
 
@@ -27,6 +28,8 @@ from nova.kernel.errors import Conflict, Forbidden, Invalid, NotFound
 from nova.kernel.events import Fact
 
 NOTHING = Bond()
+LATEST = datetime(9999, 12, 30, tzinfo=UTC)
+"""Of times: in every zone, it is within the years that can be read again."""
 
 
 class NoSuchUser(NotFound):
@@ -52,6 +55,13 @@ class YouBlockThem(Conflict):
 
     code = "you_block_them"
     hint = "Lift the block first."
+
+
+class TooLong(Invalid):
+    """A mute that ends does so before the end of the year 9999."""
+
+    code = "mute_too_long"
+    hint = "Leave 'until' out to mute somebody for good."
 
 
 class PrivateAccount(Forbidden):

@@ -76,6 +76,8 @@ class Graph:
         self, act: Act, actor: UUID, other: UUID, until: datetime | None = None
     ) -> Relation:
         """Do something about somebody; durable on return, with what the two are to each other."""
+        if until is not None and until > rules.LATEST:
+            raise rules.TooLong
         if act is Act.MUTE and until is not None and until <= self._clock.now():
             act, until = Act.UNMUTE, None
         done = await self._changes(Change(act=act, actor=actor, other=other, until=until))

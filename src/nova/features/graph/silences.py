@@ -13,7 +13,8 @@ from nova.ports.database import Queries
 SIGNAL = "silence"
 
 # Of each pair, what the first has against the second; and whether the first has anything
-# against anybody at all, which is what can be remembered.
+# against anybody at all, which is what can be remembered. In subqueries, the lists are no reason
+# for PostgreSQL to plan anew each time.
 ASK = """
 select w.owner, w.other,
        array(select t.kind from graph.ties t join graph.people o on o.number = t.other
@@ -21,7 +22,7 @@ select w.owner, w.other,
                 and (t.until is null or t.until > $3)) as kinds,
        exists (select from graph.ties t
                 where t.person = p.number and t.kind in ('block', 'mute')) as silences
-  from unnest($1::uuid[], $2::uuid[]) as w (owner, other)
+  from unnest((select $1::uuid[]), (select $2::uuid[])) as w (owner, other)
   join graph.people p on p.user_id = w.owner
 """
 

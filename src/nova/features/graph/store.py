@@ -81,12 +81,13 @@ LOSE = """
 delete from graph.follows where followee = $1 and follower = any($2::int[]) returning follower
 """
 
-# Everybody whose counts an erasure changes, locked before they change.
+# Everybody whose counts an erasure changes, locked before they change. Joined with `or` in place
+# of the union, the neighbours would be looked for among everybody.
 LOCK_NEIGHBOURS = """
-select number from graph.people
- where number = $1
-    or number in (select follower from graph.follows where followee = $1)
-    or number in (select followee from graph.follows where follower = $1)
+select number from graph.people where number in (
+    select $1
+     union select follower from graph.follows where followee = $1
+     union select followee from graph.follows where follower = $1)
  order by number for update
 """
 

@@ -31,6 +31,14 @@ select number from graph.people where number in (
  order by number for update
 """
 
+# Numbers are remembered over stretches, and their people may be erased meanwhile.
+GONE = """
+delete from arriving a
+ where not exists (select from graph.people p where p.number = a.follower)
+    or not exists (select from graph.people p where p.number = a.followee)
+returning a.line
+"""
+
 LEAVE_OUT = """
 delete from arriving a where exists (
     select from graph.ties t where t.kind = 'block'
@@ -70,6 +78,14 @@ MEMORY = "set local work_mem = '64MB'"
 
 ANY_BLOCK = "select exists (select from graph.ties where kind = 'block')"
 
+ANY_REQUEST = "select exists (select from graph.ties where kind = 'request')"
+
+# Who follows does not go on asking to.
+GRANT = """
+delete from graph.ties t using arriving a
+ where t.person = a.follower and t.other = a.followee and t.kind = 'request'
+"""
+
 
 class Progress(Struct, frozen=True):
     """How far an import got."""
@@ -102,16 +118,25 @@ async def numbers(db: Queries, users: Sequence[UUID]) -> dict[UUID, int]:
 
 async def arrive(
     db: Queries, edges: Sequence[tuple[int, int, int]], at: datetime
-) -> tuple[int, list[int]]:
-    """Store (line, follower, followee); return how many are new, and the lines left out.
-
-    Left out are those between whom there is a block.
-    """
+) -> tuple[int, dict[int, str]]:
+    """Store (line, follower, followee); return how many are new, and why lines were left out."""
     await db.run(MEMORY)
     await db.run(STAGE)
     await db.copy("arriving", ("line", "follower", "followee"), edges)
-    await db.fetch(LOCK)
-    out: list[int] = []
+    out = await _left_out(db, edges)
+    if await db.value(ANY_REQUEST):
+        await db.run(GRANT)
+    return int(await db.value(ARRIVE, at)), out
+
+
+async def _left_out(db: Queries, edges: Sequence[tuple[int, int, int]]) -> dict[int, str]:
+    """Lock the people, and leave out edges that cannot be; return why, by line."""
+    there = {row["number"] for row in await db.fetch(LOCK)}
+    out: dict[int, str] = {}
+    if not all(one in there and other in there for _, one, other in edges):
+        gone = await db.fetch(GONE)
+        out |= dict.fromkeys((row["line"] for row in gone), "one of the two was erased meanwhile")
     if await db.value(ANY_BLOCK):
-        out = [row["line"] for row in await db.fetch(LEAVE_OUT)]
-    return int(await db.value(ARRIVE, at)), sorted(out)
+        blocked = await db.fetch(LEAVE_OUT)
+        out |= dict.fromkeys((row["line"] for row in blocked), "a block stands between the two")
+    return out

@@ -49,7 +49,7 @@ class Comments:
             created_at=self._clock.now(),
         )
         await self._add(about, said, None if answered is None else answered.author)
-        return await self._shown(said)
+        return await self._shown(person, said)
 
     async def _add(self, about: Written, said: Said, replies_to: UUID | None) -> None:
         fact = Commented(
@@ -89,9 +89,14 @@ class Comments:
         return await self.one(viewer, id_)
 
     async def delete(self, viewer: UUID | None, id_: UUID) -> None:
-        """Take a comment away with its replies: one's own, or one on a post of one's own."""
-        said = await self._comment(viewer, id_)
-        post = await self._views.post(viewer, said.post)
+        """Take a comment away with its replies: one's own, or one on a post of one's own.
+
+        One's own goes from a post, too, that is not for the person any more.
+        """
+        found = await store.comment(self._db, id_)
+        sees = None if found is not None and found.author == viewer else viewer
+        said = await self._comment(sees, id_)
+        post = await self._views.post(sees, said.post)
         if viewer not in (None, said.author, post.author):
             raise NoSuchComment("You have no such comment.")
         async with self._db.transaction() as tx:
@@ -100,7 +105,7 @@ class Comments:
             await tx.emit(CommentDeleted(post=post.id, author=post.author, comment=id_))
 
     async def one(self, viewer: UUID | None, id_: UUID) -> Comment:
-        return await self._shown(await self._comment(viewer, id_))
+        return await self._shown(viewer, await self._comment(viewer, id_))
 
     async def of_post(
         self, viewer: UUID | None, post: UUID, *, limit: int, cursor: str | None
@@ -132,7 +137,7 @@ class Comments:
 
         found, more = await page(read, keep, start, limit)
         return Paged(
-            await self._views.comments(found),
+            await self._views.comments(viewer, found),
             None if more is None else self._cursors.seal(owner, more),
         )
 
@@ -151,8 +156,8 @@ class Comments:
                 raise NoSuchComment
         return said
 
-    async def _shown(self, said: Said) -> Comment:
-        shown = await self._views.comments([said])
+    async def _shown(self, viewer: UUID | None, said: Said) -> Comment:
+        shown = await self._views.comments(viewer, [said])
         if not shown:
             raise NoSuchComment
         return shown[0]

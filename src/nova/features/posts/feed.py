@@ -85,7 +85,7 @@ class Feed:
 
         found, more = await page(read, keep, before, limit)
         return Paged(
-            await self._views.posts(found),
+            await self._views.posts(user, found),
             None if more is None else self._cursors.seal(owner, more),
         )
 

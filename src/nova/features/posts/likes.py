@@ -53,8 +53,12 @@ class Likes:
         self._wishes: Batcher[_Wish, Liking] = Batcher(self._grant, most=200, queue=5_000, lanes=2)
 
     async def set(self, person: UUID, post: UUID, *, likes: bool) -> Liking:
-        """Like a post, or no longer; durable on return, with how many like it then."""
-        await self._views.post(person, post)
+        """Like a post, or no longer; durable on return, with how many like it then.
+
+        A like can be taken back from a post that is not for the person any more.
+        """
+        if likes or not await store.liked(self._db, [(post, person)]):
+            await self._views.post(person, post)
         return await self._wishes(_Wish(post, person, likes))
 
     async def of_post(

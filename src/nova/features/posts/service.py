@@ -80,7 +80,7 @@ class Posts:
                 tx.after_commit(lambda: self._published(author, post.id))
         except Dangling:
             raise NoSuchUser from None
-        return await self._shown(post)
+        return await self._shown(author, post)
 
     async def edit(self, viewer: UUID | None, id_: UUID, edit: Edit) -> Post:
         """Change a post of one's own; who is named anew is told."""
@@ -105,7 +105,7 @@ class Posts:
             await tx.emit(PostDeleted(post=id_, author=post.author))
 
     async def one(self, viewer: UUID | None, id_: UUID) -> Post:
-        return await self._shown(await self._views.post(viewer, id_))
+        return await self._shown(viewer, await self._views.post(viewer, id_))
 
     async def of_author(
         self, viewer: UUID | None, author: UUID, *, limit: int, cursor: str | None
@@ -130,7 +130,7 @@ class Posts:
 
         found, more = await page(read, keep, before, limit)
         return Paged(
-            await self._views.posts(found),
+            await self._views.posts(viewer, found),
             None if more is None else self._cursors.seal(owner, more),
         )
 
@@ -149,7 +149,7 @@ class Posts:
 
         found, more = await page(read, keep, start, limit)
         return Paged(
-            await self._views.posts(found),
+            await self._views.posts(viewer, found),
             None if more is None else self._cursors.seal(owner, more),
         )
 
@@ -167,8 +167,8 @@ class Posts:
             raise NoSuchPost("You have no such post.")
         return post
 
-    async def _shown(self, post: Written) -> Post:
-        shown = await self._views.posts([post])
+    async def _shown(self, viewer: UUID | None, post: Written) -> Post:
+        shown = await self._views.posts(viewer, [post])
         if not shown:
             raise NoSuchPost
         return shown[0]

@@ -69,12 +69,15 @@ select w.place, p.author, p.visibility
        end
 """
 
-# Everything that an erasure changes the counts of, locked before it does.
+# Everything that an erasure changes the counts or names of, locked before it does. Each part of a
+# union is found by an index; joined with `or`, all posts would be read.
 LOCK_AROUND = """
-select id from posts.posts
- where author = $1
-    or id in (select post from posts.likes where person = $1)
-    or id in (select post from posts.comments where author = $1)
+select id from posts.posts where id in (
+    select id from posts.posts where author = $1
+     union select post from posts.likes where person = $1
+     union select post from posts.comments where author = $1
+     union select id from posts.posts where mentions @> array[$1::uuid] and mentions <> '{}'
+     union select post from posts.comments where mentions @> array[$1::uuid] and mentions <> '{}')
  order by id for update
 """
 
@@ -92,14 +95,24 @@ update posts.comments c set replies = c.replies - r.count
 """,
     """
 update posts.posts p set comments = p.comments - g.count
-  from (select post, count(*) from posts.comments
-         where author = $1
-            or parent in (select id from posts.comments where author = $1)
+  from (select post, count(*) from (
+            select id, post from posts.comments where author = $1
+             union
+            select r.id, r.post from posts.comments r
+              join posts.comments c on c.id = r.parent where c.author = $1) gone
          group by post) g
  where p.id = g.post
 """,
     "delete from posts.comments where author = $1",
     "delete from posts.posts where author = $1",
+    """
+update posts.posts set mentions = array_remove(mentions, $1)
+ where mentions @> array[$1::uuid] and mentions <> '{}'
+""",
+    """
+update posts.comments set mentions = array_remove(mentions, $1)
+ where mentions @> array[$1::uuid] and mentions <> '{}'
+""",
     "delete from posts.authors where author = $1",
     "delete from posts.homes where owner = $1",
 )

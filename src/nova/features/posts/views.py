@@ -140,11 +140,9 @@ class Views:
             )
         ]
 
-    async def posts(self, some: Sequence[Written]) -> list[Post]:
+    async def posts(self, viewer: UUID | None, some: Sequence[Written]) -> list[Post]:
         """Put posts into the shape in which they go out; whose author is gone is left out."""
-        people = await self.people(
-            {each.author for each in some}.union(*(p.mentions for p in some))
-        )
+        people = await self._shown(viewer, some)
         return [
             Post(
                 id=each.id,
@@ -164,10 +162,8 @@ class Views:
             if each.author in people
         ]
 
-    async def comments(self, some: Sequence[Said]) -> list[Comment]:
-        people = await self.people(
-            {each.author for each in some}.union(*(c.mentions for c in some))
-        )
+    async def comments(self, viewer: UUID | None, some: Sequence[Said]) -> list[Comment]:
+        people = await self._shown(viewer, some)
         return [
             Comment(
                 id=each.id,
@@ -189,6 +185,17 @@ class Views:
         return [
             Liker(person=people[each.author], at=each.at) for each in some if each.author in people
         ]
+
+    async def _shown(
+        self, viewer: UUID | None, some: Sequence[Written | Said]
+    ) -> dict[UUID, Person]:
+        """Return the authors, and who is named but for those whom a block hides from the viewer."""
+        authors = {each.author for each in some}
+        named = set[UUID]().union(*(each.mentions for each in some)) - authors
+        if viewer is not None and (others := named - {viewer}):
+            seen = await self._sights.seen([(viewer, other) for other in others])
+            named -= {other for (_, other), sight in seen.items() if sight.separated}
+        return await self.people(authors | named)
 
     async def people(self, users: Collection[UUID]) -> dict[UUID, Person]:
         profiles = await self._people.profiles(list(users))
