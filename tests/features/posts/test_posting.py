@@ -93,6 +93,17 @@ async def test_only_the_author_and_the_backend_change_a_post(here: Town) -> None
     await here.ask(SERVER, "DELETE", f"posts/{post}", status=204)
 
 
+async def test_who_is_removed_as_a_follower_sees_nothing_for_close_friends(here: Town) -> None:
+    await here.follow("cleo", "ada")
+    await here.ask("ada", "PUT", "users/me/privacy", json={"private": True})
+    await here.ask("ada", "PUT", "users/me/close-friends/cleo")
+    post = await here.post("ada", visibility="close_friends")
+    assert await seers(here, post) == {"ada", "cleo"}
+    await here.ask("ada", "DELETE", "users/me/followers/cleo")
+    assert await seers(here, post) == {"ada"}
+    assert not (await here.ask("ada", "GET", "users/me/relation/cleo"))["close_friend"]
+
+
 @pytest.mark.parametrize(
     ("visibility", "private", "who"),
     [
