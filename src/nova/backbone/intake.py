@@ -19,6 +19,8 @@ delete from backbone.intake where ctid = any(array(
     select ctid from backbone.intake where at < $1 limit $2))
 """
 
+FREE = "delete from backbone.intake where id = any($1::text[])"
+
 
 class Offer(Struct, frozen=True):
     """A fact that becomes a record of the log unless its sender's id is known."""
@@ -55,3 +57,8 @@ async def known(db: Queries, ids: Sequence[str]) -> Mapping[str, Known]:
 async def entry(db: Queries, id_: str) -> Entry | None:
     row = await db.row(ENTRY, id_)
     return None if row is None else Entry(row["id"], row["record"], row["at"])
+
+
+async def free(db: Queries, ids: Sequence[str]) -> None:
+    """Let these ids be taken in once more."""
+    await db.run(FREE, ids)

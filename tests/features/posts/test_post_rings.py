@@ -71,6 +71,22 @@ async def test_bursts_are_told_in_the_readers_language(here: Town) -> None:
     assert await here.rings("greta") == ["Ada und 2 weiteren gefällt dein Beitrag"]
 
 
+async def test_nobody_joins_what_names_somebody_who_is_blocked_or_muted(here: Town) -> None:
+    for silence in ("ben:blocks", "ben:mutes", "ada:blocks"):
+        who, what = silence.split(":")
+        post = await here.post("ben")
+        await here.like(post, "ada", "cleo")
+        assert await here.rings("ben") == ["Ada and 1 other liked your post"]
+        path = f"users/me/{what}/{'ada' if who == 'ben' else 'ben'}"
+        await here.ask(who, "PUT", path)
+        await here.like(post, "dora", "eve")
+        told = ["Dora and 1 other liked your post", "Ada and 1 other liked your post"]
+        assert await here.rings("ben") == told
+        await here.ask(who, "DELETE", path)
+        for each in await here.world.inbox("ben"):
+            await here.ask("ben", "DELETE", f"notifications/{each['id']}", status=204)
+
+
 async def test_an_unlike_before_delivery_rings_nothing(dsn: str) -> None:
     async with town(dsn) as here:
         post = await here.post("ben")
@@ -85,26 +101,45 @@ async def test_an_unlike_before_delivery_rings_nothing(dsn: str) -> None:
         assert await here.rings("ben") == ["Cleo and 1 other liked your post"]
 
 
-async def test_an_unlike_after_acceptance_but_before_delivery_says_why(here: Town) -> None:
+async def _decide_anew(here: Town, event: str) -> None:
+    """Have an event decided as it is when the pipeline is behind: accepted, not told yet."""
+    pool = here.world.pool
+    record = await pool.value("select record from backbone.intake where id = $1", event)
+    await pool.run("delete from notifications.inbox where id = $1", record)
+    await pool.run("update notifications.boxes set unseen = 0, unread = 0")
+    await pool.run(
+        "insert into backbone.event_log (topic, key, partition, id, type, payload)"
+        " select topic, key, partition, id, type, payload from backbone.event_log where id = $1",
+        record,
+    )
+
+
+async def test_a_like_that_was_gone_when_it_was_decided_may_ring_yet(here: Town) -> None:
     post = await here.post("ben")
     ada, ben = here.world.ids["ada"], here.world.ids["ben"]
     await here.like(post, "ada")
     await here.heard()
     event = f"like:{post}:{ada}:{ben}"
-    # As it is when the pipeline is behind: accepted, not decided, and the like gone by then.
     await here.ask("ada", "DELETE", f"posts/{post}/like")
-    record = await here.world.pool.value("select record from backbone.intake where id = $1", event)
-    await here.world.pool.run("delete from notifications.inbox where id = $1", record)
-    await here.world.pool.run("update notifications.boxes set unseen = 0, unread = 0")
-    await here.world.pool.run(
-        "insert into backbone.event_log (topic, key, partition, id, type, payload)"
-        " select topic, key, partition, id, type, payload from backbone.event_log where id = $1",
-        record,
-    )
+    await _decide_anew(here, event)
     await here.like(post, "cleo")  # rings the doorbell
     assert await here.rings("ben") == ["Cleo liked your post"]
     story = await here.world.all.traces.event(event)
     assert (story.outcome, story.reason) == ("suppressed", "gone")
+    await here.like(post, "ada")
+    assert await here.rings("ben") == ["Cleo and 1 other liked your post"]
+
+
+async def test_a_mention_that_was_gone_when_it_was_decided_may_ring_yet(here: Town) -> None:
+    post = await here.post("ada", "with @ben")
+    await here.heard()
+    await here.ask("ada", "PATCH", f"posts/{post}", json={"text": "alone"})
+    ada, ben = here.world.ids["ada"], here.world.ids["ben"]
+    await _decide_anew(here, f"mention:{post}:{ada}:{ben}")
+    await here.post("cleo", "@ben")  # rings the doorbell
+    assert await here.rings("ben") == ["Cleo mentioned you"]
+    await here.ask("ada", "PATCH", f"posts/{post}", json={"text": "with @ben, after all"})
+    assert await here.rings("ben") == ["Ada mentioned you", "Cleo mentioned you"]
 
 
 async def test_who_likes_again_and_again_rings_once(here: Town) -> None:

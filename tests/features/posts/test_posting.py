@@ -5,11 +5,17 @@ from typing import Any
 
 import pytest
 
+from nova.features.accounts import store as accounts
 from nova.features.graph.store import LOCK_NEIGHBOURS
 from nova.features.posts.store import ERASE, LOCK_AROUND
 from support.notified import SERVER
 from support.posted import Town
+from support.waiting import until
 
+WAITING = """
+select exists (select from pg_stat_activity
+ where datname = current_database() and wait_event_type = 'Lock')
+"""
 PEOPLE = ("ada", "ben", "cleo", "dora", "eve")
 
 
@@ -91,6 +97,17 @@ async def test_only_the_author_and_the_backend_change_a_post(here: Town) -> None
     await here.ask(SERVER, "DELETE", f"posts/{post}", params={"user": "ben"}, status=404)
     assert await seers(here, post) == {"ada"}
     await here.ask(SERVER, "DELETE", f"posts/{post}", status=204)
+
+
+async def test_who_is_removed_as_a_follower_sees_nothing_for_close_friends(here: Town) -> None:
+    await here.follow("cleo", "ada")
+    await here.ask("ada", "PUT", "users/me/privacy", json={"private": True})
+    await here.ask("ada", "PUT", "users/me/close-friends/cleo")
+    post = await here.post("ada", visibility="close_friends")
+    assert await seers(here, post) == {"ada", "cleo"}
+    await here.ask("ada", "DELETE", "users/me/followers/cleo")
+    assert await seers(here, post) == {"ada"}
+    assert not (await here.ask("ada", "GET", "users/me/relation/cleo"))["close_friend"]
 
 
 @pytest.mark.parametrize(
@@ -238,6 +255,33 @@ async def test_erasing_a_person_leaves_exact_counts(here: Town) -> None:
     await here.ask("ben", "GET", f"posts/{mine}", status=404)
     exported = await here.world.posts.posts.export(here.world.ids["ada"])
     assert exported == {"posts": [], "comments": [], "likes": []}
+
+
+@pytest.mark.parametrize(("method", "path"), [("PUT", "like"), ("POST", "comments")])
+async def test_who_is_being_erased_and_acts_is_waited_for(
+    here: Town, method: str, path: str
+) -> None:
+    """Both take the user first and then the post, and so never wait for each other."""
+    post = await here.post("ben")
+    await here.like(post, "ada")
+    await here.ask("ada", "DELETE", f"posts/{post}/like")
+    await here.comment("ada", post)
+    ada = here.world.ids["ada"]
+
+    async def waiting() -> bool:
+        return bool(await here.world.pool.value(WAITING))
+
+    async with here.world.db.transaction() as tx:
+        await accounts.lock(tx, ada)
+        acting = asyncio.create_task(
+            here.ask("ada", method, f"posts/{post}/{path}", json={"text": "well"}, status=404)
+        )
+        await until(waiting)
+        await here.world.posts.posts.erase(tx, ada)
+        await here.world.graph.erase(tx, ada)
+        await accounts.delete(tx, ada)
+    assert (await acting)["code"] == "no_such_user"
+    assert await counts(here, post) == (0, 0)
 
 
 async def test_erasing_a_person_takes_the_name_out_of_what_others_wrote(here: Town) -> None:

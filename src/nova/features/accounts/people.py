@@ -1,12 +1,12 @@
 """Who is who: either id of a user to the user, remembered and right within a second."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TypeVar
 from uuid import UUID
 
 from msgspec import Struct
 
-from nova.backbone.database import Database
+from nova.backbone.database import Database, Tx
 from nova.features.accounts import rules, store
 from nova.features.accounts.events import UserCreated
 from nova.features.accounts.models import Profile, Written
@@ -77,6 +77,14 @@ class People:
         if missing:
             found.update(await self._fetch(list(dict.fromkeys(missing))))
         return found
+
+    async def hold(self, tx: Tx, users: Collection[UUID]) -> Collection[UUID]:
+        """Keep users from being erased before the commit; return which of them exist.
+
+        An erasure locks the user first and all that is the user's then: so does who asks this
+        before it locks anything else, and the two never wait for each other.
+        """
+        return await store.hold(tx, users)
 
     async def find(self, reference: str) -> Profile | None:
         """Return the user that a reference names."""

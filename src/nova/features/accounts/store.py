@@ -1,6 +1,6 @@
 """Every statement about users and their devices."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -86,6 +86,11 @@ returning *
 
 LOCK = "select external_id from accounts.users where id = $1 for update"
 
+# In the order of ids: whoever needs several takes them in this order.
+HOLD = """
+select id from accounts.users where id = any($1::uuid[]) order by id for key share
+"""
+
 DELETE = "delete from accounts.users where id = $1"
 
 # In subqueries, the lists are no reason for PostgreSQL to plan anew each time.
@@ -143,6 +148,11 @@ async def change(
 
 async def lock(db: Queries, user: UUID) -> Row | None:
     return await db.row(LOCK, user)
+
+
+async def hold(db: Queries, users: Collection[UUID]) -> set[UUID]:
+    """Keep users from being erased before the commit; return which of them exist."""
+    return {row["id"] for row in await db.fetch(HOLD, list(users))}
 
 
 async def delete(db: Queries, user: UUID) -> None:

@@ -166,7 +166,10 @@ def _unfollow(change: Change, mine: Bond, theirs: Bond) -> Outcome:
 def _remove(change: Change, mine: Bond, theirs: Bond) -> Outcome:
     if not theirs.follows:
         return Outcome(mine, theirs)
-    return Outcome(mine, replace(theirs, follows=False), [Unfollowed(**_back(change))])
+    facts: list[Fact] = [Unfollowed(**_back(change))]
+    if Tie.CLOSE_FRIEND in mine.ties:  # else they would go on seeing what is meant for fewer
+        facts.append(CloseFriendRemoved(**_about(change)))
+    return Outcome(_without(mine, Tie.CLOSE_FRIEND), replace(theirs, follows=False), facts)
 
 
 def _approve(change: Change, mine: Bond, theirs: Bond) -> Outcome:

@@ -27,7 +27,7 @@ Make = tuple[EventAccepted, UUID, Decision]
 
 # The newest notification of each burst that others may still join.
 OPEN = """
-select distinct on (i.user_id, i.burst) i.user_id, i.burst, i.id
+select distinct on (i.user_id, i.burst) i.user_id, i.burst, i.id, i.actor_id
   from unnest($1::uuid[], $2::text[]) as w (user_id, burst)
   join notifications.inbox i using (user_id, burst)
  where i.read_at is null and i.archived_at is null and i.created_at > $3
@@ -50,6 +50,13 @@ class People(Protocol):
     async def profiles(self, users: Sequence[UUID]) -> Mapping[UUID, Profile]: ...
 
 
+class Blocks(Protocol):
+    """Who does not want to hear of whom."""
+
+    async def blocked(self, pairs: Sequence[tuple[UUID, UUID]]) -> Mapping[tuple[UUID, UUID], str]:
+        """Return `blocked` or `muted` for those pairs whose first won't hear of the second."""
+
+
 class Joining(Struct, frozen=True):
     """An event that joins a notification."""
 
@@ -63,12 +70,14 @@ class Bursts:
     """Keeps bursts together.
 
     The boxes of the recipients are locked first, so two processes never both begin one. Counts
-    stay as they are: what is joined was unread and counted.
+    stay as they are: what is joined was unread and counted. Nothing joins what names somebody of
+    whom the recipient won't hear, or who has blocked the recipient.
     """
 
-    def __init__(self, clock: Clock, people: People, lasts_s: float) -> None:
+    def __init__(self, clock: Clock, people: People, blocks: Blocks, lasts_s: float) -> None:
         self._clock = clock
         self._people = people
+        self._blocks = blocks
         self._lasts_s = lasts_s
 
     async def split(self, tx: Tx, makes: Sequence[Make]) -> tuple[list[Make], list[Joining]]:
@@ -78,7 +87,7 @@ class Bursts:
             return list(makes), []
         await boxes.lock_many(tx, list({user for _, user, _ in makes}))
         since = self._clock.now() - timedelta(seconds=self._lasts_s)
-        heads = await _open(tx, wanted, since)
+        heads = await self._open(tx, wanted, since)
         alone: list[Make] = []
         joining: list[Joining] = []
         for make in makes:
@@ -120,13 +129,32 @@ class Bursts:
         told = [(users[each.id], _told(each, counts[users[each.id]])) for each in changed]
         return len(new), told
 
+    async def _open(
+        self, db: Queries, wanted: Collection[tuple[UUID, str]], since: datetime
+    ) -> dict[tuple[UUID, str], UUID]:
+        users, bursts = zip(*wanted, strict=True)
+        rows = await db.fetch(OPEN, list(users), list(bursts), since)
+        apart = await self._apart({(row["user_id"], row["actor_id"]) for row in rows})
+        return {
+            (row["user_id"], row["burst"]): row["id"]
+            for row in rows
+            if (row["user_id"], row["actor_id"]) not in apart
+        }
 
-async def _open(
-    db: Queries, wanted: Collection[tuple[UUID, str]], since: datetime
-) -> dict[tuple[UUID, str], UUID]:
-    users, bursts = zip(*wanted, strict=True)
-    rows = await db.fetch(OPEN, list(users), list(bursts), since)
-    return {(row["user_id"], row["burst"]): row["id"] for row in rows}
+    async def _apart(
+        self, pairs: Collection[tuple[UUID, UUID | None]]
+    ) -> set[tuple[UUID, UUID | None]]:
+        """Return the pairs of recipient and actor between whom stands a block, or a mute."""
+        asked = [(user, actor) for user, actor in pairs if actor is not None]
+        if not asked:
+            return set()
+        backward = [(actor, user) for user, actor in asked]
+        found = await self._blocks.blocked([*asked, *backward])
+        return {
+            (user, actor)
+            for user, actor in asked
+            if (user, actor) in found or found.get((actor, user)) == "blocked"
+        }
 
 
 async def _counts(db: Queries, users: Sequence[UUID]) -> dict[UUID, Counts]:

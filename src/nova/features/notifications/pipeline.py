@@ -13,7 +13,7 @@ from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from nova.backbone.database import Tx
 from nova.features.notifications import store
-from nova.features.notifications.bursts import JOINED, Bursts
+from nova.features.notifications.bursts import JOINED, Blocks, Bursts
 from nova.features.notifications.catalogue import Ready, someone
 from nova.features.notifications.events import EventAccepted, NotificationStored
 from nova.features.notifications.models import Arrived, Choices, Notification, Profile
@@ -50,13 +50,6 @@ class People(Protocol):
         """Return the ids of those that exist, whichever id of theirs was given."""
 
     async def profiles(self, users: Sequence[UUID]) -> Mapping[UUID, Profile]: ...
-
-
-class Blocks(Protocol):
-    """Who does not want to hear of whom."""
-
-    async def blocked(self, pairs: Sequence[tuple[UUID, UUID]]) -> Mapping[tuple[UUID, UUID], str]:
-        """Return `blocked` or `muted` for those pairs whose first won't hear of the second."""
 
 
 class Reach(Protocol):

@@ -8,8 +8,10 @@ from uuid import UUID
 import msgspec
 from msgspec import Raw, Struct
 
+from nova.backbone import intake
 from nova.backbone.database import Tx
 from nova.backbone.intake import Offer
+from nova.features.notifications import store
 from nova.features.notifications.events import EventAccepted, Origin
 from nova.features.posts.events import Commented, Liked, Mentioned, Unliked
 from nova.kernel.clock import Clock
@@ -78,7 +80,8 @@ def rings(fact: Posted) -> Iterator[Ring]:
 class PostRings:
     """Accepts an event for each whom a fact concerns, in the transaction that moves the cursor.
 
-    What was taken back by then is no event at all, so that doing it again may ring.
+    What was taken back by then is no event at all, and what was by the time of its decision is
+    forgotten once it is done again, so that doing it again may ring.
     """
 
     def __init__(self, clock: Clock, standing: Standing | None, removal: Removal) -> None:
@@ -117,6 +120,7 @@ class PostRings:
             digest = blake2b(ring.id.encode(), digest_size=16).digest()
             offers.append(Offer(ring.id, digest, event.notification, event))
         if offers:
+            await _free(tx, [offer.id for offer in offers])
             tx.offer(offers, at)
 
     async def take_back(self, tx: Tx, heard: Sequence[Heard[Unliked]]) -> None:
@@ -125,6 +129,14 @@ class PostRings:
             fact = each.fact
             like = Ring("like", fact.author, Origin("like", fact.post, fact.person), fact.post, "")
             await self._removal.withdraw(tx, like.id)
+
+
+async def _free(tx: Tx, events: Sequence[str]) -> None:
+    """Let those that told nobody, since they were taken back too soon, be accepted again."""
+    known = await intake.known(tx, events)
+    gone = await store.gone(tx, [each.record for each in known.values()]) if known else ()
+    if gone:
+        await intake.free(tx, [id_ for id_, each in known.items() if each.record in gone])
 
 
 def _metadata(ring: Ring) -> Raw:

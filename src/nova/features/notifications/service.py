@@ -8,11 +8,11 @@ from prometheus_client import CollectorRegistry
 
 from nova.backbone.database import Database, Tx
 from nova.features.notifications import boxes, preferences, types
-from nova.features.notifications.bursts import Bursts
+from nova.features.notifications.bursts import Blocks, Bursts
 from nova.features.notifications.catalogue import DAY_S
 from nova.features.notifications.inbox import Inbox, Removal, everything
 from nova.features.notifications.ingest import Ingest
-from nova.features.notifications.pipeline import Blocks, People, Pipeline, Reach
+from nova.features.notifications.pipeline import People, Pipeline, Reach
 from nova.features.notifications.posted import PostRings, Standing
 from nova.features.notifications.preferences import PreferenceBook
 from nova.features.notifications.rehearsal import Rehearsal
@@ -91,7 +91,7 @@ class Notifications:
             runs=self.runs,
             registry=registry,
             lifetime_s=ages.lifetime_s,
-            bursts=Bursts(clock, people, burst_s),
+            bursts=Bursts(clock, people, blocks, burst_s),
             standing=standing,
             reach=reach,
         )

@@ -9,7 +9,7 @@ from msgspec import Raw, Struct
 from nova.backbone.conclusion import Conclusion
 from nova.features.notifications.events import EventAccepted
 from nova.features.notifications.models import Counts, Notification
-from nova.features.notifications.rules import Decision
+from nova.features.notifications.rules import GONE, Decision
 from nova.ports.database import Queries, Row
 
 # One statement for what was not decided before: a dead letter may be replayed more than once.
@@ -79,6 +79,8 @@ select $1, $2, $3, new.*
     on conflict (id) do nothing
 returning id, reason
 """
+
+GONE_ONES = "select id from notifications.suppressed where id = any($1::uuid[]) and reason = $2"
 
 RAN = """
 insert into notifications.runs (id, stored_at, published_at)
@@ -187,6 +189,11 @@ async def _suppressed(db: Queries, run: Run, unmade: Sequence[Unmade]) -> Sequen
         [each.decision.reason or "" for each in unmade],
         [each.decision.rule for each in unmade],
     )
+
+
+async def gone(db: Queries, ids: Sequence[UUID]) -> set[UUID]:
+    """Return which of them told nobody, since they were taken back before they were decided."""
+    return {row["id"] for row in await db.fetch(GONE_ONES, ids, GONE.reason)}
 
 
 async def ran(db: Queries, runs: Sequence[tuple[UUID, datetime, datetime]]) -> None:

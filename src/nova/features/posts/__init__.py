@@ -84,8 +84,8 @@ class House:
             publishing=self.push.on_publishing if self.push else None,
             published=self.feed.source.published,
         )
-        self.comments = Comments(db, clock, views, Cursors(cursor_secret, "comments", UUID))
-        self.likes = Likes(db, clock, views, Cursors(cursor_secret, "likes", LIKE))
+        self.comments = Comments(db, clock, people, views, Cursors(cursor_secret, "comments", UUID))
+        self.likes = Likes(db, clock, people, views, Cursors(cursor_secret, "likes", LIKE))
         self.people = people
 
     async def close(self) -> None:

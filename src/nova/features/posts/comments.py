@@ -11,7 +11,7 @@ from nova.features.posts import store_responses as store
 from nova.features.posts.events import CommentDeleted, Commented, CommentEdited, Mentioned
 from nova.features.posts.models import Comment, CommentEdit, NewComment, Said, Written
 from nova.features.posts.rules import NoSuchComment, NoSuchPost, NoSuchUser
-from nova.features.posts.views import Views, page
+from nova.features.posts.views import People, Views, page
 from nova.kernel.clock import Clock
 from nova.kernel.ids import new_id
 from nova.ports.database import Dangling
@@ -24,9 +24,12 @@ OLDEST = UUID(int=0)
 class Comments:
     """What people say about posts. A viewer of None is the host app's backend."""
 
-    def __init__(self, db: Database, clock: Clock, views: Views, cursors: Cursors[UUID]) -> None:
+    def __init__(
+        self, db: Database, clock: Clock, people: People, views: Views, cursors: Cursors[UUID]
+    ) -> None:
         self._db = db
         self._clock = clock
+        self._people = people
         self._views = views
         self._cursors = cursors
 
@@ -63,13 +66,14 @@ class Comments:
         told = {said.author, about.author, replies_to or said.author}
         try:
             async with self._db.transaction() as tx:
+                if not await self._people.hold(tx, [said.author]):
+                    raise NoSuchUser
                 if not await store.lock_one(tx, about.id):
                     raise NoSuchPost
                 await store.add_comment(tx, said)
                 await tx.emit(fact, *_naming(said, before=(), told=told))
-        except Dangling as wrong:
-            # What it answers, or who says it, went a moment ago.
-            raise (NoSuchComment if "parent" in wrong.constraint else NoSuchUser) from None
+        except Dangling:  # what it answers went a moment ago
+            raise NoSuchComment from None
 
     async def edit(self, viewer: UUID | None, id_: UUID, edit: CommentEdit) -> Comment:
         """Change what a comment of one's own says; who is named anew is told."""

@@ -13,10 +13,9 @@ from nova.features.posts.events import Liked, Unliked
 from nova.features.posts.models import Fan, Liker, Liking
 from nova.features.posts.rules import NoSuchPost, NoSuchUser
 from nova.features.posts.store_responses import Pair
-from nova.features.posts.views import Views, page
+from nova.features.posts.views import People, Views, page
 from nova.kernel.batching import Batcher
 from nova.kernel.clock import Clock
-from nova.ports.database import Dangling
 from nova.web.cursors import Cursors
 from nova.web.routes import Paged
 
@@ -42,11 +41,13 @@ class Likes:
         self,
         db: Database,
         clock: Clock,
+        people: People,
         views: Views,
         cursors: Cursors[tuple[datetime, UUID]],
     ) -> None:
         self._db = db
         self._clock = clock
+        self._people = people
         self._views = views
         self._cursors = cursors
         # Full: callers get 503. Two lanes: one transaction is prepared while one commits.
@@ -81,19 +82,16 @@ class Likes:
             None if more is None else self._cursors.seal(owner, more),
         )
 
-    async def _grant(self, wishes: list[_Wish]) -> Sequence[Liking | Exception]:
+    async def _grant(self, wishes: list[_Wish]) -> list[Liking | Exception]:
         """Grant wishes that came together; who is no user any more spoils only their own."""
-        try:
-            return await self._commit(wishes)
-        except Dangling:
-            if len(wishes) == 1:
-                return [NoSuchUser()]
-            return [(await self._grant([each]))[0] for each in wishes]
-
-    async def _commit(self, wishes: Sequence[_Wish]) -> list[Liking | Exception]:
         async with self._db.transaction() as tx:
+            there = await self._people.hold(tx, {each.person for each in wishes})
             posts = await store.lock(tx, {each.post for each in wishes})
-            last = {each.pair: each.likes for each in wishes if each.post in posts}
+            last = {
+                each.pair: each.likes
+                for each in wishes
+                if each.person in there and each.post in posts
+            }
             before = await store.liked(tx, last)
             new = {pair for pair, likes in last.items() if likes} - before
             old = {pair for pair, likes in last.items() if not likes} & before
@@ -106,6 +104,10 @@ class Likes:
                 await tx.emit(Unliked(post=post, author=posts[post][0], person=person))
             counts = await store.likes(tx, posts)
         return [
-            Liking(last[each.pair], counts[each.post]) if each.post in counts else NoSuchPost()
+            NoSuchUser()
+            if each.person not in there
+            else NoSuchPost()
+            if each.post not in counts
+            else Liking(last[each.pair], counts[each.post])
             for each in wishes
         ]

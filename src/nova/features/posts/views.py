@@ -6,6 +6,7 @@ from uuid import UUID
 
 from msgspec import Raw
 
+from nova.backbone.database import Tx
 from nova.features.posts import rules, store
 from nova.features.posts.models import Comment, Fan, Liker, Person, Post, Said, Written
 from nova.features.posts.rules import NoSuchPost, Sight
@@ -40,6 +41,12 @@ class People(Protocol):
         """Return the ids of those that exist, whichever id of theirs was given."""
 
     async def profiles(self, users: Sequence[UUID]) -> Mapping[UUID, Profile]: ...
+
+    async def hold(self, tx: Tx, users: Collection[UUID]) -> Collection[UUID]:
+        """Keep users from being erased before the commit; return which of them exist.
+
+        To be asked before anything else is locked, as an erasure does.
+        """
 
 
 class Sights(Protocol):
