@@ -17,7 +17,7 @@ from nova.features.deliveries.store import Noted
 from nova.ports.carriers import Carrier, Outcome, Parcel, Target
 
 Platform: TypeAlias = Literal["ios", "android", "web", "mail"]
-RESTS = 2.0
+RESTS = 6.0
 """How long those who send in bulk rest, in times of their work."""
 NOT_REGISTERED = "The device or mailbox is not this person's any more, or is dead."
 CANCELLED = "It was taken back while a process that died was sending it."
@@ -74,7 +74,7 @@ class PlatformLane(Lane):
             await self._rest(self._bell)
 
     async def turn_in_bulk(self) -> None:
-        """Send a little of what was held or gathered, and rest twice as long as that took.
+        """Send a little of what was held or gathered, and rest six times as long as that took.
 
         It never takes the last quarter of the room: what is live waits for none of it.
         """

@@ -18,8 +18,8 @@ from nova.kernel.clock import Clock
 from nova.ports.database import Row
 
 AT_ONCE = 80
-RESTS = 2.0
-"""Few, with a pause of twice the work between them: what is live comes first."""
+RESTS = 6.0
+"""Few, with a pause of six times the work between them: what is live comes first."""
 
 # All of a person's together, so that they can be put together. Whose turn it is tells the index
 # of what is due, read from its beginning. The second look at the time is written so that no index
