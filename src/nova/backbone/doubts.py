@@ -5,6 +5,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import timedelta
 from time import monotonic
 
+from nova.backbone.tail import publication
 from nova.ports.channels import Publication
 from nova.ports.database import Pool, Row
 
@@ -60,14 +61,7 @@ class Doubts:
             self._any.set()
             raise
         if rows:
-            self._published(
-                [
-                    Publication(
-                        row["channel"], row["number"], row["data"], row["info"], row["at_ms"]
-                    )
-                    for row in rows
-                ]
-            )
+            self._published([publication(row) for row in rows])
 
     async def _found(self, doubted: Mapping[str, float]) -> Sequence[Row]:
         channels = list(doubted)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 from nova.backbone.doorbell import Bell
 from nova.ports.channels import Publication
-from nova.ports.database import Pool
+from nova.ports.database import Pool, Row
 
 _MOST = 1000
 
@@ -57,16 +57,13 @@ class Tail:
         rows = await self._pool.fetch(READ, str(self._at), self._writer)
         found = [row for row in rows if row["number"] is not None]
         if found:
-            self._published(
-                [
-                    Publication(
-                        row["channel"], row["number"], row["data"], row["info"], row["at_ms"]
-                    )
-                    for row in found
-                ]
-            )
+            self._published([publication(row) for row in found])
         if len(found) >= _MOST:
             self._at = max(row["xact"] for row in found)
             return
         self._at = rows[0]["xmin"] - 1
         await self.bell.wait(rows[0]["xmin"], rows[0]["xmax"])
+
+
+def publication(row: Row) -> Publication:
+    return Publication(row["channel"], row["number"], row["data"], row["info"], row["at_ms"])

@@ -18,7 +18,7 @@ from nova.ports.carriers import Carrier, Outcome, Parcel, Target
 
 Platform: TypeAlias = Literal["ios", "android", "web", "mail"]
 RESTS = 6.0
-"""How long those who send in bulk rest, in times of their work."""
+"""How long those rest who release or send in bulk, in times of their work."""
 NOT_REGISTERED = "The device or mailbox is not this person's any more, or is dead."
 CANCELLED = "It was taken back while a process that died was sending it."
 _keys = msgspec.json.Decoder(dict[str, str])

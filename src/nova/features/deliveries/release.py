@@ -11,6 +11,7 @@ from msgspec import Struct
 from nova.backbone.database import Database, Tx
 from nova.features.deliveries import plan, rendering
 from nova.features.deliveries.asks import Ask, Preferences
+from nova.features.deliveries.lanes import RESTS
 from nova.features.deliveries.models import LANES
 from nova.features.deliveries.plan import Person
 from nova.features.deliveries.planner import Planner
@@ -18,8 +19,7 @@ from nova.kernel.clock import Clock
 from nova.ports.database import Row
 
 AT_ONCE = 80
-RESTS = 6.0
-"""Few, with a pause of six times the work between them: what is live comes first."""
+"""Few, with a rest between them: what is live comes first."""
 
 # All of a person's together, so that they can be put together. Whose turn it is tells the index
 # of what is due, read from its beginning. The second look at the time is written so that no index

@@ -11,9 +11,9 @@ from nova.features.notifications.events import (
     NotificationsRemoved,
     NotificationStored,
 )
-from nova.features.notifications.pipeline import CHANNEL
 from nova.features.notifications.routes import routes
 from nova.features.notifications.service import Notifications
+from nova.features.notifications.store import CHANNEL
 from nova.features.posts.events import Commented, Liked, Mentioned, Unliked
 from nova.ports.channels import Retention
 from nova.web.actors import User

@@ -20,7 +20,7 @@ from nova.features.notifications.models import (
     Removed,
     State,
 )
-from nova.features.notifications.pipeline import CHANNEL
+from nova.features.notifications.store import CHANNEL
 from nova.kernel.clock import Clock
 from nova.kernel.errors import Conflict, Invalid, NotFound
 from nova.ports.database import Queries

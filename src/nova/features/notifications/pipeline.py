@@ -30,14 +30,12 @@ from nova.features.notifications.rules import (
     decide,
 )
 from nova.features.notifications.runs import Runs
-from nova.features.notifications.store import Made, Run, Unmade
+from nova.features.notifications.store import CHANNEL, Made, Run, Unmade
 from nova.features.notifications.templates import MOST_BODY, MOST_TITLE
 from nova.features.notifications.types import Types
 from nova.kernel.clock import Clock
 from nova.kernel.events import Heard
 from nova.kernel.ids import new_id
-
-CHANNEL = "user:"
 
 _encode = msgspec.json.Encoder().encode
 _metadata = msgspec.json.Decoder(dict[str, Any])

@@ -12,6 +12,8 @@ from nova.features.notifications.models import Counts, Notification
 from nova.features.notifications.rules import GONE, Decision
 from nova.ports.database import Queries, Row
 
+CHANNEL = "user:"
+
 # One statement for what was not decided before: a dead letter may be replayed more than once.
 # `behind` says how many more of the same recipient follow in this batch. Boxes are taken in the
 # order of users, by everybody who needs several. A full join, since it can only be a hash or a
@@ -133,7 +135,7 @@ async def add(db: Queries, run: Run, made: Sequence[Made]) -> list[tuple[Made, i
 
 def delivery(run: Run, made: Sequence[Made]) -> Conclusion:
     """Return the statement that numbers, stores and publishes those not decided before."""
-    channels = {f"user:{each.user}" for each in made}
+    channels = {f"{CHANNEL}{each.user}" for each in made}
     return Conclusion(DELIVER, _columns(run, made), list(channels))
 
 
