@@ -1,5 +1,6 @@
 import asyncio
 import tempfile
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
@@ -238,7 +239,10 @@ async def test_a_cancelled_statement_leaves_its_connection_to_others(
 async def test_an_exhausted_pool_sheds_callers_while_others_still_wait_for_a_lock(
     empty_dsn: str,
 ) -> None:
-    async with open_pool(empty_dsn, size=2) as others, open_pool(empty_dsn, size=2) as pool:
+    async with (
+        open_pool(empty_dsn, size=2) as others,
+        open_pool(empty_dsn, size=2, wait_s=0.25) as pool,
+    ):
         async with others.begin() as queries:
             await queries.run("lock table t")
             stuck = [asyncio.ensure_future(pool.fetch("select * from t")) for _ in range(2)]
@@ -295,6 +299,24 @@ async def test_the_line_of_waiting_callers_is_bounded(empty_dsn: str) -> None:
     await pool.close()
 
 
+async def test_who_is_served_in_the_turn_in_which_its_time_is_up_is_not_shed(
+    empty_dsn: str,
+) -> None:
+    loop = asyncio.get_running_loop()
+    faults: list[dict[str, object]] = []
+    loop.set_exception_handler(lambda _, fault: faults.append(fault))
+    async with open_pool(empty_dsn, size=1, wait_s=0.2) as pool:
+        connection = pool.take()
+        assert connection
+        waiting = asyncio.ensure_future(pool.value("select 1"))
+        await until(lambda: pool.state().waiting)
+        time.sleep(0.25)  # noqa: ASYNC251  # the loop is held up until after the deadline
+        loop.call_soon(pool.give, connection)  # and this comes before it
+        assert await waiting == 1
+        assert pool.state().shed == 0
+    assert not faults
+
+
 async def test_many_callers_share_few_connections(empty_dsn: str) -> None:
     async with open_pool(empty_dsn, size=3, wait_s=30) as pool:
         answers = await asyncio.gather(*(pool.value("select $1::int", n) for n in range(200)))
@@ -329,7 +351,7 @@ async def test_a_commit_reply_that_never_comes_is_not_waited_for_for_ever(proxy:
 
 
 async def test_a_server_that_is_gone_is_unavailable_and_found_again(proxy: Proxy) -> None:
-    async with open_pool(proxy.dsn, size=4) as pool:
+    async with open_pool(proxy.dsn, size=4, wait_s=0.25) as pool:
         assert await works(pool)
         await proxy.refuse()
         for _ in range(3):
@@ -345,7 +367,7 @@ async def test_a_server_that_is_gone_is_unavailable_and_found_again(proxy: Proxy
 async def test_behind_a_silent_network_callers_are_shed_while_one_still_hopes(
     proxy: Proxy,
 ) -> None:
-    async with open_pool(proxy.dsn, size=1) as pool:
+    async with open_pool(proxy.dsn, size=1, wait_s=0.25) as pool:
         proxy.blackhole = True
         hoping = asyncio.ensure_future(pool.value("select 1"))
         await until(lambda: pool.state().idle == 0)

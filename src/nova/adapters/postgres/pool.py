@@ -122,8 +122,8 @@ class PostgresPool:
     async def close(self) -> None:
         """Close every connection; statements still running are cut off."""
         self._closed = True
-        while self._waiters:
-            self._refuse(self._waiters[0], "Nova is shutting down.")
+        for waiter in tuple(self._waiters):
+            self._refuse(waiter, "Nova is shutting down.")
         await self._ear.close()
         for task in tuple(self._tasks):
             task.cancel()
@@ -215,11 +215,12 @@ class PostgresPool:
     give = _give
 
     def _refuse(self, waiter: asyncio.Future[Connection], detail: str | None = None) -> None:
+        if waiter.done():  # served in the very turn of the loop in which its time was up
+            return
         self._waiters.remove(waiter)
-        if not waiter.done():
-            self._shed += 1
-            detail = detail or (None if self._unreachable else "The database is busy.")
-            waiter.set_exception(unavailable(detail))
+        self._shed += 1
+        detail = detail or (None if self._unreachable else "The database is busy.")
+        waiter.set_exception(unavailable(detail))
 
     async def _mend(self, connection: Connection, sql: str) -> None:
         """Wait until a cancelled statement has ended, roll back, and give the connection back."""
@@ -424,9 +425,9 @@ async def open_pool(
     dsn: str,
     *,
     size: int = 8,
-    wait_s: float = 0.25,
+    wait_s: float = 5.0,
     statement_timeout_s: float = 10.0,
-    lock_timeout_s: float = 1.0,
+    lock_timeout_s: float = 5.0,
     application_name: str = "nova",
     look_s: float = LOOK_S,
 ) -> AsyncIterator[PostgresPool]:
