@@ -4,8 +4,10 @@ from collections.abc import AsyncIterator
 
 import httpx
 import pytest
+from prometheus_client import CollectorRegistry
 
-from nova.features.operations import Engines, plug
+from nova.features.operations import Engines, Watch, plug
+from nova.kernel.clock import SystemClock
 from nova.kernel.errors import Unavailable
 from support.http import SERVER, api_client, bearer
 from support.notified import World, world
@@ -25,7 +27,8 @@ async def api(here: World) -> AsyncIterator[httpx.AsyncClient]:
         raise Unavailable("nobody listens")
 
     engines = Engines({"database": here.pool.ping}, {"mail": gone})
-    async with api_client(plug(here.backbone, engines).routes, here) as client:
+    watch = Watch(CollectorRegistry(), SystemClock(), list, int)
+    async with api_client(plug(here.backbone, engines, watch).routes, here) as client:
         yield client
 
 
