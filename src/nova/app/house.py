@@ -219,6 +219,7 @@ async def _built(
             backbone.group(feature.name, feature.hears)
         backbone.jobs += feature.jobs
         backbone.turns += [(turn.name, turn.run) for turn in feature.turns]
+    backbone.turns.append(("auth.uses", auth.turn))
     socket_metrics.register(hub, registry)
     return House(
         pool=pool,
