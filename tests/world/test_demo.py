@@ -12,6 +12,13 @@ from support.browser import needs_chromium, opened
 
 pytestmark = needs_chromium
 
+LATER = """
+hours => {
+  const at = new Date(Date.now() + hours * 3_600_000);
+  return new Date(at - at.getTimezoneOffset() * 60_000).toISOString().slice(0, 16);
+}
+"""
+
 
 @pytest.fixture
 async def address() -> AsyncIterator[str]:
@@ -176,6 +183,20 @@ async def test_quiet_hours_hold_push_and_mail_until_they_end(page: Page) -> None
     await expect(page.locator("#phone .push")).to_have_count(1)
     await expect(page.locator("#mailbox .letter")).to_have_count(1)
     await expect(page.locator("#inbox .chip.sent")).to_have_count(2)
+
+
+async def test_another_time_is_tried_out_against_bens_quiet_hours(page: Page) -> None:
+    await page.get_by_role("switch", name="Quiet now").check()
+    await expect(page.locator("#ribbon")).to_contain_text("push and mail are held")
+    await page.get_by_text("Try another time").click()
+    when = page.get_by_label("When, by your own clock")
+    answer = page.locator("#trial .told")
+    for hours, says in ((25, "is held until"), (24 + 12, "goes out at once")):
+        await when.fill(await page.evaluate(LATER, hours))
+        await page.get_by_role("button", name="What then?").click()
+        await expect(answer).to_contain_text(says)
+    await page.get_by_role("switch", name="Quiet now").uncheck()
+    await expect(answer).to_have_count(0)  # it was of other hours
 
 
 async def test_what_is_taken_back_leaves_bell_phone_and_digest(page: Page) -> None:
