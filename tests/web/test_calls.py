@@ -1,9 +1,5 @@
 """A call does, in every language, what it says: it is run, and Nova's answer comes back."""
 
-import asyncio
-import os
-import shutil
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -15,6 +11,7 @@ import msgspec
 import pytest
 
 from nova.web.calls import HERE, LANGUAGES, Typed
+from support.programs import run
 
 BODY = {
     "none": None,
@@ -22,8 +19,6 @@ BODY = {
     "text": 'it\'s "quoted", $HOME `pwd` ${x} \\ é\n',
     "deep": {"empty": {}, "list": [], "number": 1.5},
 }
-PROGRAMS = {"curl": "sh", "Python": sys.executable, "JavaScript": "node"}
-SUFFIXES = {"curl": ".sh", "Python": ".py", "JavaScript": ".mjs"}
 
 
 class Heard(msgspec.Struct):
@@ -67,24 +62,6 @@ def listening() -> Iterator[tuple[str, list[Heard]]]:
         thread.join()
 
 
-async def run(language: str, text: str, folder: Path) -> str:
-    program = shutil.which(PROGRAMS[language])
-    if program is None:
-        pytest.skip(f"{PROGRAMS[language]} is not installed")
-    script = folder / f"call{SUFFIXES[language]}"
-    script.write_text(text, "utf-8")
-    process = await asyncio.create_subprocess_exec(
-        program,
-        script,
-        env=os.environ | {"TOKEN": "nova_sk_x"},
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    said, wrong = await process.communicate()
-    assert process.returncode == 0, wrong.decode()
-    return said.decode()
-
-
 @pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.parametrize(
     ("call", "expected"),
@@ -106,5 +83,5 @@ async def test_a_call_asks_what_it_says(
 ) -> None:
     with listening() as (address, heard):
         text = LANGUAGES[language](call).replace(HERE, address)
-        assert (await run(language, text, tmp_path)).strip() == "heardé"
+        assert (await run(language, text, tmp_path, TOKEN="nova_sk_x")).strip() == "heardé"
     assert heard == [expected]

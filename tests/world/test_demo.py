@@ -4,11 +4,14 @@ import asyncio
 import re
 import sys
 from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 from playwright.async_api import Browser, Page, expect
 
 from support.browser import needs_chromium, opened
+from support.programs import run
 
 pytestmark = needs_chromium
 
@@ -20,9 +23,16 @@ hours => {
 """
 
 
+class Demo(NamedTuple):
+    """What `nova demo` prints: where it is, and the file with its server key."""
+
+    address: str
+    key: Path
+
+
 @pytest.fixture
-async def address() -> AsyncIterator[str]:
-    """Run `nova demo`, and return the address that it prints."""
+async def demo() -> AsyncIterator[Demo]:
+    """Run `nova demo`, and return what it prints."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         *("-m", "nova", "demo", "--port", "0"),
@@ -31,16 +41,17 @@ async def address() -> AsyncIterator[str]:
     )
     assert process.stdout is not None
     try:
-        line = (await asyncio.wait_for(process.stdout.readline(), 60)).decode()
-        yield next(word for word in line.split() if word.startswith("http"))
+        lines = [await asyncio.wait_for(process.stdout.readline(), 60) for _ in range(3)]
+        address = next(word for word in lines[0].decode().split() if word.startswith("http"))
+        yield Demo(address, Path(lines[2].decode().split()[-1]))
     finally:
         process.terminate()
         await process.wait()
 
 
 @pytest.fixture
-async def page(browser: Browser, address: str) -> AsyncIterator[Page]:
-    async with opened(browser, address) as page:
+async def page(browser: Browser, demo: Demo) -> AsyncIterator[Page]:
+    async with opened(browser, demo.address) as page:
         await expect(page.locator("#state")).to_have_text("connected")
         yield page
 
@@ -76,13 +87,19 @@ async def test_likes_that_are_not_wanted_do_not_ring_and_the_page_says_why(page:
     await expect(page.locator("#inbox li")).to_have_count(0)
 
 
-async def test_the_call_is_shown_in_three_languages(page: Page) -> None:
+async def test_the_call_that_is_shown_is_the_one_that_was_made(
+    page: Page, demo: Demo, tmp_path: Path
+) -> None:
     await page.click("[data-act=like]")
+    await expect(page.locator("#inbox .badge")).to_have_count(1)
     await page.click("#call summary")
-    for language, sign in (("curl", "curl "), ("python", "urllib"), ("javascript", "fetch(")):
-        await page.click(f"[data-tab={language}]")
+    signs = {"curl": "curl ", "Python": "urllib", "JavaScript": "fetch("}
+    for language, sign in signs.items():
+        await page.click(f"[data-tab={language.lower()}]")
         await expect(page.locator("#code")).to_contain_text(sign)
-        await expect(page.locator("#code")).to_contain_text("/v1/events")
+        shown = await page.locator("#code").inner_text()
+        said = await run(language, shown, tmp_path, SERVER_KEY=demo.key.read_text().strip())
+        assert "duplicate" in said
 
 
 async def test_whom_ada_follows_comes_into_her_feed_and_her_likes_ring(page: Page) -> None:

@@ -1,9 +1,5 @@
 """The API's page in a browser: what it shows can be copied, and does what it says."""
 
-import asyncio
-import os
-import shutil
-import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -18,9 +14,7 @@ from nova.web.examples import example
 from nova.web.openapi import document
 from support.app import App
 from support.browser import needs_chromium, opened
-
-PROGRAMS = {"curl": "sh", "Python": sys.executable, "JavaScript": "node"}
-SUFFIXES = {"curl": "sh", "Python": "py", "JavaScript": "mjs"}
+from support.programs import PROGRAMS, run
 
 
 @pytest.fixture
@@ -29,25 +23,6 @@ async def page(browser: Browser, app: App) -> AsyncIterator[Page]:
         browser, f"{app.url}/docs", permissions=["clipboard-read", "clipboard-write"]
     ) as page:
         yield page
-
-
-async def run(language: str, text: str, app: App, folder: Path) -> str:
-    """Run a call with the server key, and return what it printed."""
-    program = shutil.which(PROGRAMS[language])
-    if program is None:
-        pytest.skip(f"{PROGRAMS[language]} is not installed")
-    script = folder / f"call.{SUFFIXES[language]}"
-    script.write_text(text, "utf-8")
-    process = await asyncio.create_subprocess_exec(
-        program,
-        script,
-        env=os.environ | {"TOKEN": app.server.server_key},
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    said, wrong = await process.communicate()
-    assert process.returncode == 0, wrong.decode()
-    return said.decode()
 
 
 @needs_chromium
@@ -62,7 +37,8 @@ async def test_a_call_is_copied_and_does_what_it_says(
     await expect(operation.get_by_role("button", name="Copied")).to_be_visible()
     text = await page.evaluate("navigator.clipboard.readText()")
     assert f"{app.url}/v1/events" in text
-    answer = msgspec.json.decode(await run(language, text, app, tmp_path))
+    said = await run(language, text, tmp_path, TOKEN=app.server.server_key)
+    answer = msgspec.json.decode(said)
     assert answer["results"][0]["status"] in {"accepted", "duplicate"}
 
 
