@@ -142,7 +142,7 @@ async def ben(app: App) -> AsyncIterator[str]:
 
 
 async def test_quiet_hours_are_tried_out_at_any_time(browser: Browser, app: App, ben: str) -> None:
-    how = {"timezone_id": "UTC", "tolerates": ("422",)}
+    how = {"timezone_id": "UTC", "tolerates": ("422", "404")}
     async with console(browser, app, f"outbox/{ben}", **how) as page:
         await page.get_by_text("Try another time").click()
         when = page.get_by_label("When, by your own clock")
@@ -164,6 +164,9 @@ async def test_quiet_hours_are_tried_out_at_any_time(browser: Browser, app: App,
         await when.fill("9000-01-15T14:30")
         await ask.click()
         await expect(page.locator("#told")).to_contain_text("1900 to 2200")
-        await page.get_by_label("User").fill("")
-        await page.keyboard.press("Enter")
-        await expect(page.get_by_text("Try another time")).to_be_hidden()
+        for somebody_else in ("", "nobody-there"):
+            await page.get_by_label("User").fill(somebody_else)
+            await page.keyboard.press("Enter")
+            await expect(page.get_by_text("Try another time")).to_be_hidden()
+        await expect(page.locator("#told")).to_contain_text("no such user")
+        await expect(page.locator(".outbox")).to_be_hidden()

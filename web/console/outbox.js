@@ -30,9 +30,10 @@ export class Outbox {
     const form = make('form', 'row', this.user, make('button', '', 'Show'));
     form.addEventListener('submit', (submitted) => {
       submitted.preventDefault();
-      this.trial.clear();
+      this.#nobody();
       this.refresh().catch(tell);
     });
+    this.#nobody();
     room.append(make('h2', '', 'Outbox'), form, this.hours, this.trials, this.empty, this.cards);
   }
 
@@ -48,6 +49,13 @@ export class Outbox {
     const of = (isMail) => data.filter(({ lane }) => (lane === 'mail') === isMail).map(({ number }) => this.#cards.get(number));
     this.pushes.replaceChildren(...of(false));
     this.mails.replaceChildren(...of(true));
+  }
+
+  // Until it is known who is meant, nothing is shown of anybody.
+  #nobody() {
+    this.trial.clear();
+    this.hours.replaceChildren();
+    this.trials.hidden = this.empty.hidden = this.cards.hidden = true;
   }
 
   async #quiet(user) {

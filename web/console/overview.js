@@ -64,6 +64,7 @@ export class Overview {
     this.timings = make('tbody');
     this.times = table('Percentiles', 'timings', ['Feature', percentileAxis(), 'p50', 'p95', 'p99', 'Of'], this.timings);
     this.none = make('p', 'quiet', 'Nothing happened lately, so there is nothing to time.');
+    this.times.hidden = this.none.hidden = true; // until it is known
     this.consumers = make('tbody');
     room.append(make('h2', '', 'Overview', this.since), this.tiles,
       make('h2', '', 'How long it takes'), this.times, this.none,
