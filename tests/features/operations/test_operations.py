@@ -4,7 +4,6 @@ from collections.abc import AsyncIterator
 
 import httpx
 import pytest
-from prometheus_client import CollectorRegistry
 
 from nova.features.operations import Engines, Watch, plug
 from nova.kernel.clock import SystemClock
@@ -27,7 +26,7 @@ async def api(here: World) -> AsyncIterator[httpx.AsyncClient]:
         raise Unavailable("nobody listens")
 
     engines = Engines({"database": here.pool.ping}, {"mail": gone})
-    watch = Watch(CollectorRegistry(), SystemClock(), list, int)
+    watch = Watch(here.registry, SystemClock(), list, lambda: 3)
     async with api_client(plug(here.backbone, engines, watch).routes, here) as client:
         yield client
 
@@ -45,6 +44,24 @@ async def test_consumers_tell_what_they_did_and_how_far_they_lag(
     )
     assert (consumer["failures"], consumer["dead_letters"]) == (0, 0)
     assert consumer["lag_s"] >= 0
+
+
+async def test_the_overview_counts_what_was_decided_and_times_it(
+    here: World, api: httpx.AsyncClient
+) -> None:
+    await here.like("e0")
+    await here.settled()
+    overview = (await api.get("/v1/overview", headers=KEY)).json()
+    assert overview["sockets"] == 3
+    assert [each["name"] for each in overview["rates"]] == ["events", "requests", "deliveries"]
+    assert [each["name"] for each in overview["consumers"]] == ["notifications"]
+    [published] = overview["timings"]
+    assert (published["feature"], published["what"], published["count"]) == (
+        "notifications",
+        "published",
+        1,
+    )
+    assert 0 < published["p50_ms"] <= published["p95_ms"] <= published["p99_ms"]
 
 
 async def test_every_engine_is_asked_and_a_sick_one_says_why(api: httpx.AsyncClient) -> None:

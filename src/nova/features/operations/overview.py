@@ -108,7 +108,7 @@ def percentile(buckets: Buckets, share: float) -> float:
 def _rates(kept: Sequence[_Counted], now: _Counted) -> list[Rate]:
     """Of the step that has begun nothing is told but in `per_s`: so short a one would jump."""
     old = [each for each in kept if now[0] - each[0] >= LATELY_S]
-    since = (old or kept or [now])[-1 if old else 0]
+    since = old[-1] if old else kept[0]
     return [
         Rate(
             name=name,

@@ -50,11 +50,11 @@ class Watch:
         self._sockets = sockets
         self._owners: dict[tuple[str, str], str] = {}
         self._started_at = clock.now()
-        self._kept: deque[Reading] = deque(maxlen=KEPT)
+        self._kept: deque[Reading] = deque([self._read()], maxlen=KEPT)
 
     async def turn(self) -> None:
-        self.look()
         await asyncio.sleep(EVERY_S)
+        self.look()
 
     def look(self) -> None:
         """Keep a reading."""
@@ -62,7 +62,7 @@ class Watch:
 
     def overview(self) -> Overview:
         now, kept = self._read(), list(self._kept)
-        before = kept[0] if kept else now
+        before = kept[0]
         return Overview(
             at=self._clock.now(),
             started_at=self._started_at,
