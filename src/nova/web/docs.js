@@ -33,7 +33,7 @@ for (const each of languages) {
     const before = each.getBoundingClientRect().top;
     speak(each.dataset.language);
     // Calls above grew or shrank with it: what was clicked stays under the pointer.
-    scrollBy({ top: each.getBoundingClientRect().top - before, behavior: "instant" });
+    scrollBy(0, each.getBoundingClientRect().top - before);
   });
 }
 speak("curl");
