@@ -53,6 +53,19 @@ async def test_the_overview_shows_rates_sockets_percentiles_and_lag(
         await expect(consumer.filter(has_text="notifications")).to_contain_text("/s")
 
 
+@pytest.mark.parametrize("view", ["overview", "keys"])
+async def test_nothing_is_cut_off_on_a_phone(browser: Browser, app: App, view: str) -> None:
+    phone = {"viewport": {"width": 390, "height": 844}}
+    async with console(browser, app, view, **phone) as page:
+        await expect(page.locator(".scroll tbody tr").first).to_be_visible()
+        boxes = await page.locator(".scroll").all()
+        assert boxes
+        for box in boxes:
+            assert await box.evaluate("box => box.scrollWidth <= box.clientWidth")
+        current = page.locator("#views [aria-current]")
+        await expect(current).to_be_in_viewport(ratio=0.9)
+
+
 async def made(page: Page, name: str) -> str:
     """Make a key on the page, and return its secret."""
     await page.get_by_label("What the key is for").fill(name)
