@@ -8,12 +8,14 @@ from socket import socket
 
 import pytest
 
+from nova.adapters.postgres.pool import open_pool
 from nova.cli import parser
 from nova.ports.database import Pool
 from nova.settings import knobs
 from nova.web.tokens import mint
 from support.app import like
 from support.deployment import Deployment, deployed
+from support.postgres import new_database
 from support.waiting import until
 
 
@@ -55,10 +57,57 @@ async def test_a_token_is_minted_and_its_faults_are_named(stopped: Deployment) -
     assert "FAIL exp" in said
 
 
+QUESTIONS = [
+    ["trace", "like-1"],
+    ["migrate", "--show"],
+    ["doctor"],
+    ["key", "list"],
+    ["key", "create", "ci"],
+    ["user", "show", "ada"],
+    ["replay", "--all"],
+    ["rebuild", "graph"],
+    ["import", "edges", "{here}/edges.csv"],
+]
+
+
+@pytest.mark.parametrize("verb", QUESTIONS, ids=" ".join)
+async def test_a_folder_without_nova_is_said_to_be_one_and_stays_as_it_is(
+    stopped: Deployment, verb: list[str]
+) -> None:
+    here = stopped.data.parent
+    (here / "edges.csv").write_text("follower,followee\nada,ben\n")
+    status, said = await stopped.run(*(word.format(here=here) for word in verb))
+    assert status == 1, said
+    assert f"There is no database in {stopped.data}. Name the folder of your Nova with --data" in (
+        said
+    )
+    assert not stopped.data.exists()
+
+
+@pytest.mark.parametrize("verb", [["token", "check", "a.b.c"], ["token", "mint", "ada"]])
+async def test_tokens_need_a_secret_of_the_folder(tmp_path: Path, verb: list[str]) -> None:
+    async with deployed(tmp_path, NOVA_TOKENS_SECRET="") as deployment:
+        status, said = await deployment.run(*verb)
+    assert (status, f"There is no token secret in {deployment.data}." in said) == (1, True), said
+    assert not deployment.data.exists()
+
+
+async def test_an_errand_does_not_change_a_database_that_is_not_novas_yet(
+    tmp_path: Path, server_dsn: str
+) -> None:
+    async with (
+        new_database(server_dsn) as dsn,
+        deployed(tmp_path, NOVA_DATABASE=dsn) as deployment,
+    ):
+        status, said = await deployment.run("trace", "like-1")
+        assert (status, "Run 'nova migrate'" in said) == (1, True), said
+        async with open_pool(dsn, size=1) as pool:
+            assert await pool.value("select to_regnamespace('backbone') is null")
+
+
 @pytest.mark.parametrize("running", [False, True])
 async def test_people_and_keys_are_administered(stopped: Deployment, *, running: bool) -> None:
-    if running:
-        await stopped.start()
+    await (stopped.start() if running else stopped.run("migrate"))
     assert (await stopped.run("user", "create", "--external-id", "ada", "--name", "Ada"))[0] == 0
     _, shown = await stopped.run("user", "show", "ada")
     assert json.loads(shown)["name"] == "Ada"
@@ -80,8 +129,7 @@ async def test_people_and_keys_are_administered(stopped: Deployment, *, running:
 
 @pytest.mark.parametrize("running", [False, True])
 async def test_edges_are_imported(stopped: Deployment, *, running: bool) -> None:
-    if running:
-        await stopped.start()
+    await (stopped.start() if running else stopped.run("migrate"))
     for name in ("ada", "ben"):
         assert (await stopped.run("user", "create", "--external-id", name))[0] == 0
     file = stopped.data.parent / "edges.csv"
@@ -139,6 +187,7 @@ async def test_an_event_that_failed_is_traced_diagnosed_and_replayed(
 
 async def test_a_key_made_before_the_first_start_is_the_only_one(stopped: Deployment) -> None:
     """No file is written then that says otherwise."""
+    assert (await stopped.run("migrate"))[0] == 0
     status, said = await stopped.run("key", "create", "mine")
     assert status == 0
     secret = json.loads(said)["secret"]
@@ -178,6 +227,7 @@ async def test_a_server_does_not_start_without_the_keys_it_was_told_to_fetch(
 
 
 async def test_the_command_line_is_held_to_the_bounds_of_the_api(stopped: Deployment) -> None:
+    assert (await stopped.run("migrate"))[0] == 0
     for wrong in (
         ["user", "create", "--external-id", "x" * 200],
         ["key", "create", ""],

@@ -47,7 +47,7 @@ async def serve(
     async with AsyncExitStack() as stack:
         try:
             # Kept open over the migrations, so that the embedded server starts once.
-            pool = await stack.enter_async_context(truth(settings, alone=True))
+            pool = await stack.enter_async_context(truth(settings, alone=True, creates=True))
             await prepare(settings)
         except (DatabaseUnavailable, Unmigratable) as reason:
             raise CannotStart(str(reason)) from reason

@@ -36,7 +36,7 @@ def _migrate(args: argparse.Namespace) -> int:
     chosen = settings(args).settings
 
     async def run() -> None:
-        async with app.truth(chosen, statement_s=app.MIGRATING_S) as pool:
+        async with app.truth(chosen, statement_s=app.MIGRATING_S, creates=not args.show) as pool:
             if not args.show:
                 await migrations.migrate(pool, app.all_rooms())
             for one in await migrations.show(pool, app.all_rooms()):
