@@ -207,7 +207,8 @@ async def test_a_port_or_a_folder_in_use_is_said_plainly(stopped: Deployment) ->
     port = str(app.server.port)
     status, said = await stopped.run("serve", "--data", str(other), "--port", port)
     assert (status, "Traceback" in said) == (1, False), said
-    assert f"127.0.0.1:{port}" in said
+    assert f"127.0.0.1:{port}: Address already in use. Choose another" in said
+    assert not (other / "postgres").exists()  # it was not even started
 
 
 async def test_a_server_does_not_start_without_the_keys_it_was_told_to_fetch(
