@@ -14,6 +14,7 @@ from nova.app.starting import CannotStart
 from nova.cli.options import Verbs, say, settings
 from nova.cli.options import add as add_options
 from nova.features.accounts.models import NewKey, NewUser
+from nova.kernel.choices import choices
 from nova.kernel.clock import SystemClock
 from nova.kernel.errors import Invalid, NotFound
 from nova.kernel.ids import parse_id
@@ -156,7 +157,7 @@ def _valid(given: dict[str, str], kind: type[T]) -> T:
     try:
         return msgspec.convert(given, kind)
     except msgspec.ValidationError as wrong:
-        raise Invalid(f"{wrong}.") from None
+        raise Invalid(f"{choices(kind).named(wrong)}.") from None
 
 
 def _lifetime(text: str) -> float:
