@@ -155,6 +155,15 @@ async def test_each_rule_admits_whom_it_says(
     assert ("www-authenticate" in answer.headers) == (status == 401)
 
 
+async def test_who_sends_no_credentials_hears_which_are_expected(
+    client: httpx.AsyncClient,
+) -> None:
+    for path, expected in (("/server", "server key"), ("/user", "user token")):
+        problem = (await client.get(path)).json()
+        assert problem["detail"].endswith(f"Who may call: {expected}.")
+        assert "nova_sk_" in problem["hint"]
+
+
 async def test_others_and_nobody_look_the_same(client: httpx.AsyncClient) -> None:
     other = (await client.get("/users/ben", headers=bearer("ada"))).json()
     nobody = (await client.get("/users/nobody", headers=bearer("ada"))).json()

@@ -258,7 +258,9 @@ def _header(token: str) -> _Header:
     parts = token.split(".")
     if len(parts) != _PARTS or not token.isascii() or not all(parts):
         raise TokenInvalid(
-            "shape", "A token is three base64url parts with dots between: header.claims.signature."
+            "shape",
+            "A user token is three base64url parts with dots between: header.claims.signature; a "
+            "server key begins with nova_sk_.",
         )
     return _decoded(parts[0], _HEADERS, "header")
 
