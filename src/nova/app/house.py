@@ -36,6 +36,7 @@ from nova.web.probes import Readiness
 from nova.web.realtime import metrics as socket_metrics
 from nova.web.realtime.families import Families, methods
 from nova.web.realtime.hub import Hub, Limits
+from nova.web.watchdog import Watchdog
 
 
 class House(Struct, kw_only=True):
@@ -58,6 +59,7 @@ class House(Struct, kw_only=True):
     hub: Hub
     features: Sequence[Feature]
     readiness: Readiness
+    watchdog: Watchdog
     registry: CollectorRegistry
 
 
@@ -214,6 +216,7 @@ async def _built(
         backbone.jobs += feature.jobs
         backbone.turns += [(turn.name, turn.run) for turn in feature.turns]
     socket_metrics.register(hub, registry)
+    watchdog = Watchdog(registry)
     return House(
         pool=pool,
         backbone=backbone,
@@ -229,7 +232,8 @@ async def _built(
         keys=keys,
         hub=hub,
         features=features,
-        readiness=Readiness(needed, spared=spared),
+        readiness=Readiness(needed, spared={**spared, "loop": watchdog.ping}),
+        watchdog=watchdog,
         registry=registry,
     )
 

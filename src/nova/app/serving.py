@@ -70,6 +70,7 @@ async def serve(
         await _first_key(house, settings)
         idempotency = PostgresIdempotency(house.backbone.db)
         house.backbone.jobs.append(Job("web.idempotency", 600.0, idempotency.expire))
+        await stack.enter_async_context(house.watchdog.watching())
         await stack.enter_async_context(house.backbone.run())
         _tune_collector()
         house.hub.start()
