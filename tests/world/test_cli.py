@@ -136,14 +136,20 @@ async def test_edges_are_imported(stopped: Deployment, *, running: bool) -> None
     file.write_text("follower,followee\nada,ben\nada,zoe\n")
     status, said = await stopped.run("import", "edges", str(file))
     assert (status, "line 3: there is no user 'zoe'" in said) == (1, True), said
-    assert "1 edges added, 0 known before, 1 lines refused." in said
+    assert "Edges added: 1, known before: 0, lines refused: 1." in said
     assert (
         "imported before, and is not read now"
         in (await stopped.run("import", "edges", str(file)))[1]
     )
     said = (await stopped.run("import", "edges", str(file), "--again"))[1]
-    assert "0 edges added, 1 known before, 1 lines refused." in said
+    assert "Edges added: 0, known before: 1, lines refused: 1." in said
     assert (await stopped.run("import", "edges", str(file.with_name("none"))))[0] == 2
+    file.write_text("ada;zoe\n" * 150)
+    status, said = await stopped.run("import", "edges", str(file))
+    assert (status, said.count("expected follower,followee")) == (1, 100), said
+    assert said.count("150 lines, 0 edges added") == 1
+    assert "50 more than those above were refused." in said
+    assert "whose name ends in .csv holds follower,followee" in said
 
 
 async def test_an_event_that_failed_is_traced_diagnosed_and_replayed(
