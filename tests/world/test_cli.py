@@ -31,6 +31,11 @@ def test_every_verb_says_what_it_is_for() -> None:
         assert re.search(rf"^ +{verb} +\w", said, re.MULTILINE), verb
 
 
+async def test_whoever_names_no_verb_is_shown_them(stopped: Deployment) -> None:
+    status, said = await stopped.run()
+    assert (status, "create, show or delete users" in said) == (2, True), said
+
+
 async def test_a_configuration_explains_itself(stopped: Deployment) -> None:
     assert (await stopped.run("init"))[0] == 0
     status, said = await stopped.run("config", "show", "--origin")
