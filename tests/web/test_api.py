@@ -1,6 +1,7 @@
 """Routes become an API: found, allowed, decoded, answered, refused."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
@@ -8,9 +9,11 @@ import httpx
 import pytest
 from msgspec import Meta, Struct
 from prometheus_client import CollectorRegistry, generate_latest
+from starlette.types import Message
 
-from nova.kernel.errors import Conflict
+from nova.kernel.errors import Conflict, Malformed
 from nova.kernel.text import Name
+from nova.web import intake
 from nova.web.actors import Actor, Rule
 from nova.web.api import MOST_ARRIVING
 from nova.web.routes import Call, Limit, Reply, Route
@@ -323,3 +326,43 @@ async def test_bodies_that_come_slowly_take_nobodys_place() -> None:
         slow.may.set()
         assert set(await asyncio.gather(*waiting)) <= {200, 503}
         assert await post("ada") == 200
+
+
+async def pieces(*parts: bytes) -> AsyncIterator[bytes]:
+    for part in parts:
+        yield part
+
+
+async def test_bodies_that_find_no_room_are_turned_away_and_room_is_given_back() -> None:
+    more = {"content-type": "application/json"}
+    word = json.dumps({"word": "x" * 50}).encode()
+
+    async with api_client(ROUTES, PEOPLE, most_bytes=100) as client:
+
+        async def post(content: bytes | AsyncIterator[bytes]) -> int:
+            return (await client.post("/echo", content=content, headers=more)).status_code
+
+        large = {"word": "x" * 100}
+        answer = await client.post("/echo", json=large)
+        assert (answer.status_code, answer.json()["code"]) == (503, "overloaded")
+        assert answer.headers["retry-after"] == "1"
+        assert await post(pieces(b"x" * 60, b"x" * 60)) == 503
+        for _ in range(5):  # after each of these all room is there again
+            assert await post(word) == 200
+            assert await post(pieces(word[:9], word[9:])) == 200
+            assert await post(b"{" * 60) == 400
+
+
+async def test_who_goes_away_leaves_room_behind() -> None:
+    messages: list[Message] = [
+        {"type": "http.request", "body": b"x" * 60, "more_body": True},
+        {"type": "http.disconnect"},
+    ]
+
+    async def receive() -> Message:
+        return messages.pop(0)
+
+    room = intake.Room(100)
+    with pytest.raises(Malformed):
+        await intake.read(receive, {}, 1_000, room)
+    room.take(100)

@@ -147,6 +147,7 @@ def _api(settings: Settings, house: House, idempotency: PostgresIdempotency, *, 
         proxies=settings.http.trusted_proxies,
         origins=settings.http.allowed_origins,
         most=settings.http.max_requests,
+        most_bytes=settings.http.bodies_mb << 20,
         access_log=settings.http.access_log,
     )
 
