@@ -26,6 +26,10 @@ class Word(Struct):
     word: Name
 
 
+class Long(Struct):
+    text: Annotated[str, Meta(max_length=200_000)]
+
+
 class Many(Struct):
     limit: Small = 20
     ratio: float = 1.0
@@ -77,6 +81,8 @@ ROUTES = [
     route("POST", "/made", made),
     route("GET", "/scarce", nothing, Rule.EITHER, limit=Limit("scarce", 0.001, 2)),
 ]
+LARGE = json.dumps({"text": "x" * 70_000}).encode()
+LONG = route("POST", "/long", echo, body=Long, returns=Long)
 PEOPLE = People("ada", "ben")
 
 
@@ -333,36 +339,55 @@ async def pieces(*parts: bytes) -> AsyncIterator[bytes]:
         yield part
 
 
-async def test_bodies_that_find_no_room_are_turned_away_and_room_is_given_back() -> None:
+async def test_large_bodies_that_find_no_room_are_turned_away_and_room_is_given_back() -> None:
     more = {"content-type": "application/json"}
-    word = json.dumps({"word": "x" * 50}).encode()
 
-    async with api_client(ROUTES, PEOPLE, most_bytes=100) as client:
+    async with api_client([LONG], PEOPLE, most_bytes=400_000) as client:
 
         async def post(content: bytes | AsyncIterator[bytes]) -> int:
-            return (await client.post("/echo", content=content, headers=more)).status_code
+            return (await client.post("/long", content=content, headers=more)).status_code
 
-        large = {"word": "x" * 100}
-        answer = await client.post("/echo", json=large)
+        answer = await client.post("/long", content=b"x" * 100_001, headers=more)
         assert (answer.status_code, answer.json()["code"]) == (503, "overloaded")
         assert answer.headers["retry-after"] == "1"
-        assert await post(pieces(b"x" * 60, b"x" * 60)) == 503
-        for _ in range(5):  # after each of these all room is there again
-            assert await post(word) == 200
-            assert await post(pieces(word[:9], word[9:])) == 200
-            assert await post(b"{" * 60) == 400
+        assert await post(pieces(b"x" * 60_000, b"x" * 60_000)) == 503
+        for _ in range(3):  # after each of these all room is there again
+            assert await post(LARGE) == 200
+            assert await post(pieces(LARGE[:9], LARGE[9:])) == 200
+            assert await post(b"{" * 70_000) == 400
+
+
+async def test_large_bodies_that_do_not_end_keep_no_small_ones_out() -> None:
+    may = asyncio.Event()
+
+    async def endless() -> AsyncIterator[bytes]:
+        yield b"x" * 90_000
+        await may.wait()
+
+    more = {"content-type": "application/json"}
+    routes = [*ROUTES, LONG]
+    async with api_client(routes, PEOPLE, most_bytes=400_000) as client:
+        sending = asyncio.create_task(client.post("/long", content=endless(), headers=more))
+        await asyncio.sleep(0.05)
+        full = await client.post("/long", content=b"x" * 70_000, headers=more)
+        assert full.status_code == 503
+        backend = await client.post("/long", content=LARGE, headers=more | bearer(SERVER))
+        assert backend.status_code == 200
+        assert (await client.post("/echo", json={"word": "hé"})).status_code == 200
+        may.set()
+        await sending
 
 
 async def test_who_goes_away_leaves_room_behind() -> None:
     messages: list[Message] = [
-        {"type": "http.request", "body": b"x" * 60, "more_body": True},
+        {"type": "http.request", "body": b"x" * 80_000, "more_body": True},
         {"type": "http.disconnect"},
     ]
 
     async def receive() -> Message:
         return messages.pop(0)
 
-    room = intake.Room(100)
+    room = intake.Room(100_000)
     with pytest.raises(Malformed):
-        await intake.read(receive, {}, 1_000, room)
-    room.take(100)
+        await intake.read(receive, {}, 1_000_000, room)
+    room.grow(0, 100_000)

@@ -25,7 +25,10 @@ class Http(Struct, frozen=True, kw_only=True):
     ] = 1000
     bodies_mb: Annotated[
         Annotated[int, Meta(ge=16, le=100_000)],  # the largest body
-        about("Megabytes of requests' bodies in hand at once; beyond, callers get 503 at once."),
+        about(
+            "Megabytes of large bodies in hand at once with server keys, and a quarter as much "
+            "from users; beyond, callers get 503 at once."
+        ),
     ] = 64
     connections: Annotated[
         Natural,

@@ -112,7 +112,8 @@ class Api:
 
     `fallback` gets what neither a mount nor a route answers, such as the site's files.
     At most `most` requests are in progress (mounts not counted), with at most `most_bytes` of
-    bodies, those that still arrive included; what is more is answered 503.
+    large bodies of the backend's and a quarter as much of others', those that still arrive
+    included; what is more is answered 503.
     """
 
     def __init__(
@@ -141,7 +142,8 @@ class Api:
         self._clients = Clients(proxies)
         self._origins = Origins(origins)
         self._most = most
-        self._room = intake.Room(most_bytes)
+        # The host app's backend and its users cannot take each other's room.
+        self._room, self._users_room = intake.Room(most_bytes), intake.Room(most_bytes // 4)
         self._access_log = access_log
         self._log = get_logger()
         self._busy = 0
@@ -213,9 +215,10 @@ class Api:
             key = owner(actor) or self._clients.address(asked.scope)
             await self._limiter.charge(endpoint.limit, key)
         raw, body = b"", UNSET
+        room = self._room if isinstance(actor, ServerKey) else self._users_room
         try:
             if endpoint.bodies is not None:
-                raw = await self._body(endpoint, asked, actor)
+                raw = await self._body(endpoint, asked, actor, room)
                 if raw or not endpoint.bodies.may_be_empty:
                     intake.json(asked.headers)
                 body = endpoint.bodies.decode(raw)
@@ -229,9 +232,11 @@ class Api:
                 owner(actor), repeat, request, lambda: endpoint.run(call), call.trace_id
             )
         finally:
-            self._room.give(len(raw))
+            room.give(len(raw))
 
-    async def _body(self, endpoint: Endpoint, asked: Asked, actor: Actor) -> bytes:
+    async def _body(
+        self, endpoint: Endpoint, asked: Asked, actor: Actor, room: intake.Room
+    ) -> bytes:
         """Read the body. While it arrives, the request is not one in progress.
 
         So whoever sends slowly takes nobody's place; how many one sender may have arriving
@@ -244,14 +249,14 @@ class Api:
         self._arriving[sender] += 1
         self._busy -= 1
         try:
-            raw = await intake.read(asked.receive, asked.headers, endpoint.max_body, self._room)
+            raw = await intake.read(asked.receive, asked.headers, endpoint.max_body, room)
         finally:
             self._busy += 1
             self._arriving[sender] -= 1
             if not self._arriving[sender]:
                 del self._arriving[sender]
         if self._busy > self._most:
-            self._room.give(len(raw))
+            room.give(len(raw))
             raise Overloaded(retry_after=1.0)
         return raw
 

@@ -16,6 +16,8 @@ from nova.kernel.errors import Invalid, Malformed
 from nova.web.problems import Overloaded, TooLarge, UnsupportedMedia
 
 MOST_PARAMETERS = 64
+SMALL = 65_536
+"""Bytes of a body that needs no room: about what the server reads ahead anyway."""
 _NUL = rb"\u0000"
 # After an even number of backslashes: an odd one would be the escape of a backslash.
 _ESCAPED_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
@@ -46,20 +48,30 @@ class UnknownParameter(Invalid):
 
 
 class Room:
-    """How many bytes of bodies are in hand; full: the newest is told to come back later."""
+    """How many bytes of large bodies are in hand; full: the newest has to come back later.
+
+    Small ones need none, since there are only so many requests: whoever holds all room with
+    large bodies that never end does not keep others out.
+    """
 
     def __init__(self, most: int) -> None:
         self._left = most
 
-    def take(self, size: int) -> None:
-        if size > self._left:
+    def grow(self, size: int, to: int) -> None:
+        """Take what a body needs that had `size` bytes so far."""
+        need = _large(to) - _large(size)
+        if need > self._left:
             raise Overloaded(
-                "Nova has as many bytes of requests in hand as it takes.", retry_after=1.0
+                "Nova has as many large requests in hand as it takes.", retry_after=1.0
             )
-        self._left -= size
+        self._left -= need
 
     def give(self, size: int) -> None:
-        self._left += size
+        self._left += _large(size)
+
+
+def _large(size: int) -> int:
+    return size if size > SMALL else 0
 
 
 async def read(receive: Receive, headers: Mapping[bytes, bytes], most: int, room: Room) -> bytes:
@@ -75,15 +87,17 @@ async def read(receive: Receive, headers: Mapping[bytes, bytes], most: int, room
     if not message.get("more_body") and len(body) <= most:
         if message["type"] == "http.disconnect":
             raise Malformed("The client went away.")
-        room.take(len(body))
+        room.grow(0, len(body))
         return body
     parts: list[bytes] = []
+    size = 0
     try:
         async for part in _arriving(receive, body, most):
-            room.take(len(part))
+            room.grow(size, size + len(part))
+            size += len(part)
             parts.append(part)
     except BaseException:
-        room.give(sum(map(len, parts)))
+        room.give(size)
         raise
     return b"".join(parts)
 
