@@ -4,21 +4,24 @@ import asyncio
 import re
 import sys
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from socket import socket
 
+import httpx
 import pytest
 from playwright.async_api import Browser, Page, expect
 
+from nova.settings.serving import Http
 from support.browser import needs_chromium, opened
 
 pytestmark = needs_chromium
 
 
-@pytest.fixture
-async def address() -> AsyncIterator[str]:
-    """Run `nova demo`, and return the address that it prints."""
+@asynccontextmanager
+async def demo(*arguments: str) -> AsyncIterator[str]:
+    """Run `nova demo`, and yield the address that it prints."""
     process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        *("-m", "nova", "demo", "--port", "0"),
+        *(sys.executable, "-m", "nova", "demo", *arguments),
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.DEVNULL,
     )
@@ -32,10 +35,27 @@ async def address() -> AsyncIterator[str]:
 
 
 @pytest.fixture
+async def address() -> AsyncIterator[str]:
+    async with demo("--port", "0") as address:
+        yield address
+
+
+@pytest.fixture
 async def page(browser: Browser, address: str) -> AsyncIterator[Page]:
     async with opened(browser, address) as page:
         await expect(page.locator("#state")).to_have_text("connected")
         yield page
+
+
+async def test_it_takes_another_port_where_its_own_is_taken() -> None:
+    port = Http().port
+    with socket() as taken:
+        with suppress(OSError):  # or somebody else has it, which is as good
+            taken.bind(("127.0.0.1", port))
+            taken.listen()
+        async with demo() as address, httpx.AsyncClient(base_url=address) as client:
+            assert client.base_url.port not in (None, port)
+            assert (await client.get("/healthz")).status_code == 200
 
 
 async def test_what_ada_does_rings_at_bens_with_measured_milliseconds(page: Page) -> None:

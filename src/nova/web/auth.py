@@ -21,9 +21,13 @@ _LOADS_APART_S = 0.05
 
 
 class KeyUnknown(Unauthenticated):
-    """This server key is unknown or was revoked; `nova key create` makes a new one."""
+    """This server key is unknown or was revoked."""
 
     code = "key_unknown"
+    hint = (
+        "Check that it is whole and of this deployment: the first key is in server.key in the data "
+        "folder, `nova key list` shows which count, `nova key create` makes another."
+    )
 
 
 class Suspended(TokenInvalid):

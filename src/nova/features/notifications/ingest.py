@@ -26,6 +26,7 @@ from nova.features.notifications.models import (
 )
 from nova.features.notifications.types import Types, unknown
 from nova.kernel.batching import Batcher
+from nova.kernel.choices import choices
 from nova.kernel.clock import Clock
 from nova.kernel.errors import Conflict, Invalid, Malformed, Refused, Unavailable
 from nova.kernel.ids import new_id
@@ -135,7 +136,8 @@ def _decoded(decoder: msgspec.json.Decoder[Any], body: bytes) -> Any:
     try:
         return decoder.decode(body)
     except msgspec.ValidationError as wrong:
-        raise BadEvent(f"Expected an event, a list of events or {{events}}: {wrong}") from None
+        says = choices(decoder.type).named(wrong)
+        raise BadEvent(f"Expected an event, a list of events or {{events}}: {says}") from None
     except (msgspec.DecodeError, UnicodeDecodeError) as wrong:
         raise Malformed(f"The body is not JSON: {wrong}") from None
     except RecursionError:
@@ -143,10 +145,14 @@ def _decoded(decoder: msgspec.json.Decoder[Any], body: bytes) -> Any:
 
 
 def _event(item: bytes | Raw) -> Event | Refused:
+    decoder: msgspec.json.Decoder[Any] = _one
     try:
         if b'"specversion"' in bytes(item) and _is_cloud(item):
+            decoder = _cloud
             return _cloud.decode(item).event()
         return _one.decode(item)
+    except msgspec.ValidationError as wrong:
+        return BadEvent(choices(decoder.type).named(wrong))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as wrong:
         return BadEvent(str(wrong))
 
