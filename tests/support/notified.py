@@ -37,7 +37,7 @@ class World:
     def __init__(
         self, pool: PostgresPool, clock: Clock, feeds: posts.Knobs | None = None, **knobs: Any
     ) -> None:
-        registry = CollectorRegistry()
+        self.registry = registry = CollectorRegistry()
         self.pool = pool
         self.backbone = Backbone(pool, clock=clock, registry=registry)
         self.db = self.backbone.db

@@ -1,7 +1,8 @@
 """Keys and tokens become actors, and stop being them, in every process."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
+from datetime import datetime
 from time import time
 from typing import Any
 from uuid import UUID
@@ -177,6 +178,9 @@ class CountedKeys:
         self.asked += 1
         return {}
 
+    async def used(self, uses: Mapping[UUID, datetime]) -> None:
+        raise AssertionError(uses)
+
 
 async def test_guessing_keys_does_not_query_the_database_for_each_guess(here: Process) -> None:
     keys = CountedKeys()
@@ -188,6 +192,30 @@ async def test_guessing_keys_does_not_query_the_database_for_each_guess(here: Pr
 
     await asyncio.gather(*(guess(number) for number in range(500)))
     assert keys.asked <= 2
+
+
+async def test_a_keys_use_is_noted_now_and_then_at_no_cost_to_requests(
+    here: Process, there: Process
+) -> None:
+    made = await here.credentials.create_key("backend")
+    asked = header(made.secret)
+
+    async def used_at() -> datetime | None:
+        await asyncio.gather(here.auth.note(), there.auth.note())
+        [key] = await here.credentials.keys()
+        return key.used_at
+
+    assert await used_at() is None
+    await asyncio.gather(here.auth.bearer(asked), there.auth.bearer(asked))
+    first = await used_at()
+    assert first is not None
+    assert here.auth.known(asked) is None  # so it is seen again
+    assert await used_at() == first
+    await here.auth.bearer(asked)
+    assert here.auth.known(asked) is not None
+    second = await used_at()
+    assert second is not None
+    assert second > first
 
 
 @pytest.mark.parametrize("by", ["jti", "token"])

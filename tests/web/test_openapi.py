@@ -155,6 +155,8 @@ def test_what_routes_say_is_text_on_the_page() -> None:
     assert "<wheel>" not in html
 
 
-def test_a_call_can_be_copied() -> None:
+def test_a_call_is_shown_in_three_languages_and_in_one_without_scripts() -> None:
     html = Page(DOCUMENT).html.decode()
+    for name, hidden in (("curl", ""), ("Python", " hidden"), ("JavaScript", " hidden")):
+        assert f'<pre tabindex="0" data-of="{name}"{hidden}>' in html
     assert "curl -H &quot;Authorization: Bearer $TOKEN&quot; http://nova/v1/users/me/parts" in html

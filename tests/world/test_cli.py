@@ -120,7 +120,7 @@ async def test_people_and_keys_are_administered(stopped: Deployment, *, running:
     key = json.loads(created)
     _, listed = await stopped.run("key", "list")
     assert key["id"] in listed
-    assert "nova_sk_" not in listed
+    assert key["secret"] not in listed
     assert (await stopped.run("key", "revoke", key["id"]))[0] == 0
     assert (await stopped.run("user", "delete", "ada"))[0] == 0
     status, said = await stopped.run("user", "show", "ada")

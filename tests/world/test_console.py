@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.async_api import Browser, Page, Route, expect
+from playwright.async_api import Browser, Route, expect
 
 from nova.adapters.postgres.embedded import attach
 from nova.adapters.postgres.pool import open_pool
@@ -18,6 +18,7 @@ from nova.simulators.scripts import Rule
 from support.app import App, like
 from support.browser import needs_chromium, opened
 from support.carried import post_office
+from support.console import console, reachable, sign_in
 from support.deployment import deployed
 
 pytestmark = needs_chromium
@@ -27,30 +28,6 @@ NEWEST = """
 select position, xact::text::bigint as xact, topic, key, partition, id, type, payload, trace, at
 from backbone.event_log where type = 'EventAccepted' order by position desc limit 1
 """
-
-
-@asynccontextmanager
-async def console(browser: Browser, app: App, view: str = "", **how: Any) -> AsyncIterator[Page]:
-    """Sign in, and look at a view."""
-    async with opened(browser, f"{app.url}/console#{view}", **how) as page:
-        await sign_in(page, app.server.server_key)
-        await expect(page.get_by_role("navigation", name="Views")).to_be_visible()
-        yield page
-
-
-async def sign_in(page: Page, key: str) -> None:
-    await page.get_by_label("Server key").fill(key)
-    await page.keyboard.press("Enter")
-
-
-async def reachable(app: App, user: str) -> None:
-    """Give somebody a phone and a mailbox, and send likes at once."""
-    async with app.client() as client:
-        users = {"users": [{"external_id": user, "email": "ben@example.org", "name": "Ben"}]}
-        assert (await client.post("/v1/users/bulk", json=users)).is_success
-        device = {"platform": "ios", "token": "6f8a" * 16}
-        assert (await client.put(f"/v1/users/{user}/devices", json=device)).is_success
-        assert (await client.put("/v1/delivery-policies/like", json={})).is_success
 
 
 @pytest.fixture
@@ -301,7 +278,10 @@ async def test_every_view_fits_a_phone_and_answers_to_the_keyboard(
     narrow = {"viewport": {"width": 390, "height": 844}, "color_scheme": scheme}
     async with console(browser, app, "engines", **narrow) as page:
         views = await page.locator("#views a").all_inner_texts()
-        assert views == ["Events", "Funnel", "Deliveries", "Outbox", "Log", "Engines"]
+        assert views == [
+            *("Overview", "Events", "Funnel", "Deliveries"),
+            *("Outbox", "Log", "Engines", "Keys"),
+        ]
         for name in views:
             link = page.get_by_role("link", name=name, exact=True)
             await link.focus()

@@ -5,7 +5,9 @@ import re
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from pathlib import Path
 from socket import socket
+from typing import NamedTuple
 
 import httpx
 import pytest
@@ -13,13 +15,28 @@ from playwright.async_api import Browser, Page, expect
 
 from nova.settings.serving import Http
 from support.browser import needs_chromium, opened
+from support.programs import run
 
 pytestmark = needs_chromium
 
+LATER = """
+hours => {
+  const at = new Date(Date.now() + hours * 3_600_000);
+  return new Date(at - at.getTimezoneOffset() * 60_000).toISOString().slice(0, 16);
+}
+"""
+
+
+class Demo(NamedTuple):
+    """What `nova demo` prints: where it is, and the file with its server key."""
+
+    address: str
+    key: Path
+
 
 @asynccontextmanager
-async def demo(*arguments: str) -> AsyncIterator[str]:
-    """Run `nova demo`, and yield the address that it prints."""
+async def run_demo(*arguments: str) -> AsyncIterator[Demo]:
+    """Run `nova demo`, and yield what it prints."""
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "nova", "demo", *arguments),
         stdout=asyncio.subprocess.PIPE,
@@ -27,22 +44,23 @@ async def demo(*arguments: str) -> AsyncIterator[str]:
     )
     assert process.stdout is not None
     try:
-        line = (await asyncio.wait_for(process.stdout.readline(), 60)).decode()
-        yield next(word for word in line.split() if word.startswith("http"))
+        lines = [await asyncio.wait_for(process.stdout.readline(), 60) for _ in range(3)]
+        address = next(word for word in lines[0].decode().split() if word.startswith("http"))
+        yield Demo(address, Path(lines[2].decode().split()[-1]))
     finally:
         process.terminate()
         await process.wait()
 
 
 @pytest.fixture
-async def address() -> AsyncIterator[str]:
-    async with demo("--port", "0") as address:
-        yield address
+async def demo() -> AsyncIterator[Demo]:
+    async with run_demo("--port", "0") as demo:
+        yield demo
 
 
 @pytest.fixture
-async def page(browser: Browser, address: str) -> AsyncIterator[Page]:
-    async with opened(browser, address) as page:
+async def page(browser: Browser, demo: Demo) -> AsyncIterator[Page]:
+    async with opened(browser, demo.address) as page:
         await expect(page.locator("#state")).to_have_text("connected")
         yield page
 
@@ -53,7 +71,7 @@ async def test_it_takes_another_port_where_its_own_is_taken() -> None:
         with suppress(OSError):  # or somebody else has it, which is as good
             taken.bind(("127.0.0.1", port))
             taken.listen()
-        async with demo() as address, httpx.AsyncClient(base_url=address) as client:
+        async with run_demo() as demo, httpx.AsyncClient(base_url=demo.address) as client:
             assert client.base_url.port not in (None, port)
             assert (await client.get("/healthz")).status_code == 200
 
@@ -89,13 +107,19 @@ async def test_likes_that_are_not_wanted_do_not_ring_and_the_page_says_why(page:
     await expect(page.locator("#inbox li")).to_have_count(0)
 
 
-async def test_the_call_is_shown_in_three_languages(page: Page) -> None:
+async def test_the_call_that_is_shown_is_the_one_that_was_made(
+    page: Page, demo: Demo, tmp_path: Path
+) -> None:
     await page.click("[data-act=like]")
+    await expect(page.locator("#inbox .badge")).to_have_count(1)
     await page.click("#call summary")
-    for language, sign in (("curl", "curl "), ("python", "urllib"), ("javascript", "fetch(")):
-        await page.click(f"[data-tab={language}]")
+    signs = {"curl": "curl ", "Python": "urllib", "JavaScript": "fetch("}
+    for language, sign in signs.items():
+        await page.click(f"[data-tab={language.lower()}]")
         await expect(page.locator("#code")).to_contain_text(sign)
-        await expect(page.locator("#code")).to_contain_text("/v1/events")
+        shown = await page.locator("#code").inner_text()
+        said = await run(language, shown, tmp_path, SERVER_KEY=demo.key.read_text().strip())
+        assert "duplicate" in said
 
 
 async def test_whom_ada_follows_comes_into_her_feed_and_her_likes_ring(page: Page) -> None:
@@ -196,6 +220,20 @@ async def test_quiet_hours_hold_push_and_mail_until_they_end(page: Page) -> None
     await expect(page.locator("#phone .push")).to_have_count(1)
     await expect(page.locator("#mailbox .letter")).to_have_count(1)
     await expect(page.locator("#inbox .chip.sent")).to_have_count(2)
+
+
+async def test_another_time_is_tried_out_against_bens_quiet_hours(page: Page) -> None:
+    await page.get_by_role("switch", name="Quiet now").check()
+    await expect(page.locator("#ribbon")).to_contain_text("push and mail are held")
+    await page.get_by_text("Try another time").click()
+    when = page.get_by_label("When, by your own clock")
+    answer = page.locator("#trial .told")
+    for hours, says in ((25, "is held until"), (24 + 12, "goes out at once")):
+        await when.fill(await page.evaluate(LATER, hours))
+        await page.get_by_role("button", name="What then?").click()
+        await expect(answer).to_contain_text(says)
+    await page.get_by_role("switch", name="Quiet now").uncheck()
+    await expect(answer).to_have_count(0)  # it was of other hours
 
 
 async def test_what_is_taken_back_leaves_bell_phone_and_digest(page: Page) -> None:

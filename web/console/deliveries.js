@@ -35,6 +35,7 @@ export class Deliveries {
     this.list.setAttribute('aria-label', 'Deliveries, the newest first');
     this.empty = make('p', 'quiet', 'There are none.');
     this.older = press('Older', () => this.#more().catch(tell));
+    this.older.hidden = this.empty.hidden = this.again.hidden = true; // until it is known
     const form = make('form', 'row', this.phase, this.channel, this.user, make('button', '', 'Show'));
     form.addEventListener('submit', (submitted) => submitted.preventDefault());
     for (const heard of ['change', 'submit']) form.addEventListener(heard, () => this.refresh().catch(tell));

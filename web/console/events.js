@@ -21,7 +21,7 @@ export class Events {
     this.found = make('div', 'found');
     this.empty = make('p', 'quiet', 'No event was decided yet.');
     this.older = press('Older', () => this.#more().catch(tell));
-    this.older.hidden = true;
+    this.older.hidden = this.empty.hidden = true; // nothing is said before it is known
     room.append(make('h2', '', 'Events'), this.#search(id), this.found, this.empty, this.list, this.older);
     if (id) this.#find(id).catch(tell);
   }

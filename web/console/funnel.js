@@ -1,6 +1,7 @@
 // How far notifications came: in the app, and in each channel outside of it.
 
 import { make } from '../shared/dom.js';
+import { columns, inWords } from '../shared/draw.js';
 
 const STEPS = ['planned', 'tried', 'sent'];
 const RECEIPTS = ['delivered', 'opened'];
@@ -31,6 +32,15 @@ function asides(pairs, link) {
     if (link) chip.href = link(name);
     return chip;
   }));
+}
+
+// From acceptance until sent; what was held or gathered waited on purpose, and stands on the right.
+function latency(said) {
+  if (!said) return [];
+  return [
+    columns(said.histogram),
+    make('p', 'quiet', `From accepted to sent: ${inWords(said)}.`),
+  ];
 }
 
 export class Funnel {
@@ -68,6 +78,6 @@ export class Funnel {
     return make('article', `by-${each.channel}`, make('h3', '', NAMES[each.channel] ?? each.channel),
       steps(names.map((step) => [step, each[step]])),
       asides(STATES.map((state) => [state, each[state]]), (state) => `#deliveries/${state}/${each.channel}`),
-      asides([['open_digests', each.open_digests]]));
+      asides([['open_digests', each.open_digests]]), ...latency(each.latency));
   }
 }

@@ -19,6 +19,7 @@ export class Log {
     this.letters = make('ol', 'lines');
     this.letters.setAttribute('aria-label', 'Dead letters');
     this.empty = make('p', 'quiet', 'No dead letters.');
+    this.empty.hidden = true; // until it is known
     room.append(make('h2', '', 'Consumers'), scroll,
       make('p', 'quiet', 'Of the process that answered, since it started.'),
       make('h2', '', 'Dead letters'), this.empty, this.letters);

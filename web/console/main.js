@@ -6,10 +6,16 @@ import { Deliveries } from './deliveries.js';
 import { Engines } from './engines.js';
 import { Events } from './events.js';
 import { Funnel } from './funnel.js';
+import { Keys } from './keys.js';
 import { Log } from './log.js';
 import { Outbox } from './outbox.js';
+import { Overview } from './overview.js';
 
-const VIEWS = { events: Events, funnel: Funnel, deliveries: Deliveries, outbox: Outbox, log: Log, engines: Engines };
+const VIEWS = {
+  overview: Overview, events: Events, funnel: Funnel, deliveries: Deliveries, outbox: Outbox,
+  log: Log, engines: Engines, keys: Keys,
+};
+const FIRST = 'overview';
 const KEPT = 'nova-server-key';
 const LOST = new Set([401, 403]);
 const $ = (id) => document.getElementById(id);
@@ -72,11 +78,13 @@ $('views').append(...Object.entries(VIEWS).map(([name, { title }]) => {
 // `#deliveries/dead`: a view, and what it is asked for.
 function show() {
   const [name, ...rest] = location.hash.slice(1).split('/').map(decodeURIComponent);
-  const View = VIEWS[name] ?? Events;
+  const shownName = Object.hasOwn(VIEWS, name) ? name : FIRST;
+  const View = VIEWS[shownName];
   for (const link of $('views').children) {
-    const current = link.hash === `#${name}` || (View === Events && link.hash === '#events');
     link.removeAttribute('aria-current');
-    if (current) link.setAttribute('aria-current', 'page');
+    if (link.hash !== `#${shownName}`) continue;
+    link.setAttribute('aria-current', 'page');
+    link.scrollIntoView({ block: 'nearest', inline: 'nearest' }); // a narrow window scrolls them
   }
   document.title = `${View.title} · Nova console`;
   tell('');

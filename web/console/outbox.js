@@ -5,6 +5,7 @@ import { letter } from '../shared/mail.js';
 import { pushCard } from '../shared/push.js';
 import { ribbon } from '../shared/ribbon.js';
 import { moment } from '../shared/time.js';
+import { Trial } from '../shared/trial.js';
 
 export class Outbox {
   static title = 'Outbox';
@@ -17,6 +18,10 @@ export class Outbox {
     this.user.placeholder = 'Everybody, or the id of a user';
     this.user.setAttribute('aria-label', 'User');
     this.hours = make('div');
+    this.trials = make('div');
+    this.trial = new Trial(this.trials, {
+      simulate: (trial) => this.api.post(`${this.#hoursOf(this.user.value.trim())}/simulate`, trial), tell,
+    });
     this.pushes = make('div', 'pushes');
     this.mails = make('div', 'mails');
     this.cards = make('div', 'outbox',
@@ -25,9 +30,11 @@ export class Outbox {
     const form = make('form', 'row', this.user, make('button', '', 'Show'));
     form.addEventListener('submit', (submitted) => {
       submitted.preventDefault();
+      this.#nobody();
       this.refresh().catch(tell);
     });
-    room.append(make('h2', '', 'Outbox'), form, this.hours, this.empty, this.cards);
+    this.#nobody();
+    room.append(make('h2', '', 'Outbox'), form, this.hours, this.trials, this.empty, this.cards);
   }
 
   async refresh() {
@@ -44,10 +51,22 @@ export class Outbox {
     this.mails.replaceChildren(...of(true));
   }
 
+  // Until it is known who is meant, nothing is shown of anybody.
+  #nobody() {
+    this.trial.clear();
+    this.hours.replaceChildren();
+    this.trials.hidden = this.empty.hidden = this.cards.hidden = true;
+  }
+
   async #quiet(user) {
+    this.trials.hidden = !user;
     if (!user) return this.hours.replaceChildren();
-    const said = await this.api.get(`/v1/users/${encodeURIComponent(user)}/quiet-hours`);
+    const said = await this.api.get(this.#hoursOf(user));
     return this.hours.replaceChildren(ribbon(said));
+  }
+
+  #hoursOf(user) {
+    return `/v1/users/${encodeURIComponent(user)}/quiet-hours`;
   }
 }
 

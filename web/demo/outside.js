@@ -4,6 +4,7 @@ import { Api } from '../shared/api.js';
 import { Mailbox } from '../shared/mail.js';
 import { Phone } from '../shared/push.js';
 import { ribbon } from '../shared/ribbon.js';
+import { Trial } from '../shared/trial.js';
 
 const $ = (id) => document.getElementById(id);
 const EVERY_MS = 1_000;
@@ -26,6 +27,9 @@ export class Outside {
     this.tell = tell;
     this.phone = new Phone($('phone'), 'Ben');
     this.mailbox = new Mailbox($('mailbox'), 'Ben');
+    this.trial = new Trial($('trial'), {
+      simulate: (trial) => ben.post('/v1/quiet-hours/simulate', trial), tell,
+    });
     $('quiet').addEventListener('change', ({ target }) => {
       this.#set(target.checked).catch(tell);
     });
@@ -63,6 +67,7 @@ export class Outside {
     this.quiet = said.quiet;
     this.zone = said.timezone;
     $('quiet').checked = said.quiet;
+    this.trial.clear();
     $('ribbon').replaceChildren(ribbon(said));
   }
 

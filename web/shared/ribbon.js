@@ -1,4 +1,4 @@
-// Quiet hours as a ribbon: the next 24 hours, from now on.
+// Quiet hours as a ribbon: the next 24 hours, from now on or from a time that is tried out.
 
 import { make } from './dom.js';
 
@@ -12,7 +12,7 @@ function said({ quiet, ribbon }) {
   return 'No quiet hours in the next 24.';
 }
 
-export function ribbon(hours) {
+export function ribbon(hours, from) {
   const start = new Date(hours.ribbon[0].start);
   const whole = new Date(hours.ribbon.at(-1).end) - start;
   const strip = make('div', 'strip', ...hours.ribbon.map((piece) => {
@@ -23,11 +23,12 @@ export function ribbon(hours) {
   }));
   const local = new Intl.DateTimeFormat('en-GB', { hour: '2-digit', minute: '2-digit', timeZone: hours.timezone });
   const ticks = make('div', 'ticks', ...[0, 6, 12, 18, 24].map(
-    (each) => make('span', '', each ? local.format(new Date(start.getTime() + each * HOUR)) : 'now'),
+    (each) => make('span', '', each || from ? local.format(new Date(start.getTime() + each * HOUR)) : 'now'),
   ));
   ticks.setAttribute('aria-hidden', 'true');
-  const figure = make('figure', 'ribbon', strip, ticks, make('figcaption', '', said(hours), make('small', '', hours.timezone)));
+  const figure = make('figure', 'ribbon', strip, ticks,
+    !from && make('figcaption', '', said(hours), make('small', '', hours.timezone)));
   strip.setAttribute('role', 'img');
-  strip.setAttribute('aria-label', said(hours));
+  strip.setAttribute('aria-label', from ? 'The 24 hours from then on' : said(hours));
   return figure;
 }

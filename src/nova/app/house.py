@@ -169,16 +169,12 @@ async def _built(
     connected, index = graph.feature(
         settings, outside, backbone, people, relations, clock=clock, registry=registry
     )
-    needed = {"database": pool.ping} | ({"jwks": keys.ping} if keys else {})
-    spared = {"graph": index}
-    carried = {name: lane.ping for name, lane in lanes.items()}
     features += [
         accounts.plug(owners, credentials, cursor_secret=signing),
         connected,
         notifications.plug(notifier),
         posts.plug(written),
         deliveries.plug(courier),
-        operations.plug(backbone, operations.Engines(needed, {**spared, **carried})),
     ]
     backbone.project("feed", posts.HEARS, fill=written.feed.source.fill, hear=written.feed.hear)
     if demo:
@@ -210,11 +206,22 @@ async def _built(
     backbone.on_publication(hub.deliver)
     written.live.sockets = hub
     access.listen(backbone, people, auth, hub)
+    needed = {"database": pool.ping} | ({"jwks": keys.ping} if keys else {})
+    spared = {"graph": index}
+    carried = {name: lane.ping for name, lane in lanes.items()}
+    features.append(
+        operations.plug(
+            backbone,
+            operations.Engines(needed, {**spared, **carried}),
+            operations.Watch(registry, clock, lambda: features, lambda: hub.sessions),
+        )
+    )
     for feature in features:
         if feature.hears:
             backbone.group(feature.name, feature.hears)
         backbone.jobs += feature.jobs
         backbone.turns += [(turn.name, turn.run) for turn in feature.turns]
+    backbone.turns.append(("auth.uses", auth.turn))
     socket_metrics.register(hub, registry)
     watchdog = Watchdog(registry)
     return House(

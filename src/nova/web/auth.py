@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
+from datetime import datetime
 from hashlib import sha256
 from typing import Protocol
 from uuid import UUID
@@ -18,6 +19,9 @@ KEY_PREFIX = "nova_sk_"
 _LONGEST_KEY = 128
 _ALL_OF = "user:"
 _LOADS_APART_S = 0.05
+
+NOTED_EVERY_S = 60.0
+"""How exactly it is known when a server key was used last."""
 
 
 class KeyUnknown(Unauthenticated):
@@ -74,6 +78,9 @@ class Keys(Protocol):
 
     async def active(self) -> Mapping[bytes, ServerKey]:
         """Return all of them, by the SHA-256 of the key."""
+
+    async def used(self, uses: Mapping[UUID, datetime]) -> None:
+        """Hear which keys were used, and when."""
 
 
 class Revocations(Protocol):
@@ -134,6 +141,7 @@ class Auth:
         self._changes: Changes[UUID | str] = Changes(remembered)
         self._servers: Mapping[bytes, ServerKey] = {}
         self._servers_seen: dict[str, ServerKey] = {}  # one header per active key
+        self._uses: dict[UUID, datetime] = {}  # one of each active key
         # Loads of the keys are numbered; only one begun after the last change is good.
         self._begun = self._done = self._stale = 0
         self._loaded = -_LOADS_APART_S
@@ -198,6 +206,22 @@ class Auth:
         self._stale = self._begun
         self._servers_seen.clear()
 
+    async def turn(self) -> None:
+        """Tell now and then which keys were used; to be repeated for ever."""
+        await asyncio.sleep(NOTED_EVERY_S)
+        await self.note()
+
+    async def note(self) -> None:
+        """Tell which keys were used.
+
+        Requests whose header is remembered are not counted, which costs them nothing: all headers
+        are forgotten here, so that the next request with each is noted again.
+        """
+        uses, self._uses = self._uses, {}
+        self._servers_seen.clear()
+        if uses:
+            await self._keys.used(uses)
+
     def _remembered(self, token: str) -> User | None:
         seen = self._seen.get(token)
         if seen is None or seen.until <= self._clock.monotonic():
@@ -259,6 +283,7 @@ class Auth:
             found = self._servers.get(digest)
         if found is None:
             raise KeyUnknown
+        self._uses[found.key] = self._clock.now()
         if self._done > self._stale:
             self._servers_seen[f"Bearer {key}"] = found
         return found

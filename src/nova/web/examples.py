@@ -17,6 +17,9 @@ _NAMES = {
     "locale": "en",
     "timezone": "Europe/London",
     "avatar_url": "https://example.com/ada.png",
+    "email": "ada@example.com",
+    "endpoint": "https://push.example.com/subscription",
+    "url": "https://example.com/",
 }
 """What members that everybody knows look like."""
 _DEEPEST = 6
@@ -54,6 +57,8 @@ def _typed(schema: Mapping[str, Any], components: Mapping[str, Any], depth: int)
         return [example(items, components, depth + 1)] if items and depth < _DEEPEST else []
     if kind in {"integer", "number"} and "minimum" in schema:
         return max(schema["minimum"], min(_TYPES[kind], schema.get("maximum", 1)))
+    if kind is None:
+        return {}  # whatever it likes
     return _FORMATS.get(schema.get("format", ""), _TYPES.get(str(kind)))
 
 

@@ -6,11 +6,11 @@ from collections.abc import Iterator, Mapping
 from hashlib import sha256
 from html import escape
 from importlib.resources import files
-from shlex import quote
 from typing import Any
 
 import msgspec
 
+from nova.web.calls import LANGUAGES, Typed
 from nova.web.examples import example
 
 Json = Mapping[str, Any]
@@ -100,8 +100,8 @@ def _operation(method: str, path: str, operation: Json, components: Json) -> Ite
         schema = operation["requestBody"]["content"]["application/json"]["schema"]
         body = example(schema, components)
         yield f"<h4>Body</h4>{_code(body)}"
-    yield '<h4>Call</h4><div class="curl"><button type="button" hidden>Copy as curl</button>'
-    yield f"<pre>{escape(curl(method, path, operation, body))}</pre></div>"
+    is_signed = operation["security"] != [{}]
+    yield from _calls(Typed(method.upper(), path, is_signed, body))
     for status, response in operation["responses"].items():
         if status.startswith("2"):
             yield f"<h4>{escape(status)} {escape(response['description'])}</h4>"
@@ -141,18 +141,16 @@ def _kind(schema: Json) -> str:
     return kind
 
 
-def curl(method: str, path: str, operation: Json, body: Any) -> str:
-    """Return the operation as a command line."""
-    words = ["curl"]
-    if method != "get":
-        words += ["-X", method.upper()]
-    if operation["security"] != [{}]:
-        words += ["-H", '"Authorization: Bearer $TOKEN"']
-    if body is not None:
-        words += ["-H", "'Content-Type: application/json'"]
-        words += ["-d", quote(msgspec.json.encode(body).decode())]
-    words.append(quote("http://nova" + path.replace("{user}", "me")))
-    return " ".join(words)
+def _calls(call: Typed) -> Iterator[str]:
+    """Show the call in every language; without a script, in the first of them."""
+    yield '<h4>Call</h4><div class="call"><div class="languages" hidden>'
+    for name in LANGUAGES:
+        yield f'<button type="button" data-language="{name}">{name}</button>'
+    yield '<button type="button" class="copy">Copy</button></div>'
+    for number, (name, write) in enumerate(LANGUAGES.items()):
+        hidden = " hidden" if number else ""
+        yield f'<pre tabindex="0" data-of="{name}"{hidden}>{escape(write(call))}</pre>'
+    yield "</div>"
 
 
 def _code(value: Any) -> str:

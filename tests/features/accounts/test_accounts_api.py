@@ -7,6 +7,7 @@ from uuid import UUID
 
 import httpx
 import pytest
+from structlog.testing import capture_logs
 
 from nova.adapters.postgres.pool import PostgresPool
 from nova.backbone.database import Tx
@@ -379,10 +380,33 @@ async def test_keys_are_created_listed_without_secrets_and_revoked(
     assert (await client.get("/v1/users", headers=bearer(key["secret"]))).status_code == 200
     listed = await client.get("/v1/keys", headers=server)
     assert [each["name"] for each in listed.json()["data"]] == ["test", "worker"]
+    assert listed.json()["data"][1]["prefix"] == key["prefix"] == key["secret"][:12]
     assert key["secret"] not in listed.text
     assert (await client.delete(f"/v1/keys/{key['id']}", headers=server)).status_code == 204
     for unknown in (key["id"], str(new_id()), "x"):
         assert (await client.delete(f"/v1/keys/{unknown}", headers=server)).status_code == 404
+
+
+async def test_a_short_key_shows_nothing_of_itself(process: Process) -> None:
+    made = await process.credentials.first_key(secret="nova_sk_of-my-own-choice")
+    assert made is not None
+    assert made.prefix is None
+
+
+async def test_the_log_keeps_who_made_and_revoked_which_key(
+    client: httpx.AsyncClient, process: Process, server: Headers
+) -> None:
+    [mine] = await process.credentials.keys()
+    with capture_logs() as log:
+        key = (await client.post("/v1/keys", json={"name": "worker"}, headers=server)).json()
+        await client.delete(f"/v1/keys/{key['id']}", headers=server)
+        await client.delete(f"/v1/keys/{key['id']}", headers=server)
+    told = [each for each in log if each["event"].startswith("server_key_")]
+    assert [(each["event"], str(each["id"]), each["by"]) for each in told] == [
+        ("server_key_created", key["id"], mine.id),
+        ("server_key_revoked", key["id"], mine.id),
+    ]
+    assert key["secret"] not in str(log)
 
 
 async def test_a_minted_token_serves_its_user(client: httpx.AsyncClient, server: Headers) -> None:

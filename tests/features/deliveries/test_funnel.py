@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 import httpx
 import pytest
 
+from nova.features.deliveries.funnel import BOUNDS_S
 from nova.features.deliveries.policies import DigestRule
 from nova.features.deliveries.quiet import WEEK, Schedule, Window
 from nova.kernel.clock import ManualClock
@@ -17,6 +18,11 @@ from support.notified import event
 NOON = datetime.now(UTC).replace(hour=12)
 AFTERNOONS = Schedule(days={day: [Window(start="11:00", end="18:00")] for day in WEEK})
 KEY = bearer(SERVER)
+TOOK = """
+select d.sent_at - n.accepted_at as took
+  from deliveries.deliveries d join notifications.inbox n on n.id = d.notification
+ where d.channel = 'push' order by 1
+"""
 
 
 @pytest.fixture
@@ -40,7 +46,9 @@ async def counted(api: httpx.AsyncClient, **query: int) -> dict[str, dict[str, i
     answer = await api.get("/v1/deliveries/funnel", params=query, headers=KEY)
     assert answer.status_code == 200, answer.text
     return {
-        each.pop("channel"): {name: count for name, count in each.items() if count}
+        each.pop("channel"): {
+            name: count for name, count in each.items() if count and name != "latency"
+        }
         for each in answer.json()["data"]
     }
 
@@ -77,3 +85,35 @@ async def test_what_is_older_is_left_out(
     clock.advance(26 * 3_600)
     assert (await counted(api, hours=48))["push"] == {"planned": 1, "tried": 1, "sent": 1}
     assert await counted(api, hours=1) == {}
+
+
+async def test_a_channel_tells_how_long_it_took_from_acceptance_until_sent(dsn: str) -> None:
+    async with delivered(dsn) as here, api_of_world(here) as api:
+        await here.policy("like")
+        await here.phone("ben")
+        await here.mailbox("ben")
+        here.mail.always = outcome(Verdict.REFUSED, "5.3.4", text="too big")
+        await here.like("e0")
+        await here.like("e1")
+        await here.ended(4)
+        took = [row["took"].total_seconds() * 1_000 for row in await here.pool.fetch(TOOK)]
+        email, push = (await api.get("/v1/deliveries/funnel", headers=KEY)).json()["data"]
+    assert (email["tried"], email["latency"]) == (2, None)
+    latency = push["latency"]
+    # An id is made a moment after the time of acceptance was taken, and holds milliseconds.
+    assert 0 < latency["p50_ms"] <= took[0] + 1
+    assert latency["p50_ms"] <= latency["p99_ms"] <= took[1] + 1
+    assert sum(each["count"] for each in latency["histogram"]) == 2
+    assert [each["under_s"] for each in latency["histogram"]] == [*BOUNDS_S, None]
+
+
+async def test_a_night_of_waiting_is_in_the_bucket_of_nights(dsn: str) -> None:
+    async with delivered(dsn) as here, api_of_world(here) as api:
+        await here.policy("like")
+        await here.phone("ben")
+        await here.like("e0")
+        await here.ended(1)
+        await here.pool.run("update deliveries.deliveries set sent_at = sent_at + interval '9 h'")
+        [push] = (await api.get("/v1/deliveries/funnel", headers=KEY)).json()["data"]
+    assert push["latency"]["histogram"][-1] == {"under_s": None, "count": 1}
+    assert push["latency"]["p50_ms"] > 9 * 3_600_000

@@ -100,13 +100,13 @@ class Doors:
         self._credentials = credentials
 
     async def create(self, call: Call[NewKey, Any]) -> CreatedKey:
-        return await self._credentials.create_key(call.body.name)
+        return await self._credentials.create_key(call.body.name, by=_key(call))
 
     async def keys(self, call: Call[Any, Any]) -> KeyList:  # noqa: ARG002  # a handler's shape
         return KeyList(await self._credentials.keys())
 
     async def revoke_key(self, call: Call[Any, Any]) -> None:
-        await self._credentials.revoke_key(_id(call, "key"))
+        await self._credentials.revoke_key(_id(call, "key"), by=_key(call))
 
     async def mint(self, call: Call[NewToken, Any]) -> Minted:
         return await self._credentials.mint(call.body)
@@ -119,6 +119,11 @@ def _user(call: Call[Any, Any]) -> UUID:
     if call.user is None:
         raise NotFound("There is no such user.")
     return call.user
+
+
+def _key(call: Call[Any, Any]) -> UUID | None:
+    """Return the key of who calls."""
+    return call.actor.key if isinstance(call.actor, ServerKey) else None
 
 
 def _id(call: Call[Any, Any], name: str) -> UUID:
@@ -254,7 +259,7 @@ def _keys(doors: Doors) -> Sequence[Route]:
             rule=Rule.SERVER,
             handler=doors.keys,
             returns=KeyList,
-            summary="List server keys",
+            summary="List server keys, with their first characters and when each was used last",
         ),
         Route(
             method="DELETE",

@@ -6,6 +6,9 @@ from hashlib import sha256
 from secrets import token_urlsafe
 from uuid import UUID
 
+from msgspec import structs
+from structlog import get_logger
+
 from nova.backbone.database import Database, Tx
 from nova.features.accounts import store_keys as store
 from nova.features.accounts.models import (
@@ -23,6 +26,11 @@ from nova.kernel.ids import new_id
 from nova.web.actors import ServerKey
 from nova.web.auth import KEY_PREFIX
 from nova.web.tokens import TokenExpired, TokenInvalid, Tokens, mint
+
+_log = get_logger()
+
+SHOWN, LONG = len(KEY_PREFIX) + 4, 40
+"""How many characters of a key are kept, to be shown; of one that is not long, none are."""
 
 MOST_KEYS = 1000
 """All keys are held in memory by every process."""
@@ -71,10 +79,20 @@ class Credentials:
     async def keys(self) -> list[KeyInfo]:
         return await store.listed(self._db)
 
-    async def create_key(self, name: str, secret: str | None = None) -> CreatedKey:
-        """Create a key and return it with its secret, which is not kept."""
+    async def used(self, uses: Mapping[UUID, datetime]) -> None:
+        """Write down when keys were used."""
+        await store.used(self._db, uses)
+
+    async def create_key(self, name: str, *, by: UUID | None = None) -> CreatedKey:
+        """Create a key and return it with its secret, which is not kept.
+
+        `by` is the key that asks for it; the log keeps who made and revoked which.
+        """
         async with self._db.transaction() as tx:
-            return await self._create(tx, name, secret)
+            made = await self._create(tx, name, None)
+            if by is not None:
+                tx.after_commit(lambda: _told("server_key_created", made.id, made.name, by))
+            return made
 
     async def first_key(self, name: str = "first", secret: str | None = None) -> CreatedKey | None:
         """Create a key if there is none yet, whichever process comes first."""
@@ -84,11 +102,14 @@ class Credentials:
                 return None
             return await self._create(tx, name, secret)
 
-    async def revoke_key(self, key: UUID) -> None:
+    async def revoke_key(self, key: UUID, *, by: UUID | None = None) -> None:
         async with self._db.transaction() as tx:
-            if not await store.remove(tx, key):
+            name = await store.remove(tx, key)
+            if name is None:
                 raise NotFound("There is no such key.")
             tx.signal("key", str(key))
+            if by is not None:
+                tx.after_commit(lambda: _told("server_key_revoked", key, name, by))
 
     async def mint(self, new: NewToken) -> Minted:
         """Sign a token for a user who exists."""
@@ -132,11 +153,12 @@ class Credentials:
         if not secret.startswith(KEY_PREFIX):
             raise Invalid(f"A server key starts with '{KEY_PREFIX}'.")
         digest = sha256(secret.encode()).digest()
-        made = await store.add(tx, new_id(), name, digest, MOST_KEYS)
+        prefix = secret[:SHOWN] if len(secret) >= LONG else None
+        made = await store.add(tx, new_id(), name, digest, prefix=prefix, most=MOST_KEYS)
         if made is None:
             raise TooManyKeys
         tx.signal("key", str(made.id))
-        return CreatedKey(id=made.id, name=made.name, created_at=made.created_at, secret=secret)
+        return CreatedKey(**structs.asdict(made), secret=secret)
 
     async def _revoke_all(self, reference: str) -> None:
         person = await self._people.find(reference)
@@ -167,3 +189,7 @@ class Credentials:
     async def _look(self, tokens: list[str]) -> Sequence[bool]:
         revoked = await store.revoked(self._db, tokens)
         return [token in revoked for token in tokens]
+
+
+def _told(what: str, key: UUID, name: str, by: UUID) -> None:
+    _log.info(what, id=key, name=name, by=by)

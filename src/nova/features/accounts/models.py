@@ -212,7 +212,11 @@ class KeyInfo(Struct, frozen=True, kw_only=True):
 
     id: UUID
     name: str
+    prefix: str | None
+    """Its first characters, to tell which it is; absent of keys that are older than this field."""
     created_at: datetime
+    used_at: datetime | None
+    """When it was used last, within a minute; absent if never since Nova notes it."""
 
 
 class CreatedKey(KeyInfo, frozen=True, kw_only=True):

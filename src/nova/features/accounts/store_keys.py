@@ -10,19 +10,27 @@ from nova.web.actors import ServerKey
 
 ACTIVE = "select id, name, digest from accounts.keys"
 
-LISTED = "select id, name, created_at from accounts.keys order by id"
+LISTED = "select id, name, prefix, created_at, used_at from accounts.keys order by id"
 
 LOCK = "lock table accounts.keys in share row exclusive mode"
 
 ANY = "select exists (select from accounts.keys)"
 
 ADD = """
-insert into accounts.keys (id, name, digest)
-select $1, $2, $3 where (select count(*) from accounts.keys) < $4
-returning id, name, created_at
+insert into accounts.keys (id, name, digest, prefix)
+select $1, $2, $3, $4 where (select count(*) from accounts.keys) < $5
+returning id, name, prefix, created_at, used_at
 """
 
-REMOVE = "delete from accounts.keys where id = $1"
+REMOVE = "delete from accounts.keys where id = $1 returning name"
+
+# Whoever holds the lock of one writes the same minute; nobody waits for another in a circle.
+USED = """
+update accounts.keys k set used_at = greatest(k.used_at, u.at)
+  from unnest($1::uuid[], $2::timestamptz[]) u (id, at)
+ where k.id = u.id
+   and k.id in (select id from accounts.keys where id = any($1) for update skip locked)
+"""
 
 REVOKE = """
 insert into accounts.revoked as r (token, expires_at) values ($1, $2)
@@ -60,14 +68,22 @@ async def any_key(db: Queries) -> bool:
     return found
 
 
-async def add(db: Queries, key: UUID, name: str, digest: bytes, most: int) -> KeyInfo | None:
+async def add(
+    db: Queries, key: UUID, name: str, digest: bytes, *, prefix: str | None, most: int
+) -> KeyInfo | None:
     """Add a key; None when there are `most` already."""
-    row = await db.row(ADD, key, name, digest, most)
+    row = await db.row(ADD, key, name, digest, prefix, most)
     return None if row is None else KeyInfo(**dict(row.items()))
 
 
-async def remove(db: Queries, key: UUID) -> bool:
-    return await db.run(REMOVE, key) > 0
+async def remove(db: Queries, key: UUID) -> str | None:
+    """Remove a key and return its name, if it was there."""
+    name: str | None = await db.value(REMOVE, key)
+    return name
+
+
+async def used(db: Queries, uses: Mapping[UUID, datetime]) -> None:
+    await db.run(USED, list(uses), list(uses.values()))
 
 
 async def revoke(db: Queries, token: str, expires: datetime) -> None:

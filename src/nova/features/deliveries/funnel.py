@@ -1,5 +1,6 @@
 """How far deliveries came, by channel: what operators look at before they look at one."""
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Annotated
 
@@ -31,6 +32,25 @@ select channel, count(*) as planned,
  group by channel order by channel
 """
 
+# An id holds when its notification was accepted (a digest: was opened), to the millisecond.
+LATENCY = """
+select channel, bucket, count(*) as count,
+       percentile_disc(array[0.5, 0.95, 0.99]) within group (order by ms) as percentiles
+  from (select channel, ms, width_bucket(ms / 1000, $3::float8[]) as bucket
+          from (select channel, greatest(0, 1000 * extract(epoch from sent_at)::float8 -
+                       case when channel = 'webhook'
+                            then 1000 * extract(epoch from made_at)::float8
+                            else ('x' || translate(left(notification::text, 13), '-', '')
+                                 )::bit(48)::bigint end) as ms
+                  from (select channel, notification, made_at, sent_at from deliveries.deliveries
+                         where id >= $1 and kind <> 'recall' order by id desc limit $2) newest
+                 where sent_at is not null) sent) placed
+ group by grouping sets ((channel), (channel, bucket))
+"""
+
+BOUNDS_S = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 60.0, 600.0, 3_600.0, 28_800.0)
+"""From a provider on this machine to a night."""
+
 OPEN_DIGESTS = """
 select channel, count(*) as count
   from (select channel from deliveries.digests where closed_at is null limit $1) open
@@ -42,6 +62,27 @@ class Lately(Struct, frozen=True, kw_only=True):
     """The last so many hours."""
 
     hours: Annotated[int, Meta(ge=1, le=168)] = 24
+
+
+class Bucket(Struct, frozen=True, kw_only=True):
+    """How many took so long."""
+
+    under_s: float | None
+    """And at least as long as the bucket before says; absent in the last one."""
+    count: int
+
+
+class Latency(Struct, frozen=True, kw_only=True):
+    """How long it took from an event's acceptance until a provider had the delivery.
+
+    What was held or gathered waited on purpose, and is counted. A webhook's call counts from when
+    there was something to tell.
+    """
+
+    p50_ms: float
+    p95_ms: float
+    p99_ms: float
+    histogram: list[Bucket]
 
 
 class ChannelFunnel(Struct, frozen=True, kw_only=True):
@@ -64,6 +105,8 @@ class ChannelFunnel(Struct, frozen=True, kw_only=True):
     dead: int
     open_digests: int
     """Digests that gather right now."""
+    latency: Latency | None
+    """Absent if none was sent."""
 
 
 class DeliveryFunnel(Struct, frozen=True, kw_only=True):
@@ -78,6 +121,7 @@ async def funnel(db: Queries, clock: Clock, hours: int) -> DeliveryFunnel:
     steps = (Status.QUEUED, Status.DELIVERED, Status.OPENED)
     rows = await db.fetch(COUNT, least_id(since), MOST_COUNTED, *map(int, steps))
     digests = {row["channel"]: row["count"] for row in await db.fetch(OPEN_DIGESTS, MOST_COUNTED)}
+    latency = await _latency(db, since)
     counted = {row["channel"]: dict(row) for row in rows}
     return DeliveryFunnel(
         since=since,
@@ -85,7 +129,11 @@ async def funnel(db: Queries, clock: Clock, hours: int) -> DeliveryFunnel:
             ChannelFunnel(
                 **_NOTHING
                 | counted.get(channel, {})
-                | {"channel": channel, "open_digests": digests.get(channel, 0)}
+                | {
+                    "channel": channel,
+                    "open_digests": digests.get(channel, 0),
+                    "latency": latency.get(channel),
+                }
             )
             for channel in sorted({*counted, *digests})
         ],
@@ -93,3 +141,28 @@ async def funnel(db: Queries, clock: Clock, hours: int) -> DeliveryFunnel:
 
 
 _NOTHING = dict.fromkeys(ChannelFunnel.__struct_fields__, 0)
+
+
+async def _latency(db: Queries, since: datetime) -> dict[str, Latency]:
+    rows = await db.fetch(LATENCY, least_id(since), MOST_COUNTED, BOUNDS_S)
+    counts = {(row["channel"], row["bucket"]): row["count"] for row in rows}
+    return {
+        row["channel"]: _spread(row["channel"], row["percentiles"], counts)
+        for row in rows
+        if row["bucket"] is None
+    }
+
+
+def _spread(
+    channel: str, percentiles: Sequence[float], counts: Mapping[tuple[str, int | None], int]
+) -> Latency:
+    p50, p95, p99 = (round(each, 1) for each in percentiles)
+    return Latency(
+        p50_ms=p50,
+        p95_ms=p95,
+        p99_ms=p99,
+        histogram=[
+            Bucket(under_s=bound, count=counts.get((channel, number), 0))
+            for number, bound in enumerate((*BOUNDS_S, None))
+        ],
+    )

@@ -41,6 +41,15 @@ Events = Annotated[
             'metadata}`, a list of up to 1,000, or `{"events": […]}`; each may also be a '
             "CloudEvents 1.0 envelope in structured JSON."
         ),
+        examples=[
+            {
+                "id": "like-1",
+                "event_type": "like",
+                "recipient_id": "user-1815",
+                "actor_id": "user-1843",
+                "related_entity_id": "post-7",
+            }
+        ],
         extra_json_schema={
             "oneOf": [
                 {"type": "object"},

@@ -42,7 +42,14 @@ class Wording(Struct, frozen=True, forbid_unknown_fields=True):
 class Kind(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What is to be known about a type of notification."""
 
-    templates: Annotated[dict[Locale, Wording], Meta(min_length=1, max_length=100)]
+    templates: Annotated[
+        dict[Locale, Wording],
+        Meta(
+            min_length=1,
+            max_length=100,
+            examples=[{"en": {"title": "{actor} liked your photo", "body": ""}}],
+        ),
+    ]
     """Wording by locale; `de-AT` falls back to `de`, and that to `fallback`."""
     fallback: Locale = "en"
     lifetime_days: Annotated[float, Meta(gt=0, le=3650)] | None = None

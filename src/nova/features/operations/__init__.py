@@ -1,10 +1,15 @@
-"""What operators ask of a running process: its consumers with their lag, and its engines."""
+"""What operators ask of a running process: what it did lately, its consumers, and its engines."""
 
-from nova.feature import Feature
+from nova.feature import Feature, Turn
 from nova.features.operations.api import Engines, Log, routes
+from nova.features.operations.watch import Watch
 
-__all__ = ["Engines", "Log", "plug"]
+__all__ = ["Engines", "Log", "Watch", "plug"]
 
 
-def plug(log: Log, engines: Engines) -> Feature:
-    return Feature(name="operations", routes=routes(log, engines))
+def plug(log: Log, engines: Engines, watch: Watch) -> Feature:
+    return Feature(
+        name="operations",
+        routes=routes(log, engines, watch),
+        turns=(Turn("operations.watch", watch.turn),),
+    )

@@ -6,6 +6,8 @@ from typing import Any, Protocol
 from msgspec import Struct
 
 from nova.backbone.statistics import Statistics
+from nova.features.operations.overview import Overview
+from nova.features.operations.watch import Watch
 from nova.web.actors import Rule
 from nova.web.probes import Ping, asked
 from nova.web.routes import Call, Route
@@ -51,7 +53,10 @@ class Consumers(Struct, frozen=True):
     data: Sequence[Statistics]
 
 
-def routes(log: Log, engines: Engines) -> Sequence[Route]:
+def routes(log: Log, engines: Engines, watch: Watch) -> Sequence[Route]:
+    async def overview(_call: Call[Any, Any]) -> Overview:
+        return watch.overview()
+
     async def consumers(_call: Call[Any, Any]) -> Consumers:
         return Consumers(log.statistics())
 
@@ -65,6 +70,15 @@ def routes(log: Log, engines: Engines) -> Sequence[Route]:
         )
 
     return (
+        Route(
+            method="GET",
+            path="/v1/overview",
+            rule=Rule.SERVER,
+            handler=overview,
+            summary="Tell what happened in the last five minutes: rates, open sockets, percentiles",
+            description="Counted in the process that answers; `/metrics` has the same numbers.",
+            returns=Overview,
+        ),
         Route(
             method="GET",
             path="/v1/consumers",
