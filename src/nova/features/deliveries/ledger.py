@@ -47,6 +47,13 @@ class Ledger:
         """Write an outcome down; `pause_s` stops the whole lane. False: the lease had passed on."""
         return await self._record((noted, pause_s))
 
+    async def expire(self) -> int:
+        """Drop some of what is not worth sending any more; return how many that were."""
+        async with self._db.transaction() as tx:
+            rows = await tx.fetch(store.OVERDUE, self._clock.now())
+            await self._fall_back(tx, rows)
+        return len(rows)
+
     async def _together(self, items: list[tuple[Noted, float]]) -> Sequence[bool]:
         now = self._clock.now()
         tells = await self._heard()
@@ -95,10 +102,7 @@ class Ledger:
     async def _follow_up(self, tx: Tx, rows: Sequence[Row]) -> None:
         """Need what stood by for what failed; take back what was withdrawn while it went out."""
         now = self._clock.now()
-        failed = [row["notification"] for row in rows if row["phase"] in ("failed", "dead")]
-        if failed:
-            await tx.fetch(store.FALL_BACK, failed, now)
-            tx.after_commit(self._ring_all)
+        await self._fall_back(tx, [row for row in rows if row["phase"] in ("failed", "dead")])
         withdrawn = [
             store.recall(row, new_id(), now, row["cancelled"])
             for row in rows
@@ -108,6 +112,11 @@ class Ledger:
             and row["status"] >= Status.ATTEMPTED
         ]
         await store.add(tx, withdrawn)
+
+    async def _fall_back(self, tx: Tx, failed: Sequence[Row]) -> None:
+        ids = [row["id"] for row in failed if row["kind"] != "recall"]
+        if ids and await tx.fetch(store.FALL_BACK, ids, self._clock.now()):
+            tx.after_commit(self._ring_all)
 
     def _ring_all(self) -> None:
         for lane in LANES:

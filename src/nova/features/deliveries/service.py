@@ -260,7 +260,7 @@ class Deliveries:
 
     async def sweep(self) -> None:
         """Drop what is not worth sending any more."""
-        while await self._db.run(store.OVERDUE, self._clock.now()):
+        while await self.ledger.expire():
             pass
 
     async def forget(self) -> None:

@@ -84,15 +84,25 @@ update deliveries.deliveries d
    and kind = 'single'
 """
 
-# What stood by for a push that reached nobody is needed now.
+# What stood by for a push that reached nobody is needed now; so is what stood by for those that
+# it spoke for. Only what may still go out, or what a provider has taken, counts as a way: what
+# was tried and given up does not.
 FALL_BACK = """
+with failed as (
+    select notification from deliveries.deliveries where id = any($1::uuid[])
+     union
+    select notification from deliveries.deliveries
+     where into_id = any($1::uuid[]) and phase = 'merged'
+)
 update deliveries.deliveries d
    set phase = 'waiting', reason = 'fallback', due = $2, tries_from = $2
- where d.notification = any($1::uuid[]) and d.phase = 'standby'
+  from failed where d.notification = failed.notification and d.phase = 'standby'
    and not exists (
     select from deliveries.deliveries o
+      join deliveries.deliveries way
+        on way.id = case when o.phase = 'merged' then o.into_id else o.id end
      where o.notification = d.notification and o.channel <> d.channel and o.kind = d.kind
-       and (o.phase in ('waiting', 'held') or o.status >= 2))
+       and (way.phase in ('waiting', 'held') or way.status >= 3))
 returning d.id
 """
 
@@ -139,7 +149,9 @@ update deliveries.deliveries set phase = 'dropped', reason = 'expired', due = nu
  where id = any(array(
     select id from deliveries.deliveries
      where phase in ('waiting', 'held', 'standby') and expires_at <= $1
-       and (leased_until is null or leased_until <= clock_timestamp()) limit 1000))
+       and (leased_until is null or leased_until <= clock_timestamp())
+     limit 1000 for update skip locked))
+returning *
 """
 
 FORGET = """
