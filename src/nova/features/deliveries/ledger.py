@@ -1,14 +1,14 @@
 """Writes outcomes down, many at once, with everything that follows from them."""
 
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 
 from structlog import get_logger
 
 from nova.backbone.database import Database, Tx
 from nova.features.deliveries import store
-from nova.features.deliveries.events import DeliveryEnded
+from nova.features.deliveries.endings import Endings
 from nova.features.deliveries.models import LANES, Status
 from nova.features.deliveries.store import Noted
 from nova.kernel.batching import Batcher
@@ -30,14 +30,14 @@ class Ledger:
         db: Database,
         clock: Clock,
         *,
+        endings: Endings,
         rings: Callable[[str], None],
-        heard: Callable[[], Awaitable[bool]],
     ) -> None:
-        """`rings` wakes a lane; `heard` tells whether anybody wants facts of deliveries."""
+        """`rings` wakes a lane."""
         self._db = db
         self._clock = clock
         self._rings = rings
-        self._heard = heard
+        self._endings = endings
         # Full: the lane tries again. One lane: outcomes of a delivery keep their order.
         self._record: Batcher[tuple[Noted, float], bool] = Batcher(
             self._together, most=500, queue=20_000
@@ -52,11 +52,11 @@ class Ledger:
         async with self._db.transaction() as tx:
             rows = await tx.fetch(store.OVERDUE, self._clock.now())
             await self._fall_back(tx, rows)
+            await self._endings.tell(tx, rows)
         return len(rows)
 
     async def _together(self, items: list[tuple[Noted, float]]) -> Sequence[bool]:
         now = self._clock.now()
-        tells = await self._heard()
         async with self._db.transaction() as tx:
             rows = await store.record(tx, [noted for noted, _ in items], now)
             held = {row["id"]: row for row in rows}
@@ -65,8 +65,7 @@ class Ledger:
             await self._suspect(tx, kept)
             await self._follow_up(tx, rows)
             await self._pause(tx, items)
-            if tells:
-                await tx.emit(*(ended(row) for row in rows if tellable(row)))
+            await self._endings.tell(tx, rows)
         return [noted.claimed.id in held for noted, _ in items]
 
     async def _count(self, tx: Tx, noted: Sequence[Noted]) -> None:
@@ -133,25 +132,3 @@ class Ledger:
 
 def _kind(noted: Noted) -> str:
     return {"sent": "sent", "gone": "gone"}.get(noted.verdict, "failed")
-
-
-def ended(row: Row) -> DeliveryEnded:
-    """Return the fact of a delivery that needs nothing more."""
-    return DeliveryEnded(
-        delivery=row["id"],
-        notification=row["notification"],
-        user=row["user_id"],
-        type=row["type"],
-        channel=row["channel"],
-        kind=row["kind"],
-        phase=row["phase"],
-        status=Status(row["status"]).name.lower(),
-        reason=row["reason"],
-        code=row["code"],
-        text=row["says"],
-    )
-
-
-def tellable(row: Row) -> bool:
-    """Return whether this is the end of a delivery; that of a webhook's call is no news."""
-    return row["due"] is None and row["lane"] in LANES

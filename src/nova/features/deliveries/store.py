@@ -71,7 +71,7 @@ update deliveries.deliveries d
        due = case when leased_until > clock_timestamp() then due end
  where user_id = $1 and phase in ('waiting', 'held', 'standby') and kind = 'single'
    and ($2::uuid[] is null or notification = any($2)) and ($3::bigint is null or number <= $3)
-returning d.id
+returning d.*
 """
 
 CANCEL_BY_ACTOR = """
@@ -82,6 +82,7 @@ update deliveries.deliveries d
        due = case when leased_until > clock_timestamp() then due end
  where user_id = $1 and actor_id = $2 and phase in ('waiting', 'held', 'standby')
    and kind = 'single'
+returning d.*
 """
 
 # What stood by for a push that reached nobody is needed now; so is what stood by for those that
