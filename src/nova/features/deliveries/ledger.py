@@ -111,6 +111,20 @@ class Ledger:
             and row["status"] >= Status.ATTEMPTED
         ]
         await store.add(tx, withdrawn)
+        await self._part(tx, [row for row in rows if row["summary_title"] is not None])
+
+    async def _part(self, tx: Tx, spokesmen: Sequence[Row]) -> None:
+        """Put those together anew of whom one was taken back while the push went out."""
+        ids = [
+            row["id"]
+            for row in spokesmen
+            if row["phase"] == "dropped" or row["cancelled"] in RECALLED
+        ]
+        tried = [row["id"] for row in spokesmen if row["phase"] == "waiting"]
+        if tried:
+            ids += [row["into_id"] for row in await tx.fetch(store.OUTDATED, tried)]
+        if ids:
+            await self._endings.tell(tx, await tx.fetch(store.PART, ids, self._clock.now()))
 
     async def _fall_back(self, tx: Tx, failed: Sequence[Row]) -> None:
         ids = [row["id"] for row in failed if row["kind"] != "recall"]

@@ -150,7 +150,7 @@ class Planner:
         """Cancel what was seen on another device meanwhile."""
         for each in heard:
             fact = each.fact
-            await self._cancel(tx, store.CANCEL, fact.user, fact.ids, fact.up_to, "seen_elsewhere")
+            await self._cancel(tx, store.CANCEL, fact.user, "seen_elsewhere", fact.ids, fact.up_to)
             await self._digests.withdraw(tx, fact.user, fact.ids, up_to=fact.up_to)
 
     async def removed(self, tx: Tx, heard: Sequence[Heard[NotificationsRemoved]]) -> None:
@@ -159,7 +159,7 @@ class Planner:
         for each in heard:
             fact = each.fact
             reason = "expired" if fact.reason == "expired" else "removed"
-            await self._cancel(tx, store.CANCEL, fact.user, fact.ids, None, reason)
+            await self._cancel(tx, store.CANCEL, fact.user, reason, fact.ids, None)
             await self._digests.withdraw(tx, fact.user, fact.ids)
             if reason == "removed":
                 await self._recall(tx, fact.user, fact.ids, None, now)
@@ -169,7 +169,7 @@ class Planner:
         now = self._clock.now()
         for each in heard:
             fact = each.fact
-            await self._cancel(tx, store.CANCEL_BY_ACTOR, fact.person, fact.other, "blocked")
+            await self._cancel(tx, store.CANCEL_BY_ACTOR, fact.person, "blocked", fact.other)
             await self._digests.withdraw(tx, fact.person, actor=fact.other)
             await self._recall(tx, fact.person, None, fact.other, now)
 
@@ -177,11 +177,16 @@ class Planner:
         """Cancel what somebody muted had to do with; what is out may stay."""
         for each in heard:
             fact = each.fact
-            await self._cancel(tx, store.CANCEL_BY_ACTOR, fact.person, fact.other, "muted")
+            await self._cancel(tx, store.CANCEL_BY_ACTOR, fact.person, "muted", fact.other)
             await self._digests.withdraw(tx, fact.person, actor=fact.other)
 
     async def _cancel(self, tx: Tx, statement: str, *which: object) -> None:
-        await self._endings.tell(tx, await tx.fetch(statement, *which))
+        rows = await tx.fetch(statement, *which)
+        await self._endings.tell(tx, rows)
+        spokesmen = {row["into_id"] or row["id"] for row in rows if store.spoken_for(row)}
+        if spokesmen:
+            parted = await tx.fetch(store.PART, list(spokesmen), self._clock.now())
+            await self._endings.tell(tx, parted)
 
     async def _recall(
         self,

@@ -45,7 +45,7 @@ with moved as (
     update deliveries.deliveries d
        set phase = t.phase, reason = t.reason, rule = coalesce(t.rule, d.rule), due = t.due,
            tries_from = coalesce(t.due, d.tries_from), into_id = t.into_id,
-           title = coalesce(t.title, d.title), body = coalesce(t.body, d.body)
+           summary_title = t.title, summary_body = t.body
       from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::timestamptz[], $6::uuid[],
                   $7::text[], $8::text[])
         as t (id, phase, reason, rule, due, into_id, title, body)

@@ -229,7 +229,7 @@ def delivery(row: Row) -> Delivery:
         channel=row["channel"],
         lane=row["lane"],
         address=row["address"],
-        title=row["title"],
+        title=row["title"] if row["summary_title"] is None else row["summary_title"],
         phase=row["phase"],
         status=Status(row["status"]).name.lower(),
         reason=row["reason"],
