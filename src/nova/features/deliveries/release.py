@@ -12,7 +12,7 @@ from nova.backbone.database import Database, Tx
 from nova.features.deliveries import plan, rendering
 from nova.features.deliveries.asks import Ask, Preferences
 from nova.features.deliveries.endings import Endings
-from nova.features.deliveries.lanes import RESTS
+from nova.features.deliveries.lanes.platforms import RESTS
 from nova.features.deliveries.models import LANES
 from nova.features.deliveries.plan import Person
 from nova.features.deliveries.planner import Planner

@@ -27,7 +27,9 @@ from nova.features.deliveries.digests import Digests
 from nova.features.deliveries.endings import Endings, ended
 from nova.features.deliveries.explain import Explainer, Rehearsal
 from nova.features.deliveries.funnel import DeliveryFunnel, funnel
-from nova.features.deliveries.lanes import Badges, HookLane, PlatformLane
+from nova.features.deliveries.lanes.hooks import HookLane
+from nova.features.deliveries.lanes.lane import Lane, Meters, Pacing
+from nova.features.deliveries.lanes.platforms import Badges, PlatformLane
 from nova.features.deliveries.ledger import Ledger
 from nova.features.deliveries.models import (
     LANES,
@@ -44,7 +46,6 @@ from nova.features.deliveries.policies import Policies
 from nova.features.deliveries.quiet_hours import QuietBook
 from nova.features.deliveries.release import Release
 from nova.features.deliveries.rules import Patience
-from nova.features.deliveries.sender import Lane, Meters, Pacing
 from nova.features.deliveries.unsubscribe import Unsubscribe
 from nova.features.deliveries.webhooks import Webhooks
 from nova.kernel.clock import Clock
