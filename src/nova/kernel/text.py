@@ -3,6 +3,7 @@
 Lone surrogates never get this far: msgspec refuses them while decoding.
 """
 
+import unicodedata
 from typing import Annotated
 
 from msgspec import Meta
@@ -39,3 +40,36 @@ Body = Annotated[str, Meta(max_length=10_000), NO_NUL]
 
 Count = Annotated[int, Meta(ge=0, le=2**53 - 1)]
 """A natural number that JavaScript can hold exactly."""
+
+_LONGEST = 32
+"""Code points of one visible character; what stacks up more is cut anywhere."""
+_ZERO_WIDTH_JOINER = "\u200d"
+_GLUED = {_ZERO_WIDTH_JOINER, "\u200c", "\u0e33", "\u0eb3"}  # the last two: Thai and Lao AM
+_GLUED.update(map(chr, range(0x1F3FB, 0x1F400)))  # skin tones
+_GLUED.update(map(chr, range(0x1160, 0x1200)))  # Hangul vowels and finals
+_GLUED.update(map(chr, range(0xE0020, 0xE0080)))  # tags: the flags of Scotland and Wales
+_FLAG_LETTERS = frozenset(map(chr, range(0x1F1E6, 0x1F200)))
+
+
+def beginning(text: str, most: int) -> str:
+    """Return up to so many code points, without tearing apart what people see as one character.
+
+    The cheap part of Unicode's grapheme clusters (UAX 29): marks, joined emoji, flags, jamo.
+    """
+    if len(text) <= most:
+        return text
+    places = range(most, max(most - _LONGEST, 0), -1)
+    return text[: next((at for at in places if not _tears(text, at)), most)]
+
+
+def _tears(text: str, at: int) -> bool:
+    """Tell whether a cut before a code point goes through a visible character."""
+    after, before = text[at], text[at - 1]
+    if after in _FLAG_LETTERS:
+        letters = len(text[:at]) - len(text[:at].rstrip("".join(_FLAG_LETTERS)))
+        return letters % 2 == 1
+    return (
+        after in _GLUED
+        or before == _ZERO_WIDTH_JOINER
+        or unicodedata.category(after) in {"Mn", "Mc", "Me"}
+    )
