@@ -216,11 +216,7 @@ async def _built(
             operations.Watch(registry, clock, lambda: features, lambda: hub.sessions),
         )
     )
-    for feature in features:
-        if feature.hears:
-            backbone.group(feature.name, feature.hears)
-        backbone.jobs += feature.jobs
-        backbone.turns += [(turn.name, turn.run) for turn in feature.turns]
+    _employ(backbone, features)
     backbone.turns.append(("auth.uses", auth.turn))
     socket_metrics.register(hub, registry)
     watchdog = Watchdog(registry)
@@ -243,6 +239,15 @@ async def _built(
         watchdog=watchdog,
         registry=registry,
     )
+
+
+def _employ(backbone: Backbone, features: Sequence[Feature]) -> None:
+    """Have what features hear, and do beside requests, done."""
+    for feature in features:
+        if feature.hears:
+            backbone.group(feature.name, feature.hears)
+        backbone.jobs += feature.jobs
+        backbone.turns += [(turn.name, turn.run) for turn in feature.turns]
 
 
 @asynccontextmanager
