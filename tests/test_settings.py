@@ -65,6 +65,14 @@ def test_the_graph_is_embedded_or_in_neo4j(graph: str) -> None:
     assert "u:p" not in str(caught.value)
 
 
+@pytest.mark.parametrize("database", ["embedded:", "postgresql://u:p@db/x", "postgres://db"])
+def test_the_database_is_embedded_or_a_postgresql(database: str) -> None:
+    assert load([], {"NOVA_DATABASE": database}, {}).settings.database == database
+    with pytest.raises(Misconfigured, match="database: expected one that begins") as caught:
+        load([], {"NOVA_DATABASE": f"mysql+{database}"}, {})
+    assert "u:p" not in str(caught.value)
+
+
 def test_a_secret_may_come_from_a_file(tmp_path: Path) -> None:
     (tmp_path / "secret").write_text("s3cret\n")
     loaded = load([], {"NOVA_TOKENS_SECRET_FILE": str(tmp_path / "secret")}, {})

@@ -22,8 +22,8 @@ async def rings(bell: Bell) -> bool:
 def bells(pool: Pool) -> tuple[Doorbell, Bell, Bell]:
     """A doorbell, and the bells of two who listen to what waves and to what left."""
     doorbell = Doorbell(pool, others=lambda: False)
-    waves = Bell(60, lambda fact: isinstance(fact, Waved))
-    departures = Bell(60, lambda fact: isinstance(fact, Left))
+    waves = Bell(60, [Waved])
+    departures = Bell(60, [Left])
     for bell in (waves, departures):
         bell.answer()  # the first look needs no ring
         doorbell.add(bell)

@@ -187,6 +187,18 @@ async def test_a_process_that_leaves_hands_its_partitions_over_at_once(
         await until(all_heard)
 
 
+async def test_who_died_before_the_clock_jumped_back_is_dead(pool: Pool) -> None:
+    """On another host, where its process id says nothing."""
+    one, other = (Neighbours(pool, ["readers"], lease_s=5.0) for _ in range(2))
+    await other.beat()
+    await pool.run("update backbone.processes set host = 'elsewhere'")
+    await one.beat()
+    assert one.others
+    await pool.run("update backbone.processes set expires = expires + interval '1 hour'")
+    await one.beat()
+    assert not one.others
+
+
 async def test_publications_reach_every_process_once(dsn: str, pool: Pool) -> None:
     seen: list[list[Publication]] = [[], []]
     async with open_pool(dsn) as second_pool:

@@ -196,6 +196,29 @@ async def test_a_job_cut_off_by_the_death_of_its_process_is_taken_up_by_another(
     assert await db.value("select due > now() from backbone.leases")
 
 
+JUMP_BACK = """
+update backbone.leases set due = due + interval '1 hour', expires = expires + interval '1 hour'
+"""
+
+
+@pytest.mark.parametrize("owned", [False, True])
+async def test_a_job_goes_on_after_the_clock_jumped_back(pool: Pool, *, owned: bool) -> None:
+    runs: list[int] = []
+
+    async def tidy() -> None:
+        runs.append(1)
+
+    neighbours = Neighbours(pool, [], lease_s=5.0)
+    await neighbours.beat()
+    worker = Worker(Chore("tidy", 1.0, tidy), pool, neighbours)
+    await worker.turn()
+    await pool.run(JUMP_BACK)
+    if owned:  # by a living process, which had it when the clock jumped
+        await pool.run("update backbone.leases set owner = $1", neighbours.id)
+    await worker.turn()
+    assert len(runs) == 2
+
+
 async def test_a_job_that_fails_is_counted_and_the_task_goes_on(pool: Pool) -> None:
     runs: list[int] = []
 

@@ -147,6 +147,31 @@ def test_a_vapid_key_is_made_that_the_settings_take(tmp_path: Path) -> None:
     assert "# Browsers subscribe with this key: B" in made
 
 
+def test_simulators_do_not_write_over_each_others_settings(tmp_path: Path) -> None:
+    def begun(which: str, *more: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, "-m", "nova", "simulate", which, *more],
+            cwd=tmp_path,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    with begun("fcm") as first, begun("apns") as other:
+        assert first.stdout is not None
+        assert other.stdout is not None
+        assert "nova-simulated/fcm/nova.toml" in first.stdout.readline()
+        assert "nova-simulated/apns/nova.toml" in other.stdout.readline()
+        wanted = (tmp_path / "nova-simulated/fcm/nova.toml").read_text()
+        for more in ((), ("--folder", "nova-simulated/fcm")):
+            third = begun("fcm", *more)
+            said, _ = third.communicate(timeout=60)
+            assert (third.returncode, "choose another with --folder" in said) == (1, True), said
+        assert (tmp_path / "nova-simulated/fcm/nova.toml").read_text() == wanted
+        first.terminate()
+        other.terminate()
+
+
 def test_without_its_packages_the_simulator_names_the_extra() -> None:
     program = "import sys; sys.modules['h2'] = None; from nova.cli import main; sys.exit(main())"
     ended = subprocess.run(

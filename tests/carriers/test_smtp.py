@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
     PublicFormat,
 )
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as some
 
 from nova.adapters.smtp.carrier import SmtpUnreachable
@@ -118,6 +118,7 @@ WORDS = some.text(some.characters(codec="utf-8", exclude_categories=["Cc", "Cs",
 
 
 @settings(deadline=None)
+@example("Bonjour\u00a0!  Encore", "")
 @given(WORDS.filter(lambda text: text == text.strip()), some.text(some.characters(codec="utf-8")))
 def test_any_title_and_body_arrive(title: str, body: str) -> None:
     mail = read(message(parcel(BEN, title=title, body=body), SENDER, "ben@example.net", NOW))

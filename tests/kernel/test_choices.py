@@ -1,13 +1,14 @@
 """A refused choice names those that there are."""
 
 from enum import Enum
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 import pytest
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from nova.kernel.choices import Choices
+from nova.kernel.text import spelled
 
 
 class Tea(Enum):
@@ -31,6 +32,10 @@ class Order(Struct, rename="camel"):
     either: Pot | Bag | None = None
     cups: Literal[1, 2] | None = None
     note: str = ""
+    at: Annotated[str, spelled(r"\A\d\d:\d\d\Z", "a time such as 22:00")] | None = None
+    by_spoon: dict[
+        Annotated[str, Meta(max_length=9), spelled("^[a-z]+$", "small letters")], int
+    ] = {}
 
 
 @pytest.mark.parametrize(
@@ -57,6 +62,8 @@ class Order(Struct, rename="camel"):
             "Invalid enum value 'red'; expected one of: green, black - at `$.either.holds`",
         ),
         ({"cups": 3}, "Invalid enum value 3; expected one of: 1, 2 - at `$.cups`"),
+        ({"at": "noon"}, "Expected a time such as 22:00 - at `$.at`"),
+        ({"bySpoon": {"A": 1}}, "Expected small letters - at `key` in `$.bySpoon`"),
         ({"note": 3}, "Expected `str`, got `int` - at `$.note`"),
     ],
 )

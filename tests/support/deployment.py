@@ -5,7 +5,7 @@ import os
 import secrets
 import sys
 from asyncio.subprocess import PIPE, STDOUT, Process
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ import httpx
 from nova.bench.processes import Server
 from support.app import App
 
+NOVA = ("-m", "nova")
 START_S = 60.0
 SENT_S = 60.0
 
@@ -25,13 +26,16 @@ class Deployment:
     `output` is everything it ever said; `refusals` is how often it asked for patience.
     """
 
-    def __init__(self, folder: Path, settings: Mapping[str, str]) -> None:
+    def __init__(
+        self, folder: Path, settings: Mapping[str, str], *, program: Sequence[str] = NOVA
+    ) -> None:
         self.data = folder / "data"
         self.secret = secrets.token_hex(32)
         self.output = b""
         self.refusals = 0
         self._folder = folder
         self._settings = settings
+        self._program = program
         self._process: Process | None = None
         self._app: App | None = None
         self._up = asyncio.Event()
@@ -121,7 +125,7 @@ class Deployment:
 
     async def _nova(self, *arguments: str) -> Process:
         return await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "nova", *arguments),
+            *(sys.executable, *self._program, *arguments),
             cwd=self._folder,
             env=self.environment,
             stdout=PIPE,
@@ -151,8 +155,11 @@ class Deployment:
 
 
 @asynccontextmanager
-async def deployed(folder: Path, **settings: str) -> AsyncIterator[Deployment]:
-    deployment = Deployment(folder, settings)
+async def deployed(
+    folder: Path, *, program: Sequence[str] = NOVA, **settings: str
+) -> AsyncIterator[Deployment]:
+    """Yield a deployment in a folder; `program` is what Python runs as `nova`."""
+    deployment = Deployment(folder, settings, program=program)
     try:
         yield deployment
     finally:

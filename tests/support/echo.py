@@ -15,7 +15,7 @@ from nova.web.openapi import document, pages
 from nova.web.probes import Readiness, healthz, metrics
 from nova.web.problems import kinds
 from nova.web.routes import Call, Route
-from nova.web.serve import serve
+from nova.web.serve import bound, serve
 from support.http import People, api_of
 
 Int8 = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
@@ -145,7 +145,7 @@ async def main() -> None:
 
     await serve(
         app,
-        port=0,
+        listener=bound(),
         listening=listening,
         draining=ready.drain,
         drain=[drained],

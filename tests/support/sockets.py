@@ -23,7 +23,7 @@ from nova.web.realtime.namespaces import Namespace
 from nova.web.realtime.routes import routes
 from nova.web.realtime.sse import sse
 from nova.web.realtime.websocket import SocketProtocol
-from nova.web.serve import serve
+from nova.web.serve import bound, serve
 from nova.web.tokens import Tokens
 
 SECRET = "a secret of thirty-two characters"
@@ -119,7 +119,7 @@ async def sockets(
     running = asyncio.create_task(
         serve(
             api,
-            port=port,
+            listener=bound(port=port),
             protocol=SocketProtocol,
             listening=lambda host, port: address.set_result((host, port)),
             drain=[lambda: hub.drain(0.1)],

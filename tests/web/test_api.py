@@ -1,6 +1,7 @@
 """Routes become an API: found, allowed, decoded, answered, refused."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
@@ -8,9 +9,11 @@ import httpx
 import pytest
 from msgspec import Meta, Struct
 from prometheus_client import CollectorRegistry, generate_latest
+from starlette.types import Message
 
-from nova.kernel.errors import Conflict
+from nova.kernel.errors import Conflict, Malformed
 from nova.kernel.text import Name
+from nova.web import intake
 from nova.web.actors import Actor, Rule
 from nova.web.api import MOST_ARRIVING
 from nova.web.routes import Call, Limit, Reply, Route
@@ -21,6 +24,10 @@ Small = Annotated[int, Meta(ge=1, le=100)]
 
 class Word(Struct):
     word: Name
+
+
+class Long(Struct):
+    text: Annotated[str, Meta(max_length=200_000)]
 
 
 class Many(Struct):
@@ -74,6 +81,8 @@ ROUTES = [
     route("POST", "/made", made),
     route("GET", "/scarce", nothing, Rule.EITHER, limit=Limit("scarce", 0.001, 2)),
 ]
+LARGE = json.dumps({"text": "x" * 70_000}).encode()
+LONG = route("POST", "/long", echo, body=Long, returns=Long)
 PEOPLE = People("ada", "ben")
 
 
@@ -153,6 +162,15 @@ async def test_each_rule_admits_whom_it_says(
     answer = await client.get(path, headers=bearer(token) if token else {})
     assert answer.status_code == status
     assert ("www-authenticate" in answer.headers) == (status == 401)
+
+
+async def test_who_sends_no_credentials_hears_which_are_expected(
+    client: httpx.AsyncClient,
+) -> None:
+    for path, expected in (("/server", "server key"), ("/user", "user token")):
+        problem = (await client.get(path)).json()
+        assert problem["detail"].endswith(f"Who may call: {expected}.")
+        assert "nova_sk_" in problem["hint"]
 
 
 async def test_others_and_nobody_look_the_same(client: httpx.AsyncClient) -> None:
@@ -314,3 +332,62 @@ async def test_bodies_that_come_slowly_take_nobodys_place() -> None:
         slow.may.set()
         assert set(await asyncio.gather(*waiting)) <= {200, 503}
         assert await post("ada") == 200
+
+
+async def pieces(*parts: bytes) -> AsyncIterator[bytes]:
+    for part in parts:
+        yield part
+
+
+async def test_large_bodies_that_find_no_room_are_turned_away_and_room_is_given_back() -> None:
+    more = {"content-type": "application/json"}
+
+    async with api_client([LONG], PEOPLE, most_bytes=400_000) as client:
+
+        async def post(content: bytes | AsyncIterator[bytes]) -> int:
+            return (await client.post("/long", content=content, headers=more)).status_code
+
+        answer = await client.post("/long", content=b"x" * 100_001, headers=more)
+        assert (answer.status_code, answer.json()["code"]) == (503, "overloaded")
+        assert answer.headers["retry-after"] == "1"
+        assert await post(pieces(b"x" * 60_000, b"x" * 60_000)) == 503
+        for _ in range(3):  # after each of these all room is there again
+            assert await post(LARGE) == 200
+            assert await post(pieces(LARGE[:9], LARGE[9:])) == 200
+            assert await post(b"{" * 70_000) == 400
+
+
+async def test_large_bodies_that_do_not_end_keep_no_small_ones_out() -> None:
+    may = asyncio.Event()
+
+    async def endless() -> AsyncIterator[bytes]:
+        yield b"x" * 90_000
+        await may.wait()
+
+    more = {"content-type": "application/json"}
+    routes = [*ROUTES, LONG]
+    async with api_client(routes, PEOPLE, most_bytes=400_000) as client:
+        sending = asyncio.create_task(client.post("/long", content=endless(), headers=more))
+        await asyncio.sleep(0.05)
+        full = await client.post("/long", content=b"x" * 70_000, headers=more)
+        assert full.status_code == 503
+        backend = await client.post("/long", content=LARGE, headers=more | bearer(SERVER))
+        assert backend.status_code == 200
+        assert (await client.post("/echo", json={"word": "hé"})).status_code == 200
+        may.set()
+        await sending
+
+
+async def test_who_goes_away_leaves_room_behind() -> None:
+    messages: list[Message] = [
+        {"type": "http.request", "body": b"x" * 80_000, "more_body": True},
+        {"type": "http.disconnect"},
+    ]
+
+    async def receive() -> Message:
+        return messages.pop(0)
+
+    room = intake.Room(100_000)
+    with pytest.raises(Malformed):
+        await intake.read(receive, {}, 1_000_000, room)
+    room.grow(0, 100_000)

@@ -8,12 +8,14 @@ from socket import socket
 
 import pytest
 
+from nova.adapters.postgres.pool import open_pool
 from nova.cli import parser
 from nova.ports.database import Pool
 from nova.settings import knobs
 from nova.web.tokens import mint
 from support.app import like
 from support.deployment import Deployment, deployed
+from support.postgres import new_database
 from support.waiting import until
 
 
@@ -27,6 +29,11 @@ def test_every_verb_says_what_it_is_for() -> None:
     said = parser().format_help()
     for verb in ("serve", "demo", "init", "config", "doctor", "migrate", "token", "key", "user"):
         assert re.search(rf"^ +{verb} +\w", said, re.MULTILINE), verb
+
+
+async def test_whoever_names_no_verb_is_shown_them(stopped: Deployment) -> None:
+    status, said = await stopped.run()
+    assert (status, "create, show or delete users" in said) == (2, True), said
 
 
 async def test_a_configuration_explains_itself(stopped: Deployment) -> None:
@@ -55,10 +62,57 @@ async def test_a_token_is_minted_and_its_faults_are_named(stopped: Deployment) -
     assert "FAIL exp" in said
 
 
+QUESTIONS = [
+    ["trace", "like-1"],
+    ["migrate", "--show"],
+    ["doctor"],
+    ["key", "list"],
+    ["key", "create", "ci"],
+    ["user", "show", "ada"],
+    ["replay", "--all"],
+    ["rebuild", "graph"],
+    ["import", "edges", "{here}/edges.csv"],
+]
+
+
+@pytest.mark.parametrize("verb", QUESTIONS, ids=" ".join)
+async def test_a_folder_without_nova_is_said_to_be_one_and_stays_as_it_is(
+    stopped: Deployment, verb: list[str]
+) -> None:
+    here = stopped.data.parent
+    (here / "edges.csv").write_text("follower,followee\nada,ben\n")
+    status, said = await stopped.run(*(word.format(here=here) for word in verb))
+    assert status == 1, said
+    assert f"There is no database in {stopped.data}. Name the folder of your Nova with --data" in (
+        said
+    )
+    assert not stopped.data.exists()
+
+
+@pytest.mark.parametrize("verb", [["token", "check", "a.b.c"], ["token", "mint", "ada"]])
+async def test_tokens_need_a_secret_of_the_folder(tmp_path: Path, verb: list[str]) -> None:
+    async with deployed(tmp_path, NOVA_TOKENS_SECRET="") as deployment:
+        status, said = await deployment.run(*verb)
+    assert (status, f"There is no token secret in {deployment.data}." in said) == (1, True), said
+    assert not deployment.data.exists()
+
+
+async def test_an_errand_does_not_change_a_database_that_is_not_novas_yet(
+    tmp_path: Path, server_dsn: str
+) -> None:
+    async with (
+        new_database(server_dsn) as dsn,
+        deployed(tmp_path, NOVA_DATABASE=dsn) as deployment,
+    ):
+        status, said = await deployment.run("trace", "like-1")
+        assert (status, "Run 'nova migrate'" in said) == (1, True), said
+        async with open_pool(dsn, size=1) as pool:
+            assert await pool.value("select to_regnamespace('backbone') is null")
+
+
 @pytest.mark.parametrize("running", [False, True])
 async def test_people_and_keys_are_administered(stopped: Deployment, *, running: bool) -> None:
-    if running:
-        await stopped.start()
+    await (stopped.start() if running else stopped.run("migrate"))
     assert (await stopped.run("user", "create", "--external-id", "ada", "--name", "Ada"))[0] == 0
     _, shown = await stopped.run("user", "show", "ada")
     assert json.loads(shown)["name"] == "Ada"
@@ -75,27 +129,32 @@ async def test_people_and_keys_are_administered(stopped: Deployment, *, running:
         status, said = await stopped.run(*verb)
         assert (status, "pending" in said.replace("0 migrations pending", "")) == (0, False), said
     status, said = await stopped.run("trace", "nothing")
-    assert (status, "Traceback" in said) == (1, False)
+    assert (status, "remembered for `notifications.dedupe_days`" in said) == (1, True), said
 
 
 @pytest.mark.parametrize("running", [False, True])
 async def test_edges_are_imported(stopped: Deployment, *, running: bool) -> None:
-    if running:
-        await stopped.start()
+    await (stopped.start() if running else stopped.run("migrate"))
     for name in ("ada", "ben"):
         assert (await stopped.run("user", "create", "--external-id", name))[0] == 0
     file = stopped.data.parent / "edges.csv"
     file.write_text("follower,followee\nada,ben\nada,zoe\n")
     status, said = await stopped.run("import", "edges", str(file))
     assert (status, "line 3: there is no user 'zoe'" in said) == (1, True), said
-    assert "1 edges added, 0 known before, 1 lines refused." in said
+    assert "Edges added: 1, known before: 0, lines refused: 1." in said
     assert (
         "imported before, and is not read now"
         in (await stopped.run("import", "edges", str(file)))[1]
     )
     said = (await stopped.run("import", "edges", str(file), "--again"))[1]
-    assert "0 edges added, 1 known before, 1 lines refused." in said
+    assert "Edges added: 0, known before: 1, lines refused: 1." in said
     assert (await stopped.run("import", "edges", str(file.with_name("none"))))[0] == 2
+    file.write_text("ada;zoe\n" * 150)
+    status, said = await stopped.run("import", "edges", str(file))
+    assert (status, said.count("expected follower,followee")) == (1, 100), said
+    assert said.count("150 lines, 0 edges added") == 1
+    assert "50 more than those above were refused." in said
+    assert "whose name ends in .csv holds follower,followee" in said
 
 
 async def test_an_event_that_failed_is_traced_diagnosed_and_replayed(
@@ -139,12 +198,16 @@ async def test_an_event_that_failed_is_traced_diagnosed_and_replayed(
 
 async def test_a_key_made_before_the_first_start_is_the_only_one(stopped: Deployment) -> None:
     """No file is written then that says otherwise."""
+    assert (await stopped.run("migrate"))[0] == 0
     status, said = await stopped.run("key", "create", "mine")
     assert status == 0
     secret = json.loads(said)["secret"]
     app = await stopped.start(secret)
     async with app.client() as client:
         keys = (await client.get("/v1/keys")).json()["data"]
+        refused = await client.get("/v1/keys", headers={"Authorization": f"Bearer {secret}x"})
+    assert refused.status_code == 401
+    assert "`nova key list` shows which count" in refused.json()["hint"]
     assert [each["name"] for each in keys] == ["mine"]
     assert not (stopped.data / "server.key").exists()
 
@@ -158,7 +221,8 @@ async def test_a_port_or_a_folder_in_use_is_said_plainly(stopped: Deployment) ->
     port = str(app.server.port)
     status, said = await stopped.run("serve", "--data", str(other), "--port", port)
     assert (status, "Traceback" in said) == (1, False), said
-    assert f"127.0.0.1:{port}" in said
+    assert f"127.0.0.1:{port}: Address already in use. Choose another" in said
+    assert not (other / "postgres").exists()  # it was not even started
 
 
 async def test_a_server_does_not_start_without_the_keys_it_was_told_to_fetch(
@@ -178,6 +242,7 @@ async def test_a_server_does_not_start_without_the_keys_it_was_told_to_fetch(
 
 
 async def test_the_command_line_is_held_to_the_bounds_of_the_api(stopped: Deployment) -> None:
+    assert (await stopped.run("migrate"))[0] == 0
     for wrong in (
         ["user", "create", "--external-id", "x" * 200],
         ["key", "create", ""],

@@ -4,12 +4,16 @@ import asyncio
 import re
 import sys
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+from socket import socket
 from typing import NamedTuple
 
+import httpx
 import pytest
 from playwright.async_api import Browser, Page, expect
 
+from nova.settings.serving import Http
 from support.browser import needs_chromium, opened
 from support.programs import run
 
@@ -30,12 +34,11 @@ class Demo(NamedTuple):
     key: Path
 
 
-@pytest.fixture
-async def demo() -> AsyncIterator[Demo]:
-    """Run `nova demo`, and return what it prints."""
+@asynccontextmanager
+async def run_demo(*arguments: str) -> AsyncIterator[Demo]:
+    """Run `nova demo`, and yield what it prints."""
     process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        *("-m", "nova", "demo", "--port", "0"),
+        *(sys.executable, "-m", "nova", "demo", *arguments),
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.DEVNULL,
     )
@@ -50,10 +53,27 @@ async def demo() -> AsyncIterator[Demo]:
 
 
 @pytest.fixture
+async def demo() -> AsyncIterator[Demo]:
+    async with run_demo("--port", "0") as demo:
+        yield demo
+
+
+@pytest.fixture
 async def page(browser: Browser, demo: Demo) -> AsyncIterator[Page]:
     async with opened(browser, demo.address) as page:
         await expect(page.locator("#state")).to_have_text("connected")
         yield page
+
+
+async def test_it_takes_another_port_where_its_own_is_taken() -> None:
+    port = Http().port
+    with socket() as taken:
+        with suppress(OSError):  # or somebody else has it, which is as good
+            taken.bind(("127.0.0.1", port))
+            taken.listen()
+        async with run_demo() as demo, httpx.AsyncClient(base_url=demo.address) as client:
+            assert client.base_url.port not in (None, port)
+            assert (await client.get("/healthz")).status_code == 200
 
 
 async def test_what_ada_does_rings_at_bens_with_measured_milliseconds(page: Page) -> None:

@@ -23,6 +23,16 @@ async def test_no_column_is_a_tenants(pool: Pool) -> None:
     assert found == ["accounts.devices.app"]
 
 
+def test_no_pattern_is_shown_to_people() -> None:
+    """Each is spelled: refusals say in words what is expected."""
+    found = [
+        str(path.relative_to(ROOT))
+        for path in (ROOT / "src").rglob("*.py")
+        if re.search(r"\bpattern=", path.read_text("utf-8"))
+    ]
+    assert found == ["src/nova/kernel/text.py"]
+
+
 def test_every_link_of_the_documentation_leads_somewhere() -> None:
     pages = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")]
     broken = [

@@ -47,7 +47,7 @@ async def test_a_killed_import_goes_on_where_it_stopped(tmp_path: Path, dsn: str
         assert 0 < half["follows"] < total
         assert half["followers"] == half["following"] == half["follows"]
         status, said = await deployment.run("import", "edges", str(file))
-        assert (status, f"{total} edges added, 0 known before" in said) == (0, True), said
+        assert (status, f"Edges added: {total}, known before: 0" in said) == (0, True), said
         whole = await pool.row(COUNTS)
         assert whole is not None
         assert (whole["follows"], whole["followers"], whole["following"]) == (total, total, total)

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from socket import create_connection
+from uuid import uuid4
 
 import pytest
 
@@ -17,6 +18,10 @@ from support.app import App, like
 from support.deployment import deployed
 from support.waiting import until
 
+PAGE = resource.getpagesize()
+SPARE_MB = 256
+LARGE = 200
+"""Requests of a megabyte each."""
 FEW = 200
 """File descriptors; a server at rest has about 60."""
 WAITS = """
@@ -63,6 +68,37 @@ async def test_a_server_without_file_descriptors_serves_those_it_has_and_recover
     async with app.client() as newcomer:
         assert (await newcomer.get("/readyz")).status_code == 200
     await until(lambda: descriptors(app) < FEW / 2)
+
+
+def in_mb(app: App) -> int:
+    """Return how much address space the server has."""
+    return int(Path(f"/proc/{app.server.pid}/statm").read_text("ascii").split()[0]) * PAGE >> 20
+
+
+async def test_a_server_short_of_memory_turns_large_requests_away_and_goes_on(
+    tmp_path: Path, dsn: str
+) -> None:
+    """All at once, the requests would need several times what the server may have."""
+    settings = {"NOVA_DATABASE": dsn, "NOVA_HTTP_BODIES_MB": "16"}
+    async with deployed(tmp_path, **settings) as deployment:
+        app = await deployment.start()
+        ada, ben = await app.people(2)
+        bound = in_mb(app) + SPARE_MB << 20
+        resource.prlimit(app.server.pid, resource.RLIMIT_AS, (bound, bound))
+        large = [like(to=ada, by=ada, metadata={"text": "x" * 7_500}) for _ in range(130)]
+
+        async def post() -> int:
+            events = [event | {"id": uuid4().hex} for event in large]
+            async with app.client(patient=False) as client:
+                return (await client.post("/v1/events", json=events)).status_code
+
+        async with app.phone(ben) as phone:
+            statuses = Counter(await asyncio.gather(*(post() for _ in range(LARGE))))
+            assert {*statuses} == {202, 503}, statuses
+            event = like(to=ben, by=ada)
+            await app.send(event)
+            await phone.until(lambda phone: phone.rings == [event["id"]])
+    assert b"Traceback" not in deployment.output
 
 
 LOCKING = "alter table posts.posts add column colour text"

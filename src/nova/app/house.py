@@ -13,7 +13,7 @@ from nova.app import deliveries as app_deliveries
 from nova.app.carriers import carriers, hooks
 from nova.app.demo import DemoApp
 from nova.app.starting import CannotStart
-from nova.app.truth import all_rooms, truth
+from nova.app.truth import all_rooms, check_prepared, truth
 from nova.backbone.backbone import Backbone
 from nova.backbone.groups import Pace
 from nova.backbone.migrations import Unmigratable, migrate
@@ -36,6 +36,7 @@ from nova.web.probes import Readiness
 from nova.web.realtime import metrics as socket_metrics
 from nova.web.realtime.families import Families, methods
 from nova.web.realtime.hub import Hub, Limits
+from nova.web.watchdog import Watchdog
 
 
 class House(Struct, kw_only=True):
@@ -58,6 +59,7 @@ class House(Struct, kw_only=True):
     hub: Hub
     features: Sequence[Feature]
     readiness: Readiness
+    watchdog: Watchdog
     registry: CollectorRegistry
 
 
@@ -214,13 +216,10 @@ async def _built(
             operations.Watch(registry, clock, lambda: features, lambda: hub.sessions),
         )
     )
-    for feature in features:
-        if feature.hears:
-            backbone.group(feature.name, feature.hears)
-        backbone.jobs += feature.jobs
-        backbone.turns += [(turn.name, turn.run) for turn in feature.turns]
+    _employ(backbone, features)
     backbone.turns.append(("auth.uses", auth.turn))
     socket_metrics.register(hub, registry)
+    watchdog = Watchdog(registry)
     return House(
         pool=pool,
         backbone=backbone,
@@ -236,18 +235,35 @@ async def _built(
         keys=keys,
         hub=hub,
         features=features,
-        readiness=Readiness(needed, spared=spared),
+        readiness=Readiness(needed, spared={**spared, "loop": watchdog.ping}),
+        watchdog=watchdog,
         registry=registry,
     )
 
 
+def _employ(backbone: Backbone, features: Sequence[Feature]) -> None:
+    """Have what features hear, and do beside requests, done."""
+    for feature in features:
+        if feature.hears:
+            backbone.group(feature.name, feature.hears)
+        backbone.jobs += feature.jobs
+        backbone.turns += [(turn.name, turn.run) for turn in feature.turns]
+
+
 @asynccontextmanager
-async def visited(settings: Settings, *, statement_s: float | None = None) -> AsyncIterator[House]:
-    """Build the house for one errand: over the database of a running server, or a new one."""
+async def visited(
+    settings: Settings, *, statement_s: float | None = None, creates: bool = False
+) -> AsyncIterator[House]:
+    """Build the house for one errand, beside a running server or without one.
+
+    Raises CannotStart where there is no Nova, unless it `creates` one.
+    """
     async with AsyncExitStack() as stack:
         try:
-            pool = await stack.enter_async_context(truth(settings, statement_s=statement_s))
-            await migrate(pool, all_rooms())
+            pool = await stack.enter_async_context(
+                truth(settings, statement_s=statement_s, creates=creates)
+            )
+            await (migrate(pool, all_rooms()) if creates else check_prepared(pool))
         except (DatabaseUnavailable, Unmigratable) as reason:
             raise CannotStart(str(reason)) from reason
         yield await stack.enter_async_context(built(settings, pool))

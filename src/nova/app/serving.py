@@ -1,7 +1,9 @@
 """Running a house: its tasks, its sockets, its HTTP API, until it is told to stop."""
 
 import asyncio
+import errno
 import gc
+import socket
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -17,6 +19,7 @@ from nova.backbone.migrations import Unmigratable
 from nova.feature import Job
 from nova.ports.database import DatabaseUnavailable
 from nova.settings import Settings
+from nova.settings.serving import Http
 from nova.web import openapi
 from nova.web.api import Api
 from nova.web.connections import Guard
@@ -28,6 +31,7 @@ from nova.web.realtime.routes import routes as channel_routes
 from nova.web.realtime.sse import sse
 from nova.web.realtime.websocket import SocketProtocol
 from nova.web.routes import Route
+from nova.web.serve import bound
 from nova.web.serve import serve as serve_http
 from nova.web.static import Site
 
@@ -39,15 +43,21 @@ async def serve(
     *,
     announce: Callable[[str], None],
     demo: bool = False,
+    any_port: bool = False,
     stop: asyncio.Event | None = None,
 ) -> None:
-    """Run every role in this process until SIGTERM; `announce` hears the address."""
+    """Run every role in this process until SIGTERM; `announce` hears the address.
+
+    `any_port` takes a free one where the port that was set is taken.
+    """
     if demo and settings.http.host not in LOOPBACK:
         raise CannotStart("The demo gives its tokens to anybody: it listens on this machine only.")
     async with AsyncExitStack() as stack:
+        # Before anything else is started: who cannot listen should hear of it at once.
+        listener = stack.enter_context(_taken(settings.http, any_port=any_port))
         try:
             # Kept open over the migrations, so that the embedded server starts once.
-            pool = await stack.enter_async_context(truth(settings, alone=True))
+            pool = await stack.enter_async_context(truth(settings, alone=True, creates=True))
             await prepare(settings)
         except (DatabaseUnavailable, Unmigratable) as reason:
             raise CannotStart(str(reason)) from reason
@@ -60,6 +70,7 @@ async def serve(
         await _first_key(house, settings)
         idempotency = PostgresIdempotency(house.backbone.db)
         house.backbone.jobs.append(Job("web.idempotency", 600.0, idempotency.expire))
+        await stack.enter_async_context(house.watchdog.watching())
         await stack.enter_async_context(house.backbone.run())
         _tune_collector()
         house.hub.start()
@@ -67,8 +78,7 @@ async def serve(
         try:
             await serve_http(
                 _api(settings, house, idempotency, home="demo" if demo else "console"),
-                host=settings.http.host,
-                port=settings.http.port,
+                listener=listener,
                 protocol=SocketProtocol,
                 listening=lambda host, port: announce(f"http://{_bracketed(host)}:{port}"),
                 draining=house.readiness.drain,
@@ -77,10 +87,24 @@ async def serve(
                 guard=Guard(connections=settings.http.connections),
             )
         except OSError as reason:
-            where = f"{settings.http.host}:{settings.http.port}"
-            raise CannotStart(
-                f"Cannot listen on {where}: {reason.strerror}. Choose with --host and --port."
-            ) from reason
+            raise _deaf(settings.http, reason) from reason
+
+
+def _taken(http: Http, *, any_port: bool) -> socket.socket:
+    try:
+        return bound(http.host, http.port)
+    except OSError as reason:
+        if any_port and reason.errno == errno.EADDRINUSE:
+            return bound(http.host)
+        raise _deaf(http, reason) from reason
+
+
+def _deaf(http: Http, reason: OSError) -> CannotStart:
+    return CannotStart(
+        f"Cannot listen on {_bracketed(http.host)}:{http.port}: {reason.strerror}. Choose another "
+        "address with --host and --port (settings http.host and http.port); port 0 takes a free "
+        "one."
+    )
 
 
 async def _first_key(house: House, settings: Settings) -> None:
@@ -123,6 +147,7 @@ def _api(settings: Settings, house: House, idempotency: PostgresIdempotency, *, 
         proxies=settings.http.trusted_proxies,
         origins=settings.http.allowed_origins,
         most=settings.http.max_requests,
+        most_bytes=settings.http.bodies_mb << 20,
         access_log=settings.http.access_log,
     )
 

@@ -6,3 +6,7 @@ EMBEDDED = "embedded:"
 
 class CannotStart(Exception):
     """Something Nova needs is not there; the message says what, and how to mend it."""
+
+
+class NoData(CannotStart):
+    """The data folder holds no database, and what was asked for does not begin one."""

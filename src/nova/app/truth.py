@@ -4,11 +4,11 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
-from nova.adapters.postgres.embedded import attach, embedded
+from nova.adapters.postgres.embedded import attach, embedded, holds_data
 from nova.adapters.postgres.pool import PostgresPool, open_pool
 from nova.adapters.postgres.refusals import CannotEmbed
-from nova.app.starting import EMBEDDED, CannotStart
-from nova.backbone.migrations import Room, migrate, rooms
+from nova.app.starting import EMBEDDED, CannotStart, NoData
+from nova.backbone.migrations import Room, migrate, rooms, show
 from nova.settings import Settings
 
 PACKAGE = Path(__file__).parents[1]
@@ -18,11 +18,17 @@ MIGRATING_S = 3600.0
 
 @asynccontextmanager
 async def truth(
-    settings: Settings, *, statement_s: float | None = None, alone: bool = False
+    settings: Settings,
+    *,
+    statement_s: float | None = None,
+    alone: bool = False,
+    creates: bool = False,
 ) -> AsyncIterator[PostgresPool]:
-    """Open the database: the server given, the one that runs in the data folder, or a new one.
+    """Open the database: the server given, the one that runs in the data folder, or one there.
 
     `alone` refuses the one that runs already, since it ends with the process that started it.
+    Only `creates` makes a database where there is none: a question asked in the wrong folder
+    would otherwise be answered by a new and empty one.
     """
     async with AsyncExitStack() as stack:
         address = settings.database
@@ -30,6 +36,11 @@ async def truth(
             if address == EMBEDDED:
                 folder = settings.data / "postgres"
                 running = None if alone else await attach(folder)
+                if running is None and not creates and not holds_data(folder):
+                    raise NoData(
+                        f"There is no database in {settings.data.absolute()}. Name the folder of "
+                        "your Nova with --data or NOVA_DATA, or begin there with 'nova serve'."
+                    )
                 address = running or (await stack.enter_async_context(embedded(folder))).dsn
             yield await stack.enter_async_context(
                 open_pool(
@@ -52,3 +63,12 @@ async def prepare(settings: Settings) -> int:
     """Apply pending migrations and return how many there were."""
     async with truth(settings, statement_s=MIGRATING_S) as pool:
         return len(await migrate(pool, all_rooms()))
+
+
+async def check_prepared(pool: PostgresPool) -> None:
+    """Refuse a database that lacks migrations: an errand does not change whom it visits."""
+    if pending := sum(each.applied_at is None for each in await show(pool, all_rooms())):
+        raise CannotStart(
+            f"The database lacks {pending} of Nova's migrations. Run 'nova migrate', or start "
+            "'nova serve', which applies them."
+        )

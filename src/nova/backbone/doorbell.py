@@ -1,7 +1,7 @@
 """When to look at the log again: at once after a commit, soon while others hold it back."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from nova.kernel.events import Fact
 from nova.ports.database import Pool
@@ -19,12 +19,19 @@ _SOONEST_S, _SOON_S = 0.001, 0.05  # between looks while newer rows are known to
 class Bell:
     """One reader's bell. Rings are coalesced: however many there were, one look answers them."""
 
-    def __init__(self, wait_s: float, concerns: Callable[[Fact], bool]) -> None:
+    def __init__(
+        self,
+        wait_s: float,
+        kinds: Iterable[type[Fact]],
+        concerns: Callable[[Fact], bool] = lambda _fact: True,
+    ) -> None:
         """`wait_s` is the longest time between two looks when nobody rings.
 
-        It need not ring for facts of this process that are not its reader's concern.
+        It need not ring for facts of this process that are of other kinds than its reader's,
+        or not its reader's concern.
         """
         self._wait_s = wait_s
+        self.kinds = tuple(kinds)
         self.concerns = concerns
         self._rung = asyncio.Event()
         self._rung.set()
@@ -68,18 +75,32 @@ class Doorbell:
         self._pool = pool
         self._others = others
         self._bells: list[Bell] = []
+        self._hearing: dict[type[Fact], list[Bell]] = {}
         self._wrote = asyncio.Event()
 
     def add(self, bell: Bell) -> None:
         self._bells.append(bell)
+        self._hearing.clear()
 
     def ring(self, facts: Sequence[Fact]) -> None:
         """Say that these were committed, to those whom they concern."""
-        many = len(facts) > FEW
-        for bell in self._bells:
-            if many or any(map(bell.concerns, facts)):
-                bell.ring()
+        if len(facts) > FEW:
+            self._ring_all()
+        else:
+            for fact in facts:
+                for bell in self._hearing.get(type(fact)) or self._hear(type(fact)):
+                    if bell.concerns(fact):
+                        bell.ring()
         self.ring_others()
+
+    def _hear(self, kind: type[Fact]) -> list[Bell]:
+        """Return, and remember, the bells of those who read facts of a kind."""
+        hearing = [bell for bell in self._bells if issubclass(kind, bell.kinds)]
+        return self._hearing.setdefault(kind, hearing)
+
+    def _ring_all(self) -> None:
+        for bell in self._bells:
+            bell.ring()
 
     def ring_others(self) -> None:
         """Say it to the other processes alone."""
@@ -98,5 +119,4 @@ class Doorbell:
 
     def _heard(self, payload: str, own: bool) -> None:  # noqa: ARG002, FBT001  # the port's shape
         if not own:
-            for bell in self._bells:
-                bell.ring()
+            self._ring_all()

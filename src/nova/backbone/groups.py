@@ -67,7 +67,7 @@ class Group:
     ) -> None:
         """`reader` is its number among the `readers` of this process."""
         self.name = name
-        self.bell = Bell(pace.wait_s, self._concerns)
+        self.bell = Bell(pace.wait_s, hears, self._concerns)
         self.counts = counts
         self._listeners = {kind.__name__: listener for kind, listener in hears.items()}
         self._decoders = {kind.__name__: msgspec.json.Decoder(kind).decode for kind in hears}
@@ -97,10 +97,7 @@ class Group:
             raise
 
     def _concerns(self, fact: Fact) -> bool:
-        return (
-            type(fact).__name__ in self._listeners
-            and partition_of(fact.key) % self._readers == self._reader
-        )
+        return partition_of(fact.key) % self._readers == self._reader
 
     async def _look(self) -> None:
         self.bell.answer()

@@ -13,11 +13,13 @@ from nova.ports.database import Pool
 
 _log = get_logger()
 
-# Seconds until the job may be taken, or null if nobody ever took it.
+# Seconds until the job may be taken, or null if nobody ever took it. A time that is further off
+# than anybody sets it was set before the clock jumped back, and is over.
 UNTIL = """
 select extract(epoch from greatest(
-    due,
-    case when exists (select from backbone.processes p where p.id = l.owner) then expires end
+    case when due <= now() + $2::interval then due end,
+    case when expires <= now() + $3::interval
+        and exists (select from backbone.processes p where p.id = l.owner) then expires end
 ) - now())::float8
 from backbone.leases l where name = $1
 """
@@ -26,8 +28,8 @@ TAKE = """
 insert into backbone.leases as l (name, owner, token, expires, due)
 values ($1, $2, 1, now() + $3::interval, now())
 on conflict (name) do update set owner = $2, token = l.token + 1, expires = now() + $3::interval
-where l.due <= now() and (
-    l.owner is null or l.expires <= now()
+where (l.due <= now() or l.due > now() + $4::interval) and (
+    l.owner is null or l.expires <= now() or l.expires > now() + $5::interval
     or not exists (select from backbone.processes p where p.id = l.owner)
 )
 returning token
@@ -68,13 +70,17 @@ class Worker:
         self._pool = pool
         self._neighbours = neighbours
         self._lease = timedelta(seconds=neighbours.lease_s)
+        self._every = timedelta(seconds=job.every_s)
+        self._farthest = timedelta(seconds=neighbours.farthest_s)
 
     async def turn(self) -> None:
-        seconds = await self._pool.value(UNTIL, self._job.name)
+        far = (self._every, self._farthest)
+        seconds = await self._pool.value(UNTIL, self._job.name, *far)
         if seconds is not None and seconds > 0:
             await asyncio.sleep(min(seconds, self._neighbours.lease_s))
             return
-        token = await self._pool.value(TAKE, self._job.name, self._neighbours.id, self._lease)
+        own = (self._neighbours.id, self._lease)
+        token = await self._pool.value(TAKE, self._job.name, *own, *far)
         if token is not None:
             await self._run(token)
 
@@ -86,8 +92,7 @@ class Worker:
         finally:
             keeping.cancel()
             work.cancel()
-            every = timedelta(seconds=self._job.every_s)
-            await self._pool.run(DONE, self._job.name, self._neighbours.id, token, every)
+            await self._pool.run(DONE, self._job.name, self._neighbours.id, token, self._every)
 
     async def _keep(self, token: int, work: asyncio.Future[object]) -> None:
         """Extend the lease while the job runs; stop the job once the lease is lost."""

@@ -31,6 +31,10 @@ create table if not exists backbone.migrations (
 );
 """
 PREPARED = "select to_regclass('backbone.migrations') is not null"
+RIGHTS = """
+select current_user as role, current_database() as name,
+    has_database_privilege(current_database(), 'create') as may_create
+"""
 APPLIED = "select room, number, name, checksum, applied_at from backbone.migrations"
 RECORD = """
 insert into backbone.migrations (room, number, name, checksum) values ($1, $2, $3, $4)
@@ -55,6 +59,10 @@ class Changed(Unmigratable):
 
 class Newer(Unmigratable):
     """The database has a migration that this version of Nova does not know."""
+
+
+class NotOwner(Unmigratable):
+    """The database's user may not make what is missing in it."""
 
 
 class Room(Struct, frozen=True):
@@ -119,9 +127,19 @@ async def migrate(
     timeout: its client side holds here too.
     """
     if not await pool.value(PREPARED):
+        await _check_rights(pool)
         await _patiently(pool, None, patience_s)
     pending = [each for each in await _compared(pool, rooms) if each.applied_at is None]
     return [each for each in pending if await _patiently(pool, each, patience_s)]
+
+
+async def _check_rights(pool: Pool) -> None:
+    row = await pool.row(RIGHTS)
+    if row is not None and not row["may_create"]:
+        raise NotOwner(
+            f"The user {row['role']} may not create schemas in the database {row['name']}. Make it "
+            f'the owner: alter database "{row["name"]}" owner to "{row["role"]}".'
+        )
 
 
 async def _compared(queries: Queries, rooms: Sequence[Room]) -> list[Migration]:

@@ -73,7 +73,7 @@ class Mirror:
         retention_days: int,
         wait_s: float,
     ) -> None:
-        self.bell = Bell(wait_s, lambda fact: isinstance(fact, tuple(kinds)))
+        self.bell = Bell(wait_s, kinds)
         self.counts = counts
         self._pool = pool
         self._keeper = keeper

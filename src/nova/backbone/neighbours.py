@@ -13,6 +13,9 @@ from nova.ports.database import Pool, Row
 
 _log = get_logger()
 
+FAR = 10
+"""Times a lease: nobody's reaches so far, unless the clock jumped back since it was written."""
+
 BEAT = """
 insert into backbone.processes (id, host, pid, born, consumers, expires)
 values ($1, $2, $3, $4, $5::text[], now() + $6::interval)
@@ -21,7 +24,8 @@ returning xmax = 0 as is_new
 """
 
 ALL = """
-select id, host, pid, born, consumers, expires <= now() as expired
+select id, host, pid, born, consumers,
+    expires <= now() or expires > now() + $1::interval as expired
 from backbone.processes order by id
 """
 
@@ -43,6 +47,7 @@ class Neighbours:
     def __init__(self, pool: Pool, consumers: Sequence[str], *, lease_s: float) -> None:
         self.id = randbits(62)
         self.lease_s = lease_s
+        self.farthest_s = FAR * lease_s
         self.view = 0
         """Counts the changes of who is alive."""
         self.lives = 0
@@ -78,7 +83,7 @@ class Neighbours:
             list(self._consumers),
             timedelta(seconds=self.lease_s),
         )
-        rows = await self._pool.fetch(ALL)
+        rows = await self._pool.fetch(ALL, timedelta(seconds=self.farthest_s))
         dead = [row["id"] for row in rows if row["id"] != self.id and self._is_dead(row)]
         if dead:
             await self._pool.run(BURY, dead)

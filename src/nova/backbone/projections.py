@@ -45,7 +45,7 @@ class Projection:
 
         `keep` is called every so often, if anything was heard, and at the end.
         """
-        self.bell = Bell(wait_s, lambda fact: isinstance(fact, self._kinds))
+        self.bell = Bell(wait_s, kinds)
         self._kinds = tuple(kinds)
         self._pool = pool
         self._decoders = {kind.__name__: msgspec.json.Decoder(kind).decode for kind in kinds}

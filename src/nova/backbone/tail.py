@@ -40,7 +40,7 @@ class Tail:
         published: Callable[[Sequence[Publication]], None],
     ) -> None:
         """`writer` is this process, whose own publications were handed over at their commit."""
-        self.bell = Bell(wait_s, lambda _: False)  # only others write what it reads
+        self.bell = Bell(wait_s, ())  # only others write what it reads
         self._pool = pool
         self._writer = writer
         self._published = published

@@ -121,7 +121,9 @@ async def run(plan: Plan, progress: Callable[[str], None]) -> dict[str, float]:
 async def _house() -> AsyncIterator[House]:
     tokens = Tokens(secret="s" * 32, signing_secret="t" * 32)
     with TemporaryDirectory() as folder:
-        async with visited(Settings(data=Path(folder) / "data", tokens=tokens)) as house:
+        async with visited(
+            Settings(data=Path(folder) / "data", tokens=tokens), creates=True
+        ) as house:
             yield house
 
 

@@ -115,7 +115,7 @@ async def imported(server: Server, graph: Follows) -> dict[str, float]:
         file = Path(folder) / "edges.jsonl"
         _write(file, graph)
         settings = Settings(data=server.data, tokens=tokens)
-        async with visited(settings, statement_s=STRETCH_S) as house:
+        async with visited(settings, statement_s=STRETCH_S, creates=True) as house:
             start = perf_counter()
             done = await house.edges.run(file, lambda _at, _problems: None)
             took = perf_counter() - start

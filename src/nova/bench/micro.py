@@ -51,7 +51,9 @@ async def preference_lookup() -> dict[str, float]:
     """Look up what people chose: remembered, and read from the database."""
     with TemporaryDirectory(prefix="nova-bench-") as folder:
         tokens = Tokens(secret="b" * 32, signing_secret="b" * 32)
-        async with visited(Settings(data=Path(folder) / "data", tokens=tokens)) as house:
+        async with visited(
+            Settings(data=Path(folder) / "data", tokens=tokens), creates=True
+        ) as house:
             preferences = house.notifications.preferences
             users = [new_id() for _ in range(EVENTS)]
             cold = [await _took(preferences.of([user])) for user in users]

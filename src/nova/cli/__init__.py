@@ -11,6 +11,10 @@ from nova.cli import admin, bring, configure, doctor, measure, operate, rebuild,
 from nova.kernel.errors import Refused
 from nova.settings import Misconfigured
 
+EX_USAGE = 2
+"""Exit status for arguments that are not understood, as argparse has it."""
+
+
 EX_CONFIG = 78
 """Exit status for a configuration that cannot be used (sysexits.h)."""
 
@@ -24,7 +28,8 @@ def parser() -> argparse.ArgumentParser:
         prog="nova", description="A self-hosted, real-time social backend over one event log."
     )
     top.add_argument("--version", action="version", version=f"nova {__version__}")
-    verbs = top.add_subparsers(title="verbs", metavar="<verb>", required=True)
+    top.set_defaults(run=lambda _: _helped(top))
+    verbs = top.add_subparsers(title="verbs", metavar="<verb>")
     for room in (serve, configure, doctor, operate, rebuild, admin, bring, simulate, measure):
         room.add(verbs)
     return top
@@ -50,6 +55,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 130
     return status
+
+
+def _helped(top: argparse.ArgumentParser) -> int:
+    """Show whoever names no verb what there is."""
+    top.print_help(sys.stderr)
+    return EX_USAGE
 
 
 def _failed(wrong: OSError) -> int:

@@ -14,9 +14,11 @@ from nova.app.starting import CannotStart
 from nova.cli.options import Verbs, say, settings
 from nova.cli.options import add as add_options
 from nova.features.accounts.models import NewKey, NewUser
+from nova.kernel.choices import choices
 from nova.kernel.clock import SystemClock
 from nova.kernel.errors import Invalid, NotFound
 from nova.kernel.ids import parse_id
+from nova.settings import Settings
 from nova.web import tokens
 
 T = TypeVar("T")
@@ -74,11 +76,10 @@ def _action(
 
 
 def _mint(args: argparse.Namespace) -> int:
-    given = settings(args).settings.tokens
+    chosen = settings(args).settings
+    given = chosen.tokens
     if not given.secret:
-        raise CannotStart(
-            "There is no token secret. Run 'nova init' or 'nova serve' once, or set tokens.secret."
-        )
+        raise _no_secret(chosen)
     claims = {"aud": given.audience, "iss": given.issuer}
     named: dict[str, Any] = {claim: value for claim, value in claims.items() if value}
     say(tokens.mint(given.secret, args.sub, lifetime_s=args.lifetime, **named))
@@ -86,7 +87,10 @@ def _mint(args: argparse.Namespace) -> int:
 
 
 def _check(args: argparse.Namespace) -> int:
-    verifier, keys = app.verifier(settings(args).settings, SystemClock())
+    chosen = settings(args).settings
+    if not (chosen.tokens.secret or chosen.tokens.jwks_url or chosen.tokens.jwks_file):
+        raise _no_secret(chosen)
+    verifier, keys = app.verifier(chosen, SystemClock())
 
     async def checked() -> list[tokens.Check]:
         try:
@@ -99,6 +103,13 @@ def _check(args: argparse.Namespace) -> int:
     for check in checks:
         say(f"{'ok  ' if check.passed else 'FAIL'} {check.name}: {check.detail}")
     return 0 if all(check.passed for check in checks) else 1
+
+
+def _no_secret(chosen: Settings) -> CannotStart:
+    return CannotStart(
+        f"There is no token secret in {chosen.data.absolute()}. Name the folder of your Nova with "
+        "--data or NOVA_DATA, set tokens.secret, or make a secret there with 'nova init'."
+    )
 
 
 def _create_key(args: argparse.Namespace) -> int:
@@ -146,7 +157,7 @@ def _valid(given: dict[str, str], kind: type[T]) -> T:
     try:
         return msgspec.convert(given, kind)
     except msgspec.ValidationError as wrong:
-        raise Invalid(f"{wrong}.") from None
+        raise Invalid(f"{choices(kind).named(wrong)}.") from None
 
 
 def _lifetime(text: str) -> float:

@@ -36,15 +36,24 @@ class _Teller:
     def __init__(self) -> None:
         self._start = perf_counter()
         self._told = 0
-        self.has_read = False
+        self._line = -1
+        self.untold = 0
+        """Lines that were refused beyond those that were named."""
+
+    @property
+    def has_read(self) -> bool:
+        return self._line >= 0
 
     def __call__(self, at: Progress, problems: Problems) -> None:
-        for line, why in problems[: max(0, MOST_TOLD - self._told)]:
+        told = problems[: MOST_TOLD - self._told]
+        for line, why in told:
             sys.stderr.write(f"line {line}: {why}\n")
-        self._told += len(problems)
-        self.has_read = True
-        took = perf_counter() - self._start
-        sys.stderr.write(f"{at.line:,} lines, {at.added:,} edges added, {took:.1f} s\n")
+        self._told += len(told)
+        self.untold += len(problems) - len(told)
+        if at.line > self._line:  # and not once more at the file's end
+            took = perf_counter() - self._start
+            sys.stderr.write(f"{at.line:,} lines, {at.added:,} edges added, {took:.1f} s\n")
+        self._line = at.line
         sys.stderr.flush()
 
 
@@ -63,5 +72,23 @@ def _edges(args: argparse.Namespace) -> int:
     done = asyncio.run(run())
     if not teller.has_read:
         say("This file was imported before, and is not read now; --again reads it once more. Then:")
-    say(f"{done.added} edges added, {done.known} known before, {done.refused} lines refused.")
+    say(f"Edges added: {done.added}, known before: {done.known}, lines refused: {done.refused}.")
+    if done.refused and teller.has_read:
+        say(_advice(done, teller.untold))
     return 1 if done.refused else 0
+
+
+def _advice(done: Progress, untold: int) -> str:
+    """Return what to do about lines that were refused."""
+    others = f"{untold} more than those above were refused. " if untold else ""
+    if done.added or done.known:
+        return (
+            f"{others}Mend them and import the file again: what is known is not added twice. "
+            "People have to be there first (POST /v1/users/bulk); if only they were missing, add "
+            "--again."
+        )
+    return (
+        f"{others}A file whose name ends in .csv holds follower,followee; any other holds lines of "
+        '{"follower": "ada", "followee": "ben"}. People have to be there first (POST '
+        "/v1/users/bulk); once they are, add --again."
+    )

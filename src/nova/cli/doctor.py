@@ -98,12 +98,7 @@ async def _examined(args: argparse.Namespace) -> AsyncIterator[Finding]:
                 if loaded.settings.graph == EMBEDDED:
                     yield await _index(pool, loaded.settings.graph_memory_mb)
     except (CannotStart, DatabaseUnavailable, migrations.Unmigratable) as wrong:
-        yield Finding(
-            "database",
-            healthy=False,
-            detail=str(wrong),
-            fix="check the setting 'database', and that the server runs.",
-        )
+        yield Finding("database", healthy=False, detail=str(wrong))
 
 
 async def _keys(settings: Settings) -> Finding:

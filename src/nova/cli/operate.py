@@ -12,7 +12,6 @@ from nova.backbone import migrations
 from nova.cli.options import Verbs, say, settings
 from nova.cli.options import add as add_options
 from nova.features.notifications.models import Story
-from nova.kernel.errors import Refused
 from nova.ports.database import DatabaseUnavailable
 
 
@@ -36,7 +35,7 @@ def _migrate(args: argparse.Namespace) -> int:
     chosen = settings(args).settings
 
     async def run() -> None:
-        async with app.truth(chosen, statement_s=app.MIGRATING_S) as pool:
+        async with app.truth(chosen, statement_s=app.MIGRATING_S, creates=not args.show) as pool:
             if not args.show:
                 await migrations.migrate(pool, app.all_rooms())
             for one in await migrations.show(pool, app.all_rooms()):
@@ -78,11 +77,7 @@ def _trace(args: argparse.Namespace) -> int:
         async with app.visited(chosen) as house:
             return await house.notifications.traces.either(args.id)
 
-    try:
-        story = asyncio.run(run())
-    except Refused as refused:
-        sys.stderr.write(f"nova trace: {refused.detail}\n")
-        return 1
+    story = asyncio.run(run())
     if args.json:
         say(msgspec.json.format(msgspec.json.encode(story)).decode())
     else:

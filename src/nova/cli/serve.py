@@ -36,14 +36,15 @@ def _demo(args: argparse.Namespace) -> int:
     with tempfile.TemporaryDirectory(prefix="nova-demo-") as folder:
         args.data = str(Path(folder) / "data")
         args.config = secrets.ensure(Path(args.data))  # and not a nova.toml that lies about
-        chosen = settings(args, **{"deliveries.release_spread_s": 0.0}).settings
+        chosen, origins = settings(args, **{"deliveries.release_spread_s": 0.0})
+        any_port = origins["http.port"] == "default"
 
         def announce(address: str) -> None:
             say(f"Open {address}/ in a browser; Ctrl-C ends it.")
             say(f"The console is at {address}/console; sign in with the key that this prints:")
             say(f"    cat {secrets.key_file(chosen.data)}")
 
-        _run(app.serve(chosen, demo=True, announce=announce))
+        _run(app.serve(chosen, demo=True, any_port=any_port, announce=announce))
     return 0
 
 

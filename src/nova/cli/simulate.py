@@ -23,8 +23,8 @@ def add(verbs: Verbs) -> None:
     simulate.add_argument(
         "--folder",
         type=Path,
-        default=Path("nova-simulated"),
-        help="where its credentials and the settings to reach it are written (nova-simulated)",
+        help="where its credentials and the settings to reach it are written "
+        "(nova-simulated/ and its name)",
     )
     simulate.set_defaults(run=_simulate)
     vapid = verbs.add_parser("vapid", help="make a key for Web Push")
@@ -45,17 +45,22 @@ def _simulate(args: argparse.Namespace) -> int:
     if running is None:
         return 1
 
+    folder = args.folder or Path("nova-simulated") / args.which
+
     async def run() -> None:
         task = asyncio.current_task()
         if task is not None:
             asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
-        await running.run(args.which, args.host, args.port, args.folder, say)
+        await running.run(args.which, args.host, args.port, folder, say)
 
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(run())
     except asyncio.CancelledError:
         pass
+    except running.FolderTaken as taken:
+        sys.stderr.write(f"nova simulate: {taken}\n")
+        return 1
     except OSError as wrong:
         sys.stderr.write(f"nova simulate: cannot listen on {args.host}:{args.port}: {wrong}\n")
         return 1

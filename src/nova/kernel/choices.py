@@ -1,12 +1,15 @@
-"""What may stand where, for messages that name the way out."""
+"""What may stand where, in words, for messages that name the way out."""
 
 import re
 from collections.abc import Iterator, Sequence
 from enum import Enum
+from functools import lru_cache
 from typing import Any
 
 import msgspec
 from msgspec import inspect
+
+from nova.kernel.text import SPELLED
 
 _STEP = re.compile(r"\.(?P<field>[^.\[\]]+)|\[[^\]]*\]")
 _KEY = "key` in `"
@@ -15,22 +18,31 @@ _Lists = (inspect.CollectionType, inspect.VarTupleType)
 
 
 class Choices:
-    """The values of the enums and literals inside a type."""
+    """The values of the enums and literals inside a type, and the words for its patterns."""
 
     def __init__(self, kind: Any) -> None:
         self._kind = kind
         self._root: inspect.Type | None = None
 
     def named(self, error: msgspec.ValidationError) -> str:
-        """Return the error's text, with what may stand there if that is a choice of a few."""
+        """Return the error's text, with what may stand there instead of how that is checked."""
         says, at, where = str(error).partition(" - at `")
-        if not says.startswith("Invalid enum value"):
-            return str(error)
-        values = self.at(where.removesuffix("`") or "$")
-        return f"{says}; expected one of: {', '.join(values)}{at}{where}" if values else str(error)
+        path = where.removesuffix("`") or "$"
+        if says.startswith("Invalid enum value") and (values := self.at(path)):
+            says += f"; expected one of: {', '.join(values)}"
+        elif says.startswith("Expected `str` matching regex") and (words := self._words(path)):
+            says = f"Expected {words}"
+        return f"{says}{at}{where}"
 
     def at(self, where: str) -> list[str]:
         """Return the values that may stand at a path, as msgspec writes it: `$.items[0].state`."""
+        return [str(value) for node in self._nodes(where) for value in _values(node)]
+
+    def _words(self, where: str) -> str:
+        """Return what is said in place of the pattern at a path."""
+        return " or ".join(dict.fromkeys(w for node in self._nodes(where) for w in _spelled(node)))
+
+    def _nodes(self, where: str) -> Sequence[inspect.Type]:
         if self._root is None:  # only errors need it
             self._root = inspect.type_info(self._kind)
         path = where.removeprefix(_KEY)
@@ -39,7 +51,15 @@ class Choices:
             nodes = [inner for node in nodes for inner in _inside(node, step["field"])]
         if path != where:
             nodes = [n.key_type for node in nodes for n in _members(node) if _is_dict(n)]
-        return [str(value) for node in nodes for value in _values(node)]
+        return nodes
+
+
+def choices(kind: Any) -> Choices:
+    """Return those of a type; what is worked out for one error serves the next."""
+    return _choices(kind)
+
+
+_choices = lru_cache(256)(Choices)
 
 
 def _members(node: inspect.Type) -> Iterator[Any]:
@@ -62,6 +82,16 @@ def _inside(node: inspect.Type, field: str | None) -> Iterator[inspect.Type]:
             yield each.item_type
         elif isinstance(each, inspect.DictType):
             yield each.value_type
+
+
+def _spelled(node: inspect.Type) -> Iterator[str]:
+    if isinstance(node, inspect.UnionType):
+        for each in node.types:
+            yield from _spelled(each)
+    elif isinstance(node, inspect.Metadata):
+        if words := (node.extra or {}).get(SPELLED):
+            yield words
+        yield from _spelled(node.type)
 
 
 def _values(node: inspect.Type) -> Iterator[object]:

@@ -40,7 +40,10 @@ class Unauthenticated(Refused):
     """No valid credentials came with the request."""
 
     status, code = 401, "unauthenticated"
-    hint = "Send 'Authorization: Bearer <token>'; `nova token check` explains a token."
+    hint = (
+        "Send 'Authorization: Bearer <credential>': from your backend a server key (nova_sk_…; the "
+        "first is in server.key in the data folder), from a user's client that user's token."
+    )
 
 
 class Forbidden(Refused):

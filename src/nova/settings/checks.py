@@ -8,11 +8,14 @@ from nova.settings.everything import Settings
 from nova.web.jwks import check_address
 from nova.web.realtime.namespaces import FAMILIES
 
+DATABASES = ("embedded:", "postgresql://", "postgres://")
 GRAPHS = ("embedded:", "neo4j:", "neo4j+s:", "neo4j+ssc:", "bolt:", "bolt+s:", "bolt+ssc:")
 
 
 def contradictions(settings: Settings) -> Iterator[str]:
     """Yield each, with the way out."""
+    if not settings.database.startswith(DATABASES):
+        yield f"database: expected one that begins with one of {', '.join(DATABASES)}"
     if not settings.graph.startswith(GRAPHS):
         yield f"graph: expected an address that begins with one of {', '.join(GRAPHS)}"
     remembered, kept = settings.notifications.dedupe_days, settings.log.retention_days

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from nova.settings.kinds import Natural, Port, Seconds, about
 
@@ -23,6 +23,13 @@ class Http(Struct, frozen=True, kw_only=True):
     max_requests: Annotated[
         Natural, about("Requests in progress at once; above it, callers get 503 at once.")
     ] = 1000
+    bodies_mb: Annotated[
+        Annotated[int, Meta(ge=16, le=100_000)],  # the largest body
+        about(
+            "Megabytes of large bodies in hand at once with server keys, and a quarter as much "
+            "from users; beyond, callers get 503 at once."
+        ),
+    ] = 64
     connections: Annotated[
         Natural,
         about("HTTP connections open at once, without WebSockets; further ones get 503."),

@@ -1,10 +1,12 @@
 """A simulator as a program: its credentials, its certificate, and the settings to reach it."""
 
 import asyncio
+import fcntl
 import json
 import os
 from base64 import urlsafe_b64encode
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -16,10 +18,14 @@ from nova.simulators.fcm import FcmSimulator
 from nova.simulators.smtp import SmtpSimulator
 from nova.simulators.webpush import WebPushSimulator
 
-SETTINGS = "nova.toml"
+SETTINGS, LOCK = "nova.toml", ".lock"
 KEY_ID, TEAM_ID, TOPIC = "SIMULATED1", "SIMULATED0", "social.nova.simulated"
 Say = Callable[[str], None]
 Closing = Callable[[], Awaitable[None]]
+
+
+class FolderTaken(Exception):
+    """Another simulator has this folder."""
 
 
 async def start(which: str, host: str, port: int, folder: Path, say: Say) -> Closing:
@@ -39,12 +45,27 @@ async def start(which: str, host: str, port: int, folder: Path, say: Say) -> Clo
 
 
 async def run(which: str, host: str, port: int, folder: Path, say: Say) -> None:
-    """Run until cancelled."""
-    close = await start(which, host, port, folder, say)
-    try:
-        await asyncio.Event().wait()
-    finally:
-        await close()
+    """Run until cancelled. Raises FolderTaken."""
+    with _held(folder):
+        close = await start(which, host, port, folder, say)
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await close()
+
+
+@contextmanager
+def _held(folder: Path) -> Iterator[None]:
+    """Keep other simulators from writing over what clients of this one were given."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / LOCK).open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise FolderTaken(
+                f"{folder} is in use by a simulator that runs; choose another with --folder"
+            ) from None
+        yield
 
 
 async def _fcm(host: str, port: int, folder: Path, authority: Authority) -> tuple[str, Closing]:

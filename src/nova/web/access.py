@@ -44,7 +44,7 @@ def admit(actor: Actor, rule: Rule) -> None:
         if rule is Rule.USER:
             raise UserTokenNeeded
     else:
-        raise Unauthenticated
+        raise Unauthenticated(f"No credentials came with the request. Who may call: {rule.value}.")
 
 
 async def named(

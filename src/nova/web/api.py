@@ -111,7 +111,9 @@ class Api:
     """Answers HTTP requests; `mounts` are exact paths that take the raw scope.
 
     `fallback` gets what neither a mount nor a route answers, such as the site's files.
-    At most `most` requests are in progress (mounts not counted); more are answered 503.
+    At most `most` requests are in progress (mounts not counted), with at most `most_bytes` of
+    large bodies of the backend's and a quarter as much of others', those that still arrive
+    included; what is more is answered 503.
     """
 
     def __init__(
@@ -128,6 +130,7 @@ class Api:
         proxies: Sequence[str] = (),
         origins: Sequence[str] = (),
         most: int = 1000,
+        most_bytes: int = 64 << 20,
         access_log: bool = False,
     ) -> None:
         self._authenticator = authenticator
@@ -139,6 +142,8 @@ class Api:
         self._clients = Clients(proxies)
         self._origins = Origins(origins)
         self._most = most
+        # The host app's backend and its users cannot take each other's room.
+        self._room, self._users_room = intake.Room(most_bytes), intake.Room(most_bytes // 4)
         self._access_log = access_log
         self._log = get_logger()
         self._busy = 0
@@ -210,22 +215,28 @@ class Api:
             key = owner(actor) or self._clients.address(asked.scope)
             await self._limiter.charge(endpoint.limit, key)
         raw, body = b"", UNSET
-        if endpoint.bodies is not None:
-            raw = await self._body(endpoint, asked, actor)
-            if raw or not endpoint.bodies.may_be_empty:
-                intake.json(asked.headers)
-            body = endpoint.bodies.decode(raw)
-        query = endpoint.queries.decode(asked.scope["query_string"])
-        call = Call(actor, body, query, path, asked.trace.id, user, asked.trace.parent)
-        repeat = asked.headers.get(b"idempotency-key") if endpoint.keyed else None
-        if repeat is None:
-            return await endpoint.run(call)
-        request = (asked.scope["path"].encode(), asked.scope["query_string"], raw)
-        return await self._repeats.once(
-            owner(actor), repeat, request, lambda: endpoint.run(call), call.trace_id
-        )
+        room = self._room if isinstance(actor, ServerKey) else self._users_room
+        try:
+            if endpoint.bodies is not None:
+                raw = await self._body(endpoint, asked, actor, room)
+                if raw or not endpoint.bodies.may_be_empty:
+                    intake.json(asked.headers)
+                body = endpoint.bodies.decode(raw)
+            query = endpoint.queries.decode(asked.scope["query_string"])
+            call = Call(actor, body, query, path, asked.trace.id, user, asked.trace.parent)
+            repeat = asked.headers.get(b"idempotency-key") if endpoint.keyed else None
+            if repeat is None:
+                return await endpoint.run(call)
+            request = (asked.scope["path"].encode(), asked.scope["query_string"], raw)
+            return await self._repeats.once(
+                owner(actor), repeat, request, lambda: endpoint.run(call), call.trace_id
+            )
+        finally:
+            room.give(len(raw))
 
-    async def _body(self, endpoint: Endpoint, asked: Asked, actor: Actor) -> bytes:
+    async def _body(
+        self, endpoint: Endpoint, asked: Asked, actor: Actor, room: intake.Room
+    ) -> bytes:
         """Read the body. While it arrives, the request is not one in progress.
 
         So whoever sends slowly takes nobody's place; how many one sender may have arriving
@@ -238,13 +249,14 @@ class Api:
         self._arriving[sender] += 1
         self._busy -= 1
         try:
-            raw = await intake.read(asked.receive, asked.headers, endpoint.max_body)
+            raw = await intake.read(asked.receive, asked.headers, endpoint.max_body, room)
         finally:
             self._busy += 1
             self._arriving[sender] -= 1
             if not self._arriving[sender]:
                 del self._arriving[sender]
         if self._busy > self._most:
+            room.give(len(raw))
             raise Overloaded(retry_after=1.0)
         return raw
 

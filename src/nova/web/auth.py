@@ -25,9 +25,13 @@ NOTED_EVERY_S = 60.0
 
 
 class KeyUnknown(Unauthenticated):
-    """This server key is unknown or was revoked; `nova key create` makes a new one."""
+    """This server key is unknown or was revoked."""
 
     code = "key_unknown"
+    hint = (
+        "Check that it is whole and of this deployment: the first key is in server.key in the data "
+        "folder, `nova key list` shows which count, `nova key create` makes another."
+    )
 
 
 class Suspended(TokenInvalid):

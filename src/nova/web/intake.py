@@ -1,7 +1,7 @@
 """Bodies and queries from outside: bounded, decoded, validated, or refused with the reason."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from difflib import get_close_matches
 from math import isfinite
 from typing import Any
@@ -13,9 +13,11 @@ from starlette.types import Receive
 
 from nova.kernel.choices import Choices
 from nova.kernel.errors import Invalid, Malformed
-from nova.web.problems import TooLarge, UnsupportedMedia
+from nova.web.problems import Overloaded, TooLarge, UnsupportedMedia
 
 MOST_PARAMETERS = 64
+SMALL = 65_536
+"""Bytes of a body that needs no room: about what the server reads ahead anyway."""
 _NUL = rb"\u0000"
 # After an even number of backslashes: an odd one would be the escape of a backslash.
 _ESCAPED_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
@@ -45,8 +47,38 @@ class UnknownParameter(Invalid):
     code = "unknown_parameter"
 
 
-async def read(receive: Receive, headers: Mapping[bytes, bytes], most: int) -> bytes:
-    """Return the whole body, of up to `most` bytes; the connection's guard sees to its time."""
+class Room:
+    """How many bytes of large bodies are in hand; full: the newest has to come back later.
+
+    Small ones need none, since there are only so many requests: whoever holds all room with
+    large bodies that never end does not keep others out.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._left = most
+
+    def grow(self, size: int, to: int) -> None:
+        """Take what a body needs that had `size` bytes so far."""
+        need = _large(to) - _large(size)
+        if need > self._left:
+            raise Overloaded(
+                "Nova has as many large requests in hand as it takes.", retry_after=1.0
+            )
+        self._left -= need
+
+    def give(self, size: int) -> None:
+        self._left += _large(size)
+
+
+def _large(size: int) -> int:
+    return size if size > SMALL else 0
+
+
+async def read(receive: Receive, headers: Mapping[bytes, bytes], most: int, room: Room) -> bytes:
+    """Return the whole body, of up to `most` bytes; the connection's guard sees to its time.
+
+    It has taken its room, which is to be given back.
+    """
     length = headers.get(b"content-length")
     if length is not None and (not length.isdigit() or int(length[:20]) > most):
         raise TooLarge(f"The body may have up to {most} bytes.")
@@ -55,18 +87,35 @@ async def read(receive: Receive, headers: Mapping[bytes, bytes], most: int) -> b
     if not message.get("more_body") and len(body) <= most:
         if message["type"] == "http.disconnect":
             raise Malformed("The client went away.")
+        room.grow(0, len(body))
         return body
-    parts = [body]
-    size = len(body)
-    while size <= most and message.get("more_body"):
+    parts: list[bytes] = []
+    size = 0
+    try:
+        async for part in _arriving(receive, body, most):
+            room.grow(size, size + len(part))
+            size += len(part)
+            parts.append(part)
+    except BaseException:
+        room.give(size)
+        raise
+    return b"".join(parts)
+
+
+async def _arriving(receive: Receive, first: bytes, most: int) -> AsyncIterator[bytes]:
+    """Yield a body's parts after its first one, too; refuse one that is too large as it comes."""
+    part, size, more = first, 0, True
+    while True:
+        size += len(part)
+        if size > most:
+            raise TooLarge(f"The body may have up to {most} bytes.")
+        yield part
+        if not more:
+            return
         message = await receive()
         if message["type"] == "http.disconnect":
             raise Malformed("The client went away.")
-        parts.append(message.get("body", b""))
-        size += len(parts[-1])
-    if size > most:
-        raise TooLarge(f"The body may have up to {most} bytes.")
-    return b"".join(parts)
+        part, more = message.get("body", b""), message.get("more_body", False)
 
 
 def json(headers: Mapping[bytes, bytes]) -> None:

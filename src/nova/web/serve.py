@@ -17,11 +17,27 @@ from nova.web.connections import Guard, Guarded, GuardedProtocol
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
+def bound(host: str = "127.0.0.1", port: int = 0) -> socket.socket:
+    """Take an address, on which nobody is answered yet; port 0 takes a free one.
+
+    Raises OSError when it cannot be had.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+    except OSError:
+        listener.close()
+        raise
+    listener.setblocking(False)
+    return listener
+
+
 async def serve(
     app: ASGIApp,
     *,
-    host: str = "127.0.0.1",
-    port: int = 8000,
+    listener: socket.socket,
     protocol: type[asyncio.Protocol] | None = None,
     listening: Callable[[str, int], None] = lambda _host, _port: None,
     draining: Callable[[], None] = lambda: None,
@@ -34,14 +50,15 @@ async def serve(
 ) -> None:
     """Serve until SIGTERM, SIGINT or `stop`, then drain and return.
 
-    `protocol` is the WebSocket protocol class for uvicorn. `listening` hears the address
-    (port 0 takes a free one). Then: `draining` is called (readiness turns 503), no more
-    connections are accepted, all of `drain` runs, requests in progress end, connections
-    close; all within `drain_s`, and what has not ended by then is cut. A second signal
-    exits at once. Raises OSError when the address cannot be had.
+    `listener` comes from `bound`, and is closed. `protocol` is the WebSocket protocol class
+    for uvicorn. `listening` hears the address once it takes connections. Then: `draining` is
+    called (readiness turns 503), no more connections are accepted, all of `drain` runs,
+    requests in progress end, connections close; all within `drain_s`, and what has not ended
+    by then is cut. A second signal exits at once. Raises OSError when another process began
+    to listen at the address after it was bound.
     """
     stop = stop or asyncio.Event()
-    with _bound(host, port) as listener, _signals(stop if signals else None):
+    with listener, _signals(stop if signals else None):
         config = _config(app, protocol, guard or Guard(), keep_alive_s)
         async with _running(config, listener) as server:
             listening(*listener.getsockname()[:2])
@@ -107,16 +124,6 @@ async def _drained(drain: Sequence[Callable[[], Awaitable[None]]], within_s: flo
             for end in ends:
                 if isinstance(end, BaseException):
                     log.error("drain_failed", exc_info=end)
-
-
-@contextmanager
-def _bound(host: str, port: int) -> Iterator[socket.socket]:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as listener:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((host, port))
-        listener.setblocking(False)
-        yield listener
 
 
 @contextmanager

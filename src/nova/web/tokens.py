@@ -13,9 +13,10 @@ from joserfc.errors import JoseError
 from joserfc.jwk import OctKey
 from msgspec import Meta, Struct
 
+from nova.kernel.choices import choices
 from nova.kernel.clock import Clock
 from nova.kernel.errors import Refused, Unauthenticated
-from nova.kernel.text import Name, NameOrNone
+from nova.kernel.text import NO_NUL, Name, NameOrNone
 from nova.web.jwks import KeySource, PublicKey
 
 MOST_CHARACTERS = 8192
@@ -23,7 +24,7 @@ _PARTS = 3
 _PUBLIC = ("RS256", "ES256", "EdDSA", "Ed25519")
 
 Seconds = Annotated[float, Meta(ge=0, le=1e12)]
-Channel = Annotated[str, Meta(min_length=1, max_length=255, pattern=r"\A[^\x00]*\Z")]
+Channel = Annotated[str, Meta(min_length=1, max_length=255), NO_NUL]
 
 
 class TokenInvalid(Unauthenticated):
@@ -257,7 +258,9 @@ def _header(token: str) -> _Header:
     parts = token.split(".")
     if len(parts) != _PARTS or not token.isascii() or not all(parts):
         raise TokenInvalid(
-            "shape", "A token is three base64url parts with dots between: header.claims.signature."
+            "shape",
+            "A user token is three base64url parts with dots between: header.claims.signature; a "
+            "server key begins with nova_sk_.",
         )
     return _decoded(parts[0], _HEADERS, "header")
 
@@ -277,7 +280,7 @@ def _decoded(part: str, decoder: msgspec.json.Decoder[S], what: str) -> S:
     try:
         return decoder.decode(_bytes(part))
     except msgspec.ValidationError as wrong:
-        detail, _, path = str(wrong).partition(" - at `$.")
+        detail, _, path = choices(decoder.type).named(wrong).partition(" - at `$.")
         name = path.rstrip("`") or what
         if "missing required field" in detail:
             name = detail.split("`")[-2]

@@ -62,10 +62,3 @@ def retry_after(value: bytes | None, now: datetime) -> float | None:
     if at.tzinfo is None:
         at = at.replace(tzinfo=UTC)
     return min(max((at - now).total_seconds(), 0.0), LONGEST_WAIT_S)
-
-
-def shortened(text: str, excess: int) -> str:
-    """Return a text that is at least `excess` bytes shorter in UTF-8, ending in an ellipsis."""
-    encoded = text.encode()
-    kept = max(len(encoded) - excess - 3, 0)
-    return encoded[:kept].decode(errors="ignore").rstrip() + "…" if kept else ""

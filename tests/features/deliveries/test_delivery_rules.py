@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nova.features.deliveries import rendering, rules
-from nova.features.deliveries.breaker import AFTER, LONGEST_S, Breaker, Gate, State
+from nova.features.deliveries.lanes.gates import AFTER, LONGEST_S, Breaker, Gate, State
 from nova.ports.carriers import Verdict
 from support.delivered import outcome
 

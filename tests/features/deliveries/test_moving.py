@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
+from uuid import UUID
 
 import pytest
 
@@ -124,3 +125,57 @@ async def test_the_death_of_an_old_token_takes_nothing_from_the_new_one(
     await wakes(here, clock)
     (row,) = await here.ended(1, status="sent")
     assert row.address == "new"
+
+
+async def test_a_recall_does_not_follow_a_phone_to_its_next_owner(
+    here: Delivered, clock: ManualClock
+) -> None:
+    """It would tell a stranger that, and when, something was taken back from somebody else."""
+    await here.phone("ben", "phone")
+    await here.phone("ben", "tablet")
+    await here.like("e1")
+    await here.ended(2)
+    await here.phone("cleo", "phone")
+    await takes_back(here)
+    await here.ended(4)
+    recalls = [row for row in await here.ledger() if row.kind == "recall"]
+    assert {(row.phase, row.code) for row in recalls} == {
+        ("failed", "not_registered"),
+        ("done", ""),
+    }
+    silent = [parcel for parcel in here.ios.parcels if not parcel.title]
+    assert [parcel.target.address for parcel in silent] == ["tablet"]
+    await here.like("e2", of="cleo")
+    await here.ended(1, who="cleo")  # her own pushes go there as ever
+    assert here.ios.parcels[-1].target.address == "phone"
+
+
+async def test_a_recall_that_waited_does_not_follow_either(
+    here: Delivered, clock: ManualClock
+) -> None:
+    await here.phone("ben", "phone")
+    await here.like("e1")
+    await here.ended(1)
+    here.ios.answers = [outcome(Verdict.RETRY, "503")]
+    await takes_back(here)
+    await here.planned(1, code="503")
+    await here.phone("cleo", "phone")
+    clock.advance(60)
+    await here.ended(2)
+    assert len(here.ios.parcels) == 2
+
+
+async def test_a_recall_follows_the_same_persons_phone_to_its_new_token(here: Delivered) -> None:
+    device = await here.phone("ben", "old")
+    await here.like("e1")
+    await here.ended(1)
+    new = NewDevice(platform="ios", token="new")
+    await here.accounts.devices.refresh(here.ids["ben"], device, new)
+    await takes_back(here)
+    await here.ended(2)
+    assert [parcel.target.address for parcel in here.ios.parcels] == ["old", "new"]
+
+
+async def takes_back(here: Delivered) -> None:
+    (shown,) = await here.inbox("ben")
+    await here.all.removal.delete(here.ids["ben"], UUID(shown["id"]))

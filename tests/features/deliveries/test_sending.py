@@ -5,9 +5,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from nova.features.deliveries import rules, store_claims
+from nova.features.deliveries import rules
+from nova.features.deliveries.lanes import store as claims
+from nova.features.deliveries.lanes.lane import Pacing
 from nova.features.deliveries.models import Delivery, LaneState, Redrive
-from nova.features.deliveries.sender import Pacing
 from nova.features.deliveries.service import Knobs, NotRedrivable
 from nova.kernel.clock import ManualClock
 from nova.ports.carriers import Verdict
@@ -154,7 +155,7 @@ async def test_a_quota_pauses_the_lane_for_every_process(dsn: str) -> None:
         await here.like("e2")
         await here.planned(2)
         clock.advance(80)
-        assert await store_claims.claim(here.db, "android", clock.now(), 10, 60) == []
+        assert await claims.claim(here.db, "android", clock.now(), 10, 60) == []
         clock.advance(11)
         later = (await here.ended(2, status="sent"))[1]
         (attempt,) = (await here.deliveries.one(later.id)).attempts

@@ -12,8 +12,8 @@ import msgspec
 import pytest
 
 from nova.adapters.webhooks.poster import Poster
-from nova.features.deliveries.breaker import State
-from nova.features.deliveries.sender import Pacing
+from nova.features.deliveries.lanes.gates import State
+from nova.features.deliveries.lanes.lane import Pacing
 from nova.features.deliveries.webhooks import AT_ONCE, PATIENCE, NewWebhook, signed
 from nova.ports.carriers import Outcome, Verdict
 from support.delivered import Delivered, api_of_world, outcome

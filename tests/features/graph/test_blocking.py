@@ -101,6 +101,14 @@ async def test_a_mute_without_an_end_lasts_until_it_is_lifted(here: Connected) -
     assert not (await here.ask("ben", "DELETE", "me/mutes/ada"))["mutes"]
 
 
+async def test_a_mute_that_would_be_over_is_refused(here: Connected) -> None:
+    await here.ask("ben", "PUT", "me/mutes/ada", json={})
+    past = {"until": "2020-01-01T00:00:00Z"}
+    refused = await here.ask("ben", "PUT", "me/mutes/ada", status=422, json=past)
+    assert refused["code"] == "mute_is_over"
+    assert (await here.ask("ben", "GET", "me/relation/ada"))["mutes"]
+
+
 async def test_close_friends_are_for_their_owner_alone(here: Connected) -> None:
     await here.ask("ada", "PUT", "me/close-friends/ben")
     assert await here.names("ada", "me/close-friends") == ["ben"]

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from nova.features.notifications.catalogue import Kind, Wording
-from nova.features.notifications.inbox import NoSuchNotification, UnclearMark
+from nova.features.notifications.inbox import NoSuchEvent, NoSuchNotification, UnclearMark
 from nova.features.notifications.models import Mark, Marking, State
 from nova.kernel.clock import ManualClock, SystemClock
 from nova.web.cursors import BadCursor
@@ -151,6 +151,8 @@ async def test_what_has_expired_goes_each_type_in_its_own_time(
     await here.all.forget()
     for table in ("intake", "suppressed", "runs"):
         assert await here.pool.value(COUNT[table]) == 0
+    with pytest.raises(NoSuchEvent, match="No event or notification"):
+        await here.all.traces.either("e2")
 
 
 COUNT = {

@@ -155,6 +155,10 @@ async def test_only_the_recipient_and_the_server_may_ask_why(
     answer = await api.get("/v1/events/e1/trace", headers=KEY)
     assert answer.json()["outcome"] == "stored"
     assert (await api.get("/v1/events/e1/trace", headers=BEN)).status_code == 403
+    for path in ("events/e2", f"notifications/{NOBODYS}"):
+        answer = await api.get(f"/v1/{path}/trace", headers=KEY)
+        assert answer.status_code == 404
+        assert "`notifications.dedupe_days`" in answer.json()["hint"]
 
 
 async def test_preferences_are_checked_merged_and_explained(api: httpx.AsyncClient) -> None:

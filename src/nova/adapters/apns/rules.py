@@ -14,7 +14,8 @@ import msgspec
 from msgspec import Struct
 
 from nova.ports.carriers import Outcome, Parcel, Verdict
-from nova.wire.outcomes import outcome, retry_after, shortened
+from nova.wire.fitting import fitted
+from nova.wire.outcomes import outcome, retry_after
 
 MOST_BYTES = 4096
 MOST_COLLAPSE_BYTES = 64
@@ -80,12 +81,13 @@ class Push(Struct, frozen=True):
 
 
 def push(parcel: Parcel) -> Push | None:
-    """Return a notification, its body cut to fit; None where that can't help."""
-    payload = _payload(parcel, parcel.body)
-    if len(payload) > MOST_BYTES and parcel.body:
-        payload = _payload(parcel, shortened(parcel.body, len(payload) - MOST_BYTES))
+    """Return a notification, cut to fit; None where its data are too large."""
+    payload = _payload(parcel)
     if len(payload) > MOST_BYTES:
-        return None
+        cut = fitted(parcel, MOST_BYTES, lambda each: len(_payload(each)))
+        if cut is None:
+            return None
+        payload = _payload(cut)
     silent = not _visible(parcel) and parcel.badge is None
     # A background push with priority 10 is an error.
     priority = b"10" if parcel.urgent and not silent else b"5"
@@ -96,10 +98,10 @@ def _visible(parcel: Parcel) -> bool:
     return bool(parcel.title or parcel.body)
 
 
-def _payload(parcel: Parcel, body: str) -> bytes:
+def _payload(parcel: Parcel) -> bytes:
     aps: dict[str, object] = {}
     if _visible(parcel):
-        aps["alert"] = {"title": parcel.title, "body": body}
+        aps["alert"] = {"title": parcel.title, "body": parcel.body}
         if parcel.urgent:
             aps["sound"] = "default"
     if parcel.badge is not None:

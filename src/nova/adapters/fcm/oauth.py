@@ -6,9 +6,11 @@ from typing import Annotated, Any
 from urllib.parse import urlencode
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import Struct
 
+from nova.kernel.choices import choices
 from nova.kernel.clock import Clock
+from nova.kernel.text import spelled
 from nova.wire.exchange import Header, Lost, Unsent
 from nova.wire.jws import BadKey, rs256, rsa_key
 from nova.wire.outgoing import Outgoing
@@ -24,7 +26,7 @@ _OK, _TOO_MANY, _FAULTY = 200, 429, 500
 class ServiceAccount(Struct, frozen=True):
     """The file that Google's console hands out, as far as it is needed."""
 
-    project_id: Annotated[str, Meta(pattern=r"\A[a-z0-9:.-]{1,64}\Z")]
+    project_id: Annotated[str, spelled(r"\A[a-z0-9:.-]{1,64}\Z", "the id of a project")]
     private_key: str
     private_key_id: str
     client_email: str
@@ -44,6 +46,9 @@ def service_account(document: bytes | str) -> ServiceAccount:
     """Read a service account's JSON; raises BadKey."""
     try:
         return msgspec.json.decode(document, type=ServiceAccount)
+    except msgspec.ValidationError as wrong:
+        says = choices(ServiceAccount).named(wrong)
+        raise BadKey(f"not the JSON file of a service account: {says}") from wrong
     except msgspec.MsgspecError as wrong:
         raise BadKey(f"not the JSON file of a service account: {wrong}") from wrong
 

@@ -11,7 +11,8 @@ import msgspec
 from msgspec import Struct
 
 from nova.ports.carriers import Outcome, Parcel, Verdict
-from nova.wire.outcomes import outcome, retry_after, shortened
+from nova.wire.fitting import fitted
+from nova.wire.outcomes import outcome, retry_after
 
 MOST_BYTES = 4096
 LONGEST_TTL_S = 28 * 86_400
@@ -60,24 +61,26 @@ class _Sent(Struct):
 
 
 def message(parcel: Parcel, now: datetime) -> bytes | None:
-    """Return a message, its body cut to fit; None where that can't help."""
-    payload = _payload(parcel, parcel.body)
-    size = len(msgspec.json.encode(payload))
-    if size > MOST_BYTES and parcel.body:
-        payload = _payload(parcel, shortened(parcel.body, size - MOST_BYTES))
-        size = len(msgspec.json.encode(payload))
-    if size > MOST_BYTES:
-        return None
-    whole = {"token": parcel.target.address, **payload, **_platform(parcel, now)}
+    """Return a message, cut to fit; None where its data are too large."""
+    if _size(parcel) > MOST_BYTES:
+        cut = fitted(parcel, MOST_BYTES, _size)
+        if cut is None:
+            return None
+        parcel = cut
+    whole = {"token": parcel.target.address, **_payload(parcel), **_platform(parcel, now)}
     return msgspec.json.encode({"message": whole})
 
 
-def _payload(parcel: Parcel, body: str) -> dict[str, object]:
+def _size(parcel: Parcel) -> int:
+    return len(msgspec.json.encode(_payload(parcel)))
+
+
+def _payload(parcel: Parcel) -> dict[str, object]:
     """Return what counts towards the limit."""
     data = parcel.data if parcel.url is None else {**parcel.data, "url": parcel.url}
     payload: dict[str, object] = {"data": data} if data else {}
     if parcel.title or parcel.body:
-        payload["notification"] = {"title": parcel.title, "body": body}
+        payload["notification"] = {"title": parcel.title, "body": parcel.body}
     return payload
 
 

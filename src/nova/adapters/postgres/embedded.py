@@ -112,6 +112,11 @@ async def embedded(
             await server.stop()
 
 
+def holds_data(folder: Path) -> bool:
+    """Tell whether a data folder holds a server's data, of whatever version."""
+    return (Folder(folder).data / "PG_VERSION").exists()
+
+
 async def attach(folder: Path) -> str | None:
     """Return the address of the server that another process runs in a data folder, if it does."""
     try:

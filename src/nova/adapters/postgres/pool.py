@@ -14,6 +14,7 @@ from structlog import get_logger
 from nova.adapters.postgres.connection import NOTHING, Connection, Line, connect
 from nova.adapters.postgres.ear import LOOK_S, Ear
 from nova.adapters.postgres.faults import CONNECTING, is_elsewhere, translated, unavailable
+from nova.adapters.postgres.reaching import too_old, unreached
 from nova.ports.database import DatabaseUnavailable, NotCommitted, Row, Transaction
 
 T = TypeVar("T")
@@ -113,9 +114,12 @@ class PostgresPool:
         """Connect once. Raises DatabaseUnavailable, with the reason, if that fails."""
         try:
             connection = await connect(self._line)
-        except CONNECTING as wrong:
-            reason = str(wrong) or type(wrong).__name__
-            raise unavailable(f"The database cannot be reached: {reason}") from wrong
+        except (*CONNECTING, ValueError) as wrong:
+            told = unreached(self._line.dsn, wrong, self._line.connect_s)
+            raise unavailable(told) from wrong
+        if old := too_old(self._line.dsn, connection.get_server_version().major):
+            connection.terminate()
+            raise unavailable(old)
         self._all.add(connection)
         self._give(connection)
 

@@ -16,7 +16,7 @@ from msgspec import Struct
 
 from nova.ports.carriers import Parcel
 
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 _ADDRESS = re.compile(r"[^\s@<>()\[\]\\,;:\"]{1,64}@[^\s@<>()\[\]\\,;:\"]{1,253}")
 _DOMAIN = re.compile(r"(?:[A-Za-z0-9_-]{1,63}\.)*[A-Za-z0-9-]{1,63}")
 _PLAIN_WORDS = re.compile(r"[\x20-\x7e]{0,60}")
@@ -120,7 +120,7 @@ def _part(kind: str, text: str) -> bytes:
 
 def _subject(title: str) -> str:
     """Return a title on one line: people's words must neither end a header nor stop the mail."""
-    return " ".join(_CONTROL.sub(" ", title).split())
+    return _CONTROL.sub(" ", title).strip()
 
 
 def _line(text: str) -> str:

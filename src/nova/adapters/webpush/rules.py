@@ -10,7 +10,8 @@ import msgspec
 
 from nova.adapters.webpush.encryption import MOST_PLAIN
 from nova.ports.carriers import Outcome, Parcel, Verdict
-from nova.wire.outcomes import outcome, retry_after, shortened
+from nova.wire.fitting import fitted
+from nova.wire.outcomes import outcome, retry_after
 
 LONGEST_TTL_S = 28 * 86_400
 """What every service keeps a message for; some cut at 30 days, Google refuses more than 28."""
@@ -35,20 +36,26 @@ def ttl(expires_at: datetime, now: datetime) -> int:
 
 
 def payload(parcel: Parcel) -> bytes | None:
-    """Return the JSON for the service worker, its body cut to fit; None where that can't help.
+    """Return the JSON for the service worker, cut to fit; None where its data are too large.
 
     With a URL it is also a declarative message (W3C Push API), which Safari shows by itself.
     """
-    encoded = _payload(parcel, parcel.body)
-    if len(encoded) > BRIDGED_PLAIN and parcel.body:
-        encoded = _payload(parcel, shortened(parcel.body, len(encoded) - BRIDGED_PLAIN))
-    return encoded if len(encoded) <= MOST_PLAIN else None
+    encoded = _payload(parcel)
+    if len(encoded) <= BRIDGED_PLAIN:
+        return encoded
+    # What has more data than a bridge takes may still reach those who need none.
+    cut = fitted(parcel, BRIDGED_PLAIN, _size) or fitted(parcel, MOST_PLAIN, _size)
+    return None if cut is None else _payload(cut)
 
 
-def _payload(parcel: Parcel, body: str) -> bytes:
+def _size(parcel: Parcel) -> int:
+    return len(_payload(parcel))
+
+
+def _payload(parcel: Parcel) -> bytes:
     notification: dict[str, object] = {
         "title": parcel.title,
-        "body": body,
+        "body": parcel.body,
         "tag": parcel.collapse_id,
         "lang": parcel.locale,
         "data": parcel.data,

@@ -6,24 +6,37 @@ from uuid import UUID
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from nova.kernel.text import Name
+from nova.kernel.text import NO_SPACE, Name, spelled
 
-_PRINTABLE = r"\A[^\x00-\x1f\x7f]*\Z"
+_PRINTABLE = spelled(r"\A[^\x00-\x1f\x7f]*\Z", "text without control characters")
 
 ExternalId = Annotated[
-    str, Meta(min_length=1, max_length=128, pattern=_PRINTABLE, description="The app's own id.")
+    str, Meta(min_length=1, max_length=128, description="The app's own id."), _PRINTABLE
 ]
-DisplayName = Annotated[str, Meta(max_length=128, pattern=_PRINTABLE)]
-Url = Annotated[str, Meta(max_length=2048, pattern=r"\A(https?://[^\x00-\x20\x7f]+)?\Z")]
+DisplayName = Annotated[str, Meta(max_length=128), _PRINTABLE]
+Url = Annotated[
+    str,
+    Meta(max_length=2048),
+    spelled(r"\A(https?://[^\x00-\x20\x7f]+)?\Z", "an address such as https://example.org/ada.png"),
+]
 Locale = Annotated[str, Meta(max_length=35, description="BCP 47, as in `pt-BR`.")]
 Timezone = Annotated[str, Meta(max_length=64, description="IANA, as in `Europe/Lisbon`.")]
-Token = Annotated[str, Meta(min_length=1, max_length=4096, pattern=r"\A[^\x00-\x20\x7f]+\Z")]
-Key = Annotated[str, Meta(min_length=1, max_length=256, pattern=r"\A[A-Za-z0-9_=-]+\Z")]
+Token = Annotated[str, Meta(min_length=1, max_length=4096), NO_SPACE]
+Key = Annotated[
+    str,
+    Meta(min_length=1, max_length=256),
+    spelled(r"\A[A-Za-z0-9_=-]+\Z", "base64url: letters, digits, -, _ and ="),
+]
 Reference = Annotated[str, Meta(min_length=1, max_length=128, description="Either id of a user.")]
 Platform: TypeAlias = Literal["ios", "android", "web"]
 
 Email = Annotated[
-    str, Meta(max_length=254, pattern=r"\A([^\x00-\x20\x7f<>,;@]+@[^\x00-\x20\x7f<>,;@]+)?\Z")
+    str,
+    Meta(max_length=254),
+    spelled(
+        r"\A([^\x00-\x20\x7f<>,;@]+@[^\x00-\x20\x7f<>,;@]+)?\Z",
+        "an address such as ada@example.org",
+    ),
 ]
 
 DEFAULT_LOCALE = "en"
@@ -142,7 +155,11 @@ class SubscriptionKeys(Struct, frozen=True):
 class WebSubscription(Struct, frozen=True, rename="camel"):
     """A PushSubscription, as `JSON.stringify` writes it in the browser."""
 
-    endpoint: Annotated[str, Meta(max_length=2048, pattern=r"\Ahttps://[^\x00-\x20\x7f]+\Z")]
+    endpoint: Annotated[
+        str,
+        Meta(max_length=2048),
+        spelled(r"\Ahttps://[^\x00-\x20\x7f]+\Z", "an address that begins with https://"),
+    ]
     keys: SubscriptionKeys
     expiration_time: Annotated[float, Meta(ge=0, le=1e16)] | None = None
 

@@ -6,9 +6,9 @@ from nova.feature import Feature, Job, Turn
 from nova.features.deliveries.api import Handlers
 from nova.features.deliveries.asks import Ask, Dead
 from nova.features.deliveries.events import DeliveryEnded
+from nova.features.deliveries.lanes.lane import Pacing
 from nova.features.deliveries.models import LANES
 from nova.features.deliveries.routes import routes
-from nova.features.deliveries.sender import Pacing
 from nova.features.deliveries.service import Deliveries, Knobs
 from nova.features.deliveries.tale import Tale
 from nova.features.graph.events import Blocked, Muted

@@ -1,10 +1,10 @@
 """The routes of deliveries: parse and answer; nothing is decided here."""
 
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 from uuid import UUID
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import Struct
 
 from nova.features.deliveries.explain import Explained, Supposed
 from nova.features.deliveries.funnel import DeliveryFunnel, Lately
@@ -30,11 +30,9 @@ from nova.features.deliveries.webhooks import (
     WebhookList,
 )
 from nova.kernel.errors import Invalid, NotFound
-from nova.kernel.text import Name
+from nova.kernel.text import Name, Slug
 from nova.web.actors import User
 from nova.web.routes import Call, Html, Paged
-
-TypeName = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"\A[a-z][a-z0-9_-]*\Z")]
 
 
 class Resume(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -163,7 +161,7 @@ class Handlers:
 
 def _type(call: Call[Any, Any]) -> str:
     try:
-        name: str = msgspec.convert(call.path["type"], TypeName)
+        name: str = msgspec.convert(call.path["type"], Slug)
     except msgspec.ValidationError:
         raise BadTypeName from None
     return name

@@ -18,7 +18,7 @@ from nova.features.deliveries.tale import WHERE, WHY
 from nova.features.notifications.events import NotificationStored
 from nova.kernel.clock import Clock
 from nova.kernel.errors import Invalid
-from nova.kernel.text import Name
+from nova.kernel.text import Name, beginning
 from nova.ports.database import Queries
 
 _Key = Annotated[str, Meta(max_length=128)]
@@ -224,7 +224,7 @@ def _targets(channel: str, person: Person) -> Sequence[str]:
 
 def _previews(fact: NotificationStored, unsubscribe: str | None) -> Sequence[Preview]:
     html = rendering.html(fact.title, fact.body, plan.url_of(fact), unsubscribe, fact.locale)
-    short = fact.body[: plan.MOST_BODY]
+    short = beginning(fact.body, plan.MOST_BODY)
     return [
         *(Preview(channel=each, title=fact.title, body=short) for each in ("push", "web_push")),
         Preview(channel="email", title=fact.title, body=fact.body, html=html),

@@ -1,14 +1,14 @@
 """Writes outcomes down, many at once, with everything that follows from them."""
 
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 
 from structlog import get_logger
 
 from nova.backbone.database import Database, Tx
 from nova.features.deliveries import store
-from nova.features.deliveries.events import DeliveryEnded
+from nova.features.deliveries.endings import Endings
 from nova.features.deliveries.models import LANES, Status
 from nova.features.deliveries.store import Noted
 from nova.kernel.batching import Batcher
@@ -30,14 +30,14 @@ class Ledger:
         db: Database,
         clock: Clock,
         *,
+        endings: Endings,
         rings: Callable[[str], None],
-        heard: Callable[[], Awaitable[bool]],
     ) -> None:
-        """`rings` wakes a lane; `heard` tells whether anybody wants facts of deliveries."""
+        """`rings` wakes a lane."""
         self._db = db
         self._clock = clock
         self._rings = rings
-        self._heard = heard
+        self._endings = endings
         # Full: the lane tries again. One lane: outcomes of a delivery keep their order.
         self._record: Batcher[tuple[Noted, float], bool] = Batcher(
             self._together, most=500, queue=20_000
@@ -47,9 +47,16 @@ class Ledger:
         """Write an outcome down; `pause_s` stops the whole lane. False: the lease had passed on."""
         return await self._record((noted, pause_s))
 
+    async def expire(self) -> int:
+        """Drop some of what is not worth sending any more; return how many that were."""
+        async with self._db.transaction() as tx:
+            rows = await tx.fetch(store.OVERDUE, self._clock.now())
+            await self._fall_back(tx, rows)
+            await self._endings.tell(tx, rows)
+        return len(rows)
+
     async def _together(self, items: list[tuple[Noted, float]]) -> Sequence[bool]:
         now = self._clock.now()
-        tells = await self._heard()
         async with self._db.transaction() as tx:
             rows = await store.record(tx, [noted for noted, _ in items], now)
             held = {row["id"]: row for row in rows}
@@ -58,8 +65,7 @@ class Ledger:
             await self._suspect(tx, kept)
             await self._follow_up(tx, rows)
             await self._pause(tx, items)
-            if tells:
-                await tx.emit(*(ended(row) for row in rows if tellable(row)))
+            await self._endings.tell(tx, rows)
         return [noted.claimed.id in held for noted, _ in items]
 
     async def _count(self, tx: Tx, noted: Sequence[Noted]) -> None:
@@ -95,10 +101,7 @@ class Ledger:
     async def _follow_up(self, tx: Tx, rows: Sequence[Row]) -> None:
         """Need what stood by for what failed; take back what was withdrawn while it went out."""
         now = self._clock.now()
-        failed = [row["notification"] for row in rows if row["phase"] in ("failed", "dead")]
-        if failed:
-            await tx.fetch(store.FALL_BACK, failed, now)
-            tx.after_commit(self._ring_all)
+        await self._fall_back(tx, [row for row in rows if row["phase"] in ("failed", "dead")])
         withdrawn = [
             store.recall(row, new_id(), now, row["cancelled"])
             for row in rows
@@ -108,6 +111,25 @@ class Ledger:
             and row["status"] >= Status.ATTEMPTED
         ]
         await store.add(tx, withdrawn)
+        await self._part(tx, [row for row in rows if row["summary_title"] is not None])
+
+    async def _part(self, tx: Tx, spokesmen: Sequence[Row]) -> None:
+        """Put those together anew of whom one was taken back while the push went out."""
+        ids = [
+            row["id"]
+            for row in spokesmen
+            if row["phase"] == "dropped" or row["cancelled"] in RECALLED
+        ]
+        tried = [row["id"] for row in spokesmen if row["phase"] == "waiting"]
+        if tried:
+            ids += [row["into_id"] for row in await tx.fetch(store.OUTDATED, tried)]
+        if ids:
+            await self._endings.tell(tx, await tx.fetch(store.PART, ids, self._clock.now()))
+
+    async def _fall_back(self, tx: Tx, failed: Sequence[Row]) -> None:
+        ids = [row["id"] for row in failed if row["kind"] != "recall"]
+        if ids and await tx.fetch(store.FALL_BACK, ids, self._clock.now()):
+            tx.after_commit(self._ring_all)
 
     def _ring_all(self) -> None:
         for lane in LANES:
@@ -124,25 +146,3 @@ class Ledger:
 
 def _kind(noted: Noted) -> str:
     return {"sent": "sent", "gone": "gone"}.get(noted.verdict, "failed")
-
-
-def ended(row: Row) -> DeliveryEnded:
-    """Return the fact of a delivery that needs nothing more."""
-    return DeliveryEnded(
-        delivery=row["id"],
-        notification=row["notification"],
-        user=row["user_id"],
-        type=row["type"],
-        channel=row["channel"],
-        kind=row["kind"],
-        phase=row["phase"],
-        status=Status(row["status"]).name.lower(),
-        reason=row["reason"],
-        code=row["code"],
-        text=row["says"],
-    )
-
-
-def tellable(row: Row) -> bool:
-    """Return whether this is the end of a delivery; that of a webhook's call is no news."""
-    return row["due"] is None and row["lane"] in LANES

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 from enum import IntEnum
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias, get_args
 from uuid import UUID
 
 from msgspec import Meta, Struct
@@ -43,6 +43,7 @@ Phase: TypeAlias = Literal[
 """What Nova does with a delivery: it waits for its turn; is held for quiet hours; stands by in case
 it is needed; is done; failed because the address is gone; is a dead letter; was dropped, for a
 reason; or went out as a part of another one."""
+PHASES: list[str] = list(get_args(Phase))
 
 
 class Delivery(Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -15,6 +15,7 @@ from nova.features.deliveries.policies import DigestRule, Policy, Rate
 from nova.features.deliveries.quiet import Schedule
 from nova.features.notifications.events import NotificationStored
 from nova.kernel.ids import new_id
+from nova.kernel.text import beginning
 
 MOST_BODY = 1_000
 """Characters of a push's text; providers take 4 KB in all."""
@@ -194,7 +195,7 @@ def _row(
         address=target.address if target else "",
         keys=json(target.keys) if target else "{}",
         title=fact.title,
-        body=fact.body if channel == "email" else fact.body[:MOST_BODY],
+        body=fact.body if channel == "email" else beginning(fact.body, MOST_BODY),
         url=url_of(fact),
         data=json(data(fact)),
         locale=fact.locale,

@@ -8,6 +8,7 @@ from nova.backbone.database import Tx
 from nova.features.deliveries import plan, store
 from nova.features.deliveries.asks import Devices, People
 from nova.features.deliveries.digests import Digests, Entry
+from nova.features.deliveries.endings import Endings
 from nova.features.deliveries.models import New
 from nova.features.deliveries.plan import Choice, Person
 from nova.features.deliveries.policies import PLAIN, Policies, Policy, Throttle
@@ -66,6 +67,7 @@ class Planner:
         policies: Policies,
         quiet: QuietBook,
         digests: Digests,
+        endings: Endings,
         rings: Callable[[str], None],
         spread_s: float,
     ) -> None:
@@ -75,6 +77,7 @@ class Planner:
         self._policies = policies
         self._quiet = quiet
         self._digests = digests
+        self._endings = endings
         self._rings = rings
         self._spread_s = spread_s
 
@@ -147,7 +150,7 @@ class Planner:
         """Cancel what was seen on another device meanwhile."""
         for each in heard:
             fact = each.fact
-            await tx.run(store.CANCEL, fact.user, fact.ids, fact.up_to, "seen_elsewhere")
+            await self._cancel(tx, store.CANCEL, fact.user, "seen_elsewhere", fact.ids, fact.up_to)
             await self._digests.withdraw(tx, fact.user, fact.ids, up_to=fact.up_to)
 
     async def removed(self, tx: Tx, heard: Sequence[Heard[NotificationsRemoved]]) -> None:
@@ -156,7 +159,7 @@ class Planner:
         for each in heard:
             fact = each.fact
             reason = "expired" if fact.reason == "expired" else "removed"
-            await tx.run(store.CANCEL, fact.user, fact.ids, None, reason)
+            await self._cancel(tx, store.CANCEL, fact.user, reason, fact.ids, None)
             await self._digests.withdraw(tx, fact.user, fact.ids)
             if reason == "removed":
                 await self._recall(tx, fact.user, fact.ids, None, now)
@@ -166,15 +169,24 @@ class Planner:
         now = self._clock.now()
         for each in heard:
             fact = each.fact
-            await tx.run(store.CANCEL_BY_ACTOR, fact.person, fact.other, "blocked")
+            await self._cancel(tx, store.CANCEL_BY_ACTOR, fact.person, "blocked", fact.other)
             await self._digests.withdraw(tx, fact.person, actor=fact.other)
             await self._recall(tx, fact.person, None, fact.other, now)
 
     async def muted(self, tx: Tx, heard: Sequence[Heard[Muted]]) -> None:
         """Cancel what somebody muted had to do with; what is out may stay."""
         for each in heard:
-            await tx.run(store.CANCEL_BY_ACTOR, each.fact.person, each.fact.other, "muted")
-            await self._digests.withdraw(tx, each.fact.person, actor=each.fact.other)
+            fact = each.fact
+            await self._cancel(tx, store.CANCEL_BY_ACTOR, fact.person, "muted", fact.other)
+            await self._digests.withdraw(tx, fact.person, actor=fact.other)
+
+    async def _cancel(self, tx: Tx, statement: str, *which: object) -> None:
+        rows = await tx.fetch(statement, *which)
+        await self._endings.tell(tx, rows)
+        spokesmen = {row["into_id"] or row["id"] for row in rows if store.spoken_for(row)}
+        if spokesmen:
+            parted = await tx.fetch(store.PART, list(spokesmen), self._clock.now())
+            await self._endings.tell(tx, parted)
 
     async def _recall(
         self,

@@ -10,10 +10,11 @@ from zoneinfo import ZoneInfo
 from msgspec import Meta, Struct, field
 
 from nova.features.deliveries.models import CHANNELS, Channel
+from nova.kernel.text import spelled
 
 Weekday: TypeAlias = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 WEEK: tuple[Weekday, ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-Wall = Annotated[str, Meta(max_length=5, pattern=r"\A([01][0-9]|2[0-3]):[0-5][0-9]\Z")]
+Wall = Annotated[str, spelled(r"\A([01][0-9]|2[0-3]):[0-5][0-9]\Z", "a time such as 22:00")]
 """A time of day, HH:MM."""
 
 HORIZON_DAYS = 8

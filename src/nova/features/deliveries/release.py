@@ -11,7 +11,8 @@ from msgspec import Struct
 from nova.backbone.database import Database, Tx
 from nova.features.deliveries import plan, rendering
 from nova.features.deliveries.asks import Ask, Preferences
-from nova.features.deliveries.lanes import RESTS
+from nova.features.deliveries.endings import Endings
+from nova.features.deliveries.lanes.platforms import RESTS
 from nova.features.deliveries.models import LANES
 from nova.features.deliveries.plan import Person
 from nova.features.deliveries.planner import Planner
@@ -38,15 +39,20 @@ select d.id, d.user_id, d.type, d.about, d.channel, d.target, d.phase, d.kind, d
    for update skip locked
 """
 
+# Returns those that go nowhere any more.
 MOVE = """
-update deliveries.deliveries d
-   set phase = t.phase, reason = t.reason, rule = coalesce(t.rule, d.rule), due = t.due,
-       tries_from = coalesce(t.due, d.tries_from), into_id = t.into_id,
-       title = coalesce(t.title, d.title), body = coalesce(t.body, d.body)
-  from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::timestamptz[], $6::uuid[],
-              $7::text[], $8::text[])
-    as t (id, phase, reason, rule, due, into_id, title, body)
- where d.id = t.id
+with moved as (
+    update deliveries.deliveries d
+       set phase = t.phase, reason = t.reason, rule = coalesce(t.rule, d.rule), due = t.due,
+           tries_from = coalesce(t.due, d.tries_from), into_id = t.into_id,
+           summary_title = t.title, summary_body = t.body
+      from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::timestamptz[], $6::uuid[],
+                  $7::text[], $8::text[])
+        as t (id, phase, reason, rule, due, into_id, title, body)
+     where d.id = t.id
+    returning d.*
+)
+select * from moved where phase = 'dropped'
 """
 
 
@@ -73,6 +79,7 @@ class Release:
         planner: Planner,
         preferences: Preferences,
         *,
+        endings: Endings,
         rings: Callable[[str], None],
         spread_s: float,
     ) -> None:
@@ -80,6 +87,7 @@ class Release:
         self._clock = clock
         self._planner = planner
         self._preferences = preferences
+        self._endings = endings
         self._rings = rings
         self._spread_s = spread_s
 
@@ -111,7 +119,7 @@ class Release:
                 )
                 for move in moved(list(some), people, now, self._spread_s)
             ]
-            await _write(tx, moves)
+            await self._endings.tell(tx, await _written(tx, moves))
             tx.after_commit(self._ring_all)
         return len(moves)
 
@@ -173,8 +181,8 @@ def _coalesced(rows: Sequence[Row], now: datetime) -> list[Move]:
     ]
 
 
-async def _write(tx: Tx, moves: Sequence[Move]) -> None:
-    await tx.run(
+async def _written(tx: Tx, moves: Sequence[Move]) -> Sequence[Row]:
+    return await tx.fetch(
         MOVE,
         [each.id for each in moves],
         [each.phase for each in moves],

@@ -24,10 +24,13 @@ from nova.features.deliveries import (
 from nova.features.deliveries.asks import Devices, Graves, People, Preferences, Signals
 from nova.features.deliveries.burial import Burial, Caution
 from nova.features.deliveries.digests import Digests
+from nova.features.deliveries.endings import Endings, ended
 from nova.features.deliveries.explain import Explainer, Rehearsal
 from nova.features.deliveries.funnel import DeliveryFunnel, funnel
-from nova.features.deliveries.lanes import Badges, HookLane, PlatformLane
-from nova.features.deliveries.ledger import Ledger, ended
+from nova.features.deliveries.lanes.hooks import HookLane
+from nova.features.deliveries.lanes.lane import Lane, Meters, Pacing
+from nova.features.deliveries.lanes.platforms import Badges, PlatformLane
+from nova.features.deliveries.ledger import Ledger
 from nova.features.deliveries.models import (
     LANES,
     Detail,
@@ -43,7 +46,6 @@ from nova.features.deliveries.policies import Policies
 from nova.features.deliveries.quiet_hours import QuietBook
 from nova.features.deliveries.release import Release
 from nova.features.deliveries.rules import Patience
-from nova.features.deliveries.sender import Lane, Meters, Pacing
 from nova.features.deliveries.unsubscribe import Unsubscribe
 from nova.features.deliveries.webhooks import Webhooks
 from nova.kernel.clock import Clock
@@ -120,7 +122,8 @@ class Deliveries:
         self.quiet = QuietBook(db, clock, people, zones=zones)
         self.policies = Policies(db, clock)
         self.webhooks = Webhooks(db, clock, hooks, rings=self.ring)
-        self.ledger = Ledger(db, clock, rings=self.ring, heard=self.webhooks.wanted)
+        endings = Endings(self.webhooks.wanted)
+        self.ledger = Ledger(db, clock, endings=endings, rings=self.ring)
         self.digests = Digests(
             db,
             clock,
@@ -138,11 +141,18 @@ class Deliveries:
             policies=self.policies,
             quiet=self.quiet,
             digests=self.digests,
+            endings=endings,
             rings=self.ring,
             spread_s=knobs.spread_s,
         )
         self.release = Release(
-            db, clock, self.planner, preferences, rings=self.ring, spread_s=knobs.spread_s
+            db,
+            clock,
+            self.planner,
+            preferences,
+            endings=endings,
+            rings=self.ring,
+            spread_s=knobs.spread_s,
         )
         self.explainer = Explainer(
             db,
@@ -260,7 +270,7 @@ class Deliveries:
 
     async def sweep(self) -> None:
         """Drop what is not worth sending any more."""
-        while await self._db.run(store.OVERDUE, self._clock.now()):
+        while await self.ledger.expire():
             pass
 
     async def forget(self) -> None:

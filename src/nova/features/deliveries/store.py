@@ -62,37 +62,85 @@ with told as materialized (
 select * from noted
 """
 
-# What is under way is only marked: its outcome still counts.
-CANCEL = """
+# What is open, and what open deliveries speak for. What is under way, by itself or as a part of
+# another one, is only marked: its outcome still counts.
+_OPEN = """
+with open as (
+    select id, leased_until > clock_timestamp() as under_way from deliveries.deliveries
+     where user_id = $1 and phase in ('waiting', 'held', 'standby')
+), mine as (
+    select id, under_way from open
+     union all
+    select d.id, open.under_way from open join deliveries.deliveries d on d.into_id = open.id
+     where d.phase = 'merged'
+)
 update deliveries.deliveries d
-   set cancelled = $4,
-       phase = case when leased_until > clock_timestamp() then phase else 'dropped' end,
-       reason = case when leased_until > clock_timestamp() then reason else $4 end,
-       due = case when leased_until > clock_timestamp() then due end
- where user_id = $1 and phase in ('waiting', 'held', 'standby') and kind = 'single'
-   and ($2::uuid[] is null or notification = any($2)) and ($3::bigint is null or number <= $3)
-returning d.id
+   set cancelled = $2,
+       phase = case when mine.under_way or d.leased_until > clock_timestamp()
+                    then d.phase else 'dropped' end,
+       reason = case when mine.under_way or d.leased_until > clock_timestamp()
+                     then d.reason else $2 end,
+       due = case when mine.under_way or d.leased_until > clock_timestamp() then d.due end
+  from mine
+ where d.id = mine.id and d.phase in ('waiting', 'held', 'standby', 'merged')
+   and d.kind = 'single'
 """
 
-CANCEL_BY_ACTOR = """
+CANCEL = (
+    _OPEN
+    + """
+   and ($3::uuid[] is null or d.notification = any($3)) and ($4::bigint is null or d.number <= $4)
+returning d.*
+"""
+)
+
+CANCEL_BY_ACTOR = (
+    _OPEN
+    + """
+   and d.actor_id = $3
+returning d.*
+"""
+)
+
+# Those that were put together with something that was taken back are held anew, so that the
+# release looks at them again: what is left goes out. $1: who spoke for all.
+PART = """
 update deliveries.deliveries d
-   set cancelled = $3,
-       phase = case when leased_until > clock_timestamp() then phase else 'dropped' end,
-       reason = case when leased_until > clock_timestamp() then reason else $3 end,
-       due = case when leased_until > clock_timestamp() then due end
- where user_id = $1 and actor_id = $2 and phase in ('waiting', 'held', 'standby')
-   and kind = 'single'
+   set phase = case when d.cancelled is null then 'held' else 'dropped' end,
+       reason = coalesce(d.cancelled, 'parted'),
+       due = case when d.cancelled is null then $2::timestamptz end,
+       into_id = null, summary_title = null, summary_body = null
+ where (d.into_id = any($1::uuid[]) and d.phase = 'merged')
+    or (d.id = any($1::uuid[]) and d.phase = 'waiting'
+        and (d.leased_until is null or d.leased_until <= clock_timestamp()))
+returning d.*
 """
 
-# What stood by for a push that reached nobody is needed now.
+# Those that go on speaking for one that was taken back while they were tried.
+OUTDATED = """
+select distinct into_id from deliveries.deliveries
+ where into_id = any($1::uuid[]) and phase = 'merged' and cancelled is not null
+"""
+
+# What stood by for a push that reached nobody is needed now; so is what stood by for those that
+# it spoke for. Only what may still go out, or what a provider has taken, counts as a way: what
+# was tried and given up does not.
 FALL_BACK = """
+with failed as (
+    select notification from deliveries.deliveries where id = any($1::uuid[])
+     union
+    select notification from deliveries.deliveries
+     where into_id = any($1::uuid[]) and phase = 'merged'
+)
 update deliveries.deliveries d
    set phase = 'waiting', reason = 'fallback', due = $2, tries_from = $2
- where d.notification = any($1::uuid[]) and d.phase = 'standby'
+  from failed where d.notification = failed.notification and d.phase = 'standby'
    and not exists (
     select from deliveries.deliveries o
+      join deliveries.deliveries way
+        on way.id = case when o.phase = 'merged' then o.into_id else o.id end
      where o.notification = d.notification and o.channel <> d.channel and o.kind = d.kind
-       and (o.phase in ('waiting', 'held') or o.status >= 2))
+       and (way.phase in ('waiting', 'held') or way.status >= 3))
 returning d.id
 """
 
@@ -139,7 +187,9 @@ update deliveries.deliveries set phase = 'dropped', reason = 'expired', due = nu
  where id = any(array(
     select id from deliveries.deliveries
      where phase in ('waiting', 'held', 'standby') and expires_at <= $1
-       and (leased_until is null or leased_until <= clock_timestamp()) limit 1000))
+       and (leased_until is null or leased_until <= clock_timestamp())
+     limit 1000 for update skip locked))
+returning *
 """
 
 FORGET = """
@@ -209,6 +259,12 @@ async def record(db: Queries, noted: Sequence[Noted], now: datetime) -> list[Row
             [each.claimed.address for each in noted],
         )
     )
+
+
+def spoken_for(row: Row) -> bool:
+    """Return whether others were put together with this one, which is dropped."""
+    together = row["into_id"] is not None or row["summary_title"] is not None
+    return together and row["phase"] == "dropped"
 
 
 def recall(row: Row, id_: UUID, now: datetime, reason: str) -> New:

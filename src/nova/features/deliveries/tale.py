@@ -24,6 +24,7 @@ WHY = {
     "attempts_used_up": "given up after too many attempts",
     "too_late": "given up: its time would be over",
     "coalesced": "put together with others",
+    "parted": "looked at anew: one that it was put together with was taken back",
     "released": "released after quiet hours",
     "rate": "more of this type wait than its rate lets out",
     "fallback": "needed, since nothing else got through",

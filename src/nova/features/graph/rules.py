@@ -64,6 +64,13 @@ class TooLong(Invalid):
     hint = "Leave 'until' out to mute somebody for good."
 
 
+class IsOver(Invalid):
+    """A mute ends later than now."""
+
+    code = "mute_is_over"
+    hint = "Leave 'until' out to mute somebody for good; DELETE ends a mute."
+
+
 class PrivateAccount(Forbidden):
     """The account is private: only those it lets follow see its connections."""
 

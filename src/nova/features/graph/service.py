@@ -79,7 +79,7 @@ class Graph:
         if until is not None and until > rules.LATEST:
             raise rules.TooLong
         if act is Act.MUTE and until is not None and until <= self._clock.now():
-            act, until = Act.UNMUTE, None
+            raise rules.IsOver
         done = await self._changes(Change(act=act, actor=actor, other=other, until=until))
         return seen(done)
 

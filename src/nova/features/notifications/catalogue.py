@@ -8,15 +8,13 @@ from msgspec import Meta, Struct
 from nova.features.notifications import templates
 from nova.features.notifications.templates import Template
 from nova.kernel.errors import Invalid, NotFound
-from nova.kernel.text import Name
+from nova.kernel.text import NO_NUL, Name, spelled
 
-TYPE_NAME = r"^[a-z][a-z0-9_-]*$"
-LOCALE = r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$"
+LOCALE = spelled(r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$", "a language such as en or pt-BR")
 DAY_S = 86_400.0
 
-TypeName = Annotated[str, Meta(min_length=1, max_length=64, pattern=TYPE_NAME)]
-Locale = Annotated[str, Meta(max_length=35, pattern=LOCALE)]
-Text = Annotated[str, Meta(max_length=2_000, pattern=r"\A[^\x00]*\Z")]
+Locale = Annotated[str, Meta(max_length=35), LOCALE]
+Text = Annotated[str, Meta(max_length=2_000), NO_NUL]
 
 
 class UnknownType(NotFound):

@@ -48,7 +48,10 @@ class NoSuchEvent(NotFound):
     """No event of this id was accepted, or it is no longer remembered."""
 
     code = "no_such_event"
-    hint = "Ids of events are remembered for `notifications.dedupe_days`."
+    hint = (
+        "Ids of events are remembered for `notifications.dedupe_days`; later, the story of what "
+        "is still in an inbox is told by the notification's id."
+    )
 
 
 class Undecided(Conflict):

@@ -26,15 +26,19 @@ from nova.features.notifications.models import (
 )
 from nova.features.notifications.types import Types, unknown
 from nova.kernel.batching import Batcher
+from nova.kernel.choices import choices
 from nova.kernel.clock import Clock
 from nova.kernel.errors import Conflict, Invalid, Malformed, Refused, Unavailable
 from nova.kernel.ids import new_id
+from nova.kernel.recent import Recent
 
 EARLIEST, LATEST = datetime(1, 1, 2, tzinfo=UTC), datetime(9999, 12, 30, tzinfo=UTC)
 """Of timestamps: in UTC, and in every zone, they are within the years that clients can read."""
 FEW = 8
 """With no more events than these, look-ups for the decision go on beside the commit: each waits
 for nobody then. More share their look-ups anyway."""
+REMEMBERED = 100_000
+"""Recipients for whom nothing needs to be looked up ahead, at most."""
 MOST_ADMITTED = 2_000
 """Events in one transaction, about: a request is never split."""
 
@@ -132,7 +136,8 @@ def _decoded(decoder: msgspec.json.Decoder[Any], body: bytes) -> Any:
     try:
         return decoder.decode(body)
     except msgspec.ValidationError as wrong:
-        raise BadEvent(f"Expected an event, a list of events or {{events}}: {wrong}") from None
+        says = choices(decoder.type).named(wrong)
+        raise BadEvent(f"Expected an event, a list of events or {{events}}: {says}") from None
     except (msgspec.DecodeError, UnicodeDecodeError) as wrong:
         raise Malformed(f"The body is not JSON: {wrong}") from None
     except RecursionError:
@@ -140,10 +145,14 @@ def _decoded(decoder: msgspec.json.Decoder[Any], body: bytes) -> Any:
 
 
 def _event(item: bytes | Raw) -> Event | Refused:
+    decoder: msgspec.json.Decoder[Any] = _one
     try:
         if b'"specversion"' in bytes(item) and _is_cloud(item):
+            decoder = _cloud
             return _cloud.decode(item).event()
         return _one.decode(item)
+    except msgspec.ValidationError as wrong:
+        return BadEvent(choices(decoder.type).named(wrong))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as wrong:
         return BadEvent(str(wrong))
 
@@ -198,6 +207,7 @@ class Ingest:
         self._types = types
         self._foresight = foresight
         self._foreseeing: set[asyncio.Task[None]] = set()
+        self._foreseen: Recent[str, bool] = Recent(REMEMBERED)
         # Full: callers get 503. Two lanes: one transaction is prepared while one commits.
         self._batcher: Batcher[Sequence[Checked], Sequence[Admission | Refused]] = Batcher(
             self._admit, most=200, queue=1_000, lanes=2
@@ -249,21 +259,25 @@ class Ingest:
             for item, fact in zip(first.values(), facts, strict=True)
         ]
         if len(facts) <= FEW:
-            self._foresee(facts)
+            self._foresee([fact for fact in facts if not self._foreseen.get(fact.recipient_id)])
         new = await self._db.take_in(offers, at)
         known = {offer.id: intake.Known(offer.digest, offer.record) for offer in offers}
         if len(new) < len(offers):
             known |= await intake.known(self._db, [id_ for id_ in known if id_ not in new])
         return [_admission(item, known[item.event.id], new) for item in items]
 
-    def _foresee(self, facts: Sequence[EventAccepted]) -> None:
-        task = asyncio.create_task(self._foreseen(facts))
-        self._foreseeing.add(task)
-        task.add_done_callback(self._foreseeing.discard)
+    def _foresee(self, strangers: Sequence[EventAccepted]) -> None:
+        """Have looked up what is not remembered; where that fails, the decision asks again."""
+        if strangers:
+            task = asyncio.create_task(self._look_ahead(strangers))
+            self._foreseeing.add(task)
+            task.add_done_callback(self._foreseeing.discard)
 
-    async def _foreseen(self, facts: Sequence[EventAccepted]) -> None:
-        with suppress(Unavailable):  # the decision asks again
-            await self._foresight.foresee(facts)
+    async def _look_ahead(self, strangers: Sequence[EventAccepted]) -> None:
+        with suppress(Unavailable):
+            await self._foresight.foresee(strangers)
+            for fact in strangers:
+                self._foreseen.put(fact.recipient_id, True)
 
 
 def _groups(requests: Sequence[Sequence[Checked]]) -> Iterator[list[Sequence[Checked]]]:

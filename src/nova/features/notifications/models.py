@@ -8,7 +8,7 @@ from uuid import UUID
 
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType, field
 
-from nova.kernel.text import Count, Name
+from nova.kernel.text import Count, Name, spelled
 
 MOST_EVENTS = 1_000
 MOST_METADATA = 8_192
@@ -70,14 +70,16 @@ class CloudEvent(Struct, frozen=True, kw_only=True):
 
     specversion: Literal["1.0"]
     id: Annotated[str, Meta(min_length=1, max_length=127)]
-    source: Annotated[str, Meta(min_length=1, max_length=128, pattern=r"\A\S+\Z")]
+    source: Annotated[
+        str, Meta(min_length=1, max_length=128), spelled(r"\A\S+\Z", "text without spaces")
+    ]
     type: _Key
     data: CloudData
     subject: _Id | None = None
     time: Annotated[datetime, Meta(tz=True)] | None = None
-    datacontenttype: Annotated[str, Meta(pattern=r"(?i)^application/([a-z0-9.+-]*\+)?json")] = (
-        "application/json"
-    )
+    datacontenttype: Annotated[
+        str, spelled(r"(?i)^application/([a-z0-9.+-]*\+)?json", "application/json or …+json")
+    ] = "application/json"
 
     def event(self) -> Event:
         """Return it in Nova's own shape: `source` and `id` together name it, as the spec says."""

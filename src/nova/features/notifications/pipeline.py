@@ -149,8 +149,13 @@ class Pipeline:
         tx.after_commit(published)
 
     async def foresee(self, facts: Sequence[EventAccepted]) -> None:
-        """Look up, and so remember, what deciding about these will need."""
-        await self._learn(facts)
+        """Look up, and so remember, what deciding about these will need: all of it side by side."""
+        _, recipients, pairs = await self._who(facts)
+        await asyncio.gather(
+            self._preferences.of(recipients),
+            self._blocks.blocked(pairs),
+            self._reachable(recipients),
+        )
 
     async def rehearse(
         self, fact: EventAccepted, at: datetime, locale: str | None = None
@@ -165,7 +170,21 @@ class Pipeline:
         return made[0][2], stored(told, 0, run, known, self._preferences.defaults)
 
     async def _learn(self, facts: Sequence[EventAccepted]) -> Known:
-        """Look everything up, side by side; almost always all of it is remembered."""
+        """Look everything up, in turn: almost always all of it is remembered, and tasks cost."""
+        ids, recipients, pairs = await self._who(facts)
+        return Known(
+            ids,
+            await self._people.profiles(list({*ids.values()})),
+            await self._types.known(),
+            await self._preferences.of(recipients),
+            await self._blocks.blocked(pairs),
+            await self._reachable(recipients),
+        )
+
+    async def _who(
+        self, facts: Sequence[EventAccepted]
+    ) -> tuple[Mapping[str, UUID], list[UUID], list[tuple[UUID, UUID]]]:
+        """Return the ids of all, the recipients, and each recipient with each actor."""
         references = {fact.recipient_id for fact in facts}
         references.update(fact.actor_id for fact in facts if fact.actor_id is not None)
         ids = await self._people.resolve(list(references))
@@ -175,14 +194,7 @@ class Pipeline:
             for fact in facts
             if fact.recipient_id in ids and fact.actor_id is not None and fact.actor_id in ids
         }
-        profiles, types, choices, silenced, reachable = await asyncio.gather(
-            self._people.profiles(list({*ids.values()})),
-            self._types.known(),
-            self._preferences.of(list(recipients)),
-            self._blocks.blocked(list(pairs)),
-            self._reachable(list(recipients)),
-        )
-        return Known(ids, profiles, types, choices, silenced, reachable)
+        return ids, list(recipients), list(pairs)
 
     async def _reachable(self, users: Sequence[UUID]) -> set[UUID]:
         return set() if self._reach is None else await self._reach.reachable(users)

@@ -39,6 +39,12 @@ REASONS = {
 REMOVED = ("deleted", "expired", "retracted")
 
 
+class NoSuchStory(NoSuchNotification):
+    """There is no such notification, or it is not yours, or its story is forgotten."""
+
+    hint = "Stories of what was removed or suppressed are kept for `notifications.dedupe_days`."
+
+
 class Failures(Protocol):
     """Asks the log for an event that could not be handled."""
 
@@ -74,7 +80,7 @@ class Traces:
         row = await self._db.row(SUPPRESSED, id_)
         mine = row is not None and row["user_id"] == user and row["reason"] in REMOVED
         if row is None or not (user is None or mine):
-            raise NoSuchNotification
+            raise NoSuchStory
         return await self._continued(_suppressed(row), row["accepted_at"])
 
     async def _continued(self, story: Story, start: datetime) -> Story:
@@ -103,7 +109,10 @@ class Traces:
                 return await self.notification(parsed)
             except NoSuchNotification:
                 pass
-        return await self.event(id_)
+        try:
+            return await self.event(id_)
+        except NoSuchEvent:
+            raise NoSuchEvent("No event or notification of this id is remembered.") from None
 
     async def _undecided(self, accepted: intake.Entry) -> Story:
         at, id_ = accepted.at, accepted.record
@@ -112,7 +121,7 @@ class Traces:
         if self._failures is not None:
             error = await self._failures.of_fact("EventAccepted", "notification", str(id_))
         says = (
-            "It waits for its turn."
+            "It waits for its turn, unless its recipient was erased: then no more is kept of it."
             if error is None
             else f"Handling it failed, and it waits for a replay: {error.splitlines()[0]}"
         )

@@ -9,13 +9,13 @@ from nova.backbone.database import Database
 from nova.features.notifications.catalogue import (
     Kind,
     Ready,
-    TypeName,
     UnknownType,
     built_in,
     prepare,
 )
 from nova.kernel.clock import Clock
 from nova.kernel.errors import Conflict, Invalid
+from nova.kernel.text import Slug
 from nova.ports.database import Queries
 
 MOST_TYPES = 1_000
@@ -98,7 +98,7 @@ class Types:
     async def put(self, name: str, kind: Kind) -> Ready:
         """Register a type or replace it, a built-in one too."""
         try:
-            msgspec.convert(name, TypeName)
+            msgspec.convert(name, Slug)
         except msgspec.ValidationError:
             raise BadTypeName from None
         ready = prepare(name, kind)

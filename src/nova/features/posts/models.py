@@ -7,13 +7,13 @@ from uuid import UUID
 
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
-from nova.kernel.text import Line
+from nova.kernel.text import NO_NUL, NO_SPACE, Line
 
 MOST_MEDIA = 10
 
-PostText = Annotated[str, Meta(max_length=5_000, pattern=r"\A[^\x00]*\Z")]
-CommentText = Annotated[str, Meta(min_length=1, max_length=2_000, pattern=r"\A[^\x00]*\Z")]
-Reference = Annotated[str, Meta(min_length=1, max_length=1_024, pattern=r"\A[^\x00-\x20\x7f]+\Z")]
+PostText = Annotated[str, Meta(max_length=5_000), NO_NUL]
+CommentText = Annotated[str, Meta(min_length=1, max_length=2_000), NO_NUL]
+Reference = Annotated[str, Meta(min_length=1, max_length=1_024), NO_SPACE]
 
 
 class Visibility(StrEnum):

@@ -8,6 +8,7 @@ import msgspec
 from msgspec import UNSET, Raw
 
 from nova import __version__
+from nova.kernel.choices import choices
 from nova.kernel.errors import Refused, Unauthenticated, Unavailable
 from nova.ports.channels import Position, Unrecoverable
 from nova.web.actors import NOBODY, User
@@ -120,6 +121,9 @@ async def rpc(session: "Session", number: int, user: User, request: RPCRequest) 
         raw = b"{}" if data is UNSET or not bytes(data) else bytes(data)
         params = msgspec.json.decode(raw, type=method.params)
         result = await method.handler(user, params)
+    except msgspec.ValidationError as wrong:
+        says = choices(method.params).named(wrong)
+        return Reply(id=number, error=Error(code=400, message=says))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as wrong:
         return Reply(id=number, error=Error(code=400, message=str(wrong)))
     except Refused as refused:

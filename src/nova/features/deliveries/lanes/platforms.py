@@ -1,18 +1,19 @@
-"""Lanes: one per platform, and one for webhooks, each with its own room, pace and patience."""
+"""The lane of a platform: to phones, browsers or mailboxes, by a carrier."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, Protocol, TypeAlias
 from uuid import UUID
 
 import msgspec
 from msgspec import structs
 
-from nova.features.deliveries import rendering, store_claims
+from nova.features.deliveries import rendering
 from nova.features.deliveries.asks import Devices, Reach
-from nova.features.deliveries.breaker import Breaker, Gate, State
+from nova.features.deliveries.lanes import store
+from nova.features.deliveries.lanes.gates import Breaker, Gate, State
+from nova.features.deliveries.lanes.lane import Lane, first
 from nova.features.deliveries.models import Claimed, Status
-from nova.features.deliveries.sender import Lane, first
 from nova.features.deliveries.store import Noted
 from nova.ports.carriers import Carrier, Outcome, Parcel, Target
 
@@ -100,7 +101,7 @@ class PlatformLane(Lane):
             self._wants_room = True
             return 0
         try:
-            priorities = store_claims.BULK if bulk else store_claims.LIVE
+            priorities = store.BULK if bulk else store.LIVE
             claimed = await self._leased(room, priorities)
             there, gone = await self._found(claimed)
             badges = await self._unread([one for one, _ in there])
@@ -136,9 +137,9 @@ class PlatformLane(Lane):
         asked = (self.name, self._clock.now(), room, self._lease_s)
         per_s = self._pacing.per_s
         if not per_s:
-            return await store_claims.claim(self._db, *asked, priorities=priorities)
+            return await store.claim(self._db, *asked, priorities=priorities)
         async with self._db.transaction() as tx:
-            return await store_claims.claim_paced(tx, *asked, per_s=per_s, priorities=priorities)
+            return await store.claim_paced(tx, *asked, per_s=per_s, priorities=priorities)
 
     async def _unread(self, claimed: Sequence[Claimed]) -> Mapping[UUID, int]:
         """Return what the icons of these users' apps should show."""
@@ -202,78 +203,3 @@ def _untried(one: Claimed) -> Noted:
         counts=False,
         gone_since=None,
     )
-
-
-class HookLane(Lane):
-    """The lane of webhooks: each of them has its own room and breaker, as each is a server.
-
-    One that hangs or fails is waited for by nobody else's calls.
-    """
-
-    def __init__(
-        self,
-        post: Callable[[Claimed], Awaitable[Outcome]],
-        *,
-        targets: Callable[[], Awaitable[Collection[UUID]]],
-        **rest: Any,
-    ) -> None:
-        """`targets` returns all webhooks."""
-        super().__init__("hook", **rest)
-        self._post = post
-        self._targets = targets
-        self._gates: dict[UUID, Gate] = {}
-
-    @property
-    def carried_by(self) -> str:
-        return "webhooks"
-
-    def gate(self, one: Claimed) -> Gate:
-        return self.gate_of(one.device or one.user)
-
-    def gate_of(self, target: UUID) -> Gate:
-        found = self._gates.get(target)
-        if found is None:
-            found = self._gates[target] = Gate(self._roll, self._pacing.at_once)
-        return found
-
-    def state(self, now: float) -> State:
-        found = {gate.breaker.state(now) for gate in self._gates.values()}
-        return next((each for each in (State.OPEN, State.HALF_OPEN) if each in found), State.CLOSED)
-
-    async def turn(self) -> None:
-        self._bell.clear()
-        if not await self._claim():
-            await first(self._bell, self._pacing.wait_s)
-
-    async def _claim(self) -> int:
-        started = self._clock.monotonic()
-        self._meters.breaker.labels(self.name).set(self.state(started) is State.OPEN)
-        targets = await self._targets()
-        self._forget(targets)
-        reserved = {
-            target: room
-            for target in targets
-            if (room := self.gate_of(target).reserve(started, self._pacing.at_once))
-        }
-        self._wants_room = len(reserved) < len(targets)
-        if not reserved:
-            return 0
-        try:
-            now = self._clock.now()
-            claimed = await store_claims.claim_for_targets(
-                self._db, self.name, now, reserved, self._lease_s
-            )
-        finally:
-            for target, room in reserved.items():
-                self.gate_of(target).free(room)
-        self._start(claimed, {}, started)
-        return len(claimed)
-
-    def _forget(self, targets: Collection[UUID]) -> None:
-        for gone in self._gates.keys() - set(targets):
-            if not self._gates[gone].under_way:
-                del self._gates[gone]
-
-    async def _out(self, one: Claimed, badge: int | None) -> Outcome:
-        del badge
-        return await self._post(one)

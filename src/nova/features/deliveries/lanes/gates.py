@@ -1,4 +1,4 @@
-"""A circuit breaker: a provider in trouble is left alone, then tried with one delivery; a gate."""
+"""Gates: how many attempts may be under way at once, and whether any may be."""
 
 from collections.abc import Callable
 from enum import StrEnum
@@ -18,7 +18,10 @@ class State(StrEnum):
 
 
 class Breaker:
-    """Opens after trouble in a row, for longer and longer, with jitter. Times are monotonic."""
+    """Leaves a provider in trouble alone, then tries it with one delivery.
+
+    It opens after trouble in a row, for longer and longer, with jitter. Times are monotonic.
+    """
 
     def __init__(self, roll: Callable[[], float], *, after: int = AFTER) -> None:
         """`roll` draws evenly from [0, 1)."""

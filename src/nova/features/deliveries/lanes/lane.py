@@ -4,17 +4,16 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from functools import partial
-from typing import Literal, TypeAlias
 from uuid import UUID
 
-import msgspec
 from msgspec import Struct
 from prometheus_client import CollectorRegistry, Counter, Gauge
 from structlog import get_logger
 
 from nova.backbone.database import Database
-from nova.features.deliveries import rules, store_claims
-from nova.features.deliveries.breaker import Gate, State
+from nova.features.deliveries import rules
+from nova.features.deliveries.lanes import store
+from nova.features.deliveries.lanes.gates import Gate, State
 from nova.features.deliveries.ledger import Ledger
 from nova.features.deliveries.models import Claimed
 from nova.features.deliveries.rules import Patience
@@ -24,8 +23,6 @@ from nova.kernel.errors import Unavailable
 from nova.ports.carriers import Outcome, Verdict
 
 _log = get_logger()
-Platform: TypeAlias = Literal["ios", "android", "web", "mail"]
-_keys = msgspec.json.Decoder(dict[str, str])
 
 LATELY_S = 600.0
 """For so long after something was sent, tokens of other apps are not blamed on our settings."""
@@ -190,7 +187,7 @@ class Lane:
         if self._clock.monotonic() - started > self._pacing.margin_s:
             # This process stood still meanwhile, so the lease may be over by the time of sending.
             self.gate(one).breaker.untried()
-            await store_claims.give_back(self._db, [one])
+            await store.give_back(self._db, [one])
             return
         outcome = await self._tried(one, badge)
         now = self._clock.monotonic()
