@@ -147,7 +147,7 @@ class Delivered(World):
             new = NewDevice(
                 platform="web",
                 subscription=WebSubscription(
-                    endpoint=f"https://push.example/{token}",
+                    endpoint=token if "://" in token else f"https://push.example/{token}",
                     keys=SubscriptionKeys(p256dh="p", auth="a"),
                 ),
             )

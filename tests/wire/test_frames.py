@@ -75,6 +75,9 @@ def asked(count: int = 1, body: bytes = b"") -> tuple[Deaf, Http2, list[Exchange
         (GREETING + frame(http2.DATA, 1, 0, b"x"), "never opened"),
         (GREETING + frame(http2.DATA, 1, 1, b"x"), "without headers"),
         (GREETING + frame(http2.DATA, 9, 1, b"\x05x"), "padding"),
+        (GREETING + frame(http2.DATA, 0, 1, b"x" * 2_000), "without headers"),
+        (GREETING + frame(http2.HEADERS, 5, 1, b"\x08\x03103"), "ends before it begins"),
+        (frame(http2.SETTINGS, 0, 0, b"\0\1\0\0\0\0" * 65), "more settings"),
         (GREETING + frame(http2.HEADERS, 5, 1, b"\xff\xff\xff"), "cannot be read"),
         (GREETING + frame(http2.HEADERS, 5, 1, b"\x00\x01a\x01b"), "without a status"),
         (GREETING + frame(http2.HEADERS, 0, 1, OK) + GREETING, "interrupted"),
@@ -198,3 +201,24 @@ def test_what_is_repeated_is_one_byte_from_the_second_time_on() -> None:
     headers = [(b"authorization", b"bearer " + b"x" * 200), (b"apns-topic", b"com.example.app")]
     assert len(ours.encode(headers)) > 200
     assert len(ours.encode(headers)) == 2
+
+
+async def test_headers_that_unfold_to_many_times_their_size_are_refused() -> None:
+    line, codec, _ = asked()
+    codec.receive(frame(http2.HEADERS, 5, 1, OK + b"\x8f" * 1_000))
+    assert "cannot be read" in line.aborted
+
+
+async def test_headers_of_nothing_without_end_are_refused() -> None:
+    line, codec, _ = asked()
+    codec.receive(frame(http2.HEADERS, 0, 1, OK) + frame(http2.CONTINUATION, 0, 1) * 20_000)
+    assert "talks without end" in line.aborted
+
+
+async def test_as_much_talk_as_there_are_answers_is_welcome() -> None:
+    line, codec, exchanges = asked(500)
+    talk = frame(http2.PING, http2.ACK, 0, b"are-you?") + frame(http2.WINDOW, 0, 0, b"\0\0\0\1")
+    for number in range(1, 1_000, 2):
+        codec.receive(talk * 1_000 + frame(http2.HEADERS, 5, number, OK))
+    assert line.aborted == ""
+    assert {(await each.future).status for each in exchanges} == {200}

@@ -148,7 +148,8 @@ class ApnsSimulator:
             reason = rejected.reason
         if STATUSES.get(reason) == 403:
             self._distrust(peer)
-        self._keep(asked, given, reason)
+        if not rule.refuses:
+            self._keep(asked, given, reason)
         return _answer(reason, rule, given)
 
     def _trust(self, peer: Peer) -> None:

@@ -168,7 +168,8 @@ class FcmSimulator:
             name, wrong = "INVALID_ARGUMENT", "Message is too big"
         elif self._over_quota():
             name = "QUOTA_EXCEEDED"
-        self.received.add(Message(token, message, name))
+        if not rule.refuses:
+            self.received.add(Message(token, message, name))
         if name:
             return refusal(name, wrong or f"Simulated {name}.", rule)
         number = f"projects/{self.project}/messages/0:{time.time_ns()}%{self.received.count:x}"

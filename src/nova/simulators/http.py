@@ -55,6 +55,9 @@ class Peer:
     def goodbye(self, last: int | None = None) -> None:
         """Say that streams after `last` (default: all so far are taken) will not be processed."""
 
+    def cut(self) -> None:
+        """End the connection without a word."""
+
 
 Handle = Callable[[Asked, Peer], Answer]
 
@@ -221,6 +224,9 @@ class _Http2(Peer):
             self._h2.send_data(number, body[:room])
             body = body[room:]
 
+    def cut(self) -> None:
+        self._connection.cut()
+
     def limit_streams(self, count: int) -> None:
         self._limit = count
         self._h2.update_settings({SettingCodes.MAX_CONCURRENT_STREAMS: count})
@@ -239,6 +245,9 @@ class _Http1(Peer):
         self._connection = connection
         self._parser = HttpRequestParser(self)
         self._path, self._headers, self._body = "", {}, b""  # type: tuple[str, dict[str, str], bytes]
+
+    def cut(self) -> None:
+        self._connection.cut()
 
     def receive(self, data: bytes) -> None:
         try:

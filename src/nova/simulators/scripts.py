@@ -35,6 +35,11 @@ class Rule(Struct, frozen=True, kw_only=True):
     timestamp_ms: int | None = None
     """APNs: since when the token is dead."""
 
+    @property
+    def refuses(self) -> bool:
+        """Whether the stream is refused, so that nothing was received."""
+        return self.answer == "refused_stream"
+
 
 class Control(Struct, frozen=True, kw_only=True):
     """What `POST /simulator/connections` does to the open connections."""
@@ -136,7 +141,9 @@ def _steered(asked: Asked, script: Script, received: Received[R], peers: list[Pe
                     peer.limit_streams(control.max_concurrent_streams)
                 if control.goaway:
                     peer.goodbye(control.last_stream)
-            return Answer(204, manner="cut" if control.cut else "reply")
+                if control.cut:
+                    peer.cut()
+            return Answer(204)
         case _:
             return answer_json(404, {"error": "rules, received and connections are there"})
 

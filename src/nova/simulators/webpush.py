@@ -181,7 +181,8 @@ class WebPushSimulator:
             asked.headers.get("topic"),
             status,
         )
-        self.received.add(message)
+        if not rule.refuses:
+            self.received.add(message)
         return _answer(status, rule, f"{self.origin}/message/{self.received.count}")
 
     def _check(self, asked: Asked, browser: Browser) -> None:

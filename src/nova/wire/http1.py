@@ -9,6 +9,9 @@ IDLE_S = 4.0
 """Seconds after which an unused connection is closed: sooner than servers commonly do, since one
 that closes while a request is on its way leaves it unknown whether that was processed."""
 _FIRST_FINAL = 200
+_MOST_BESIDES = 65_536
+"""Bytes of an answer besides its body, and beside as many again as that may have: headers, what
+comes before an answer, and the sizes of chunks."""
 
 
 class Http1:
@@ -22,6 +25,7 @@ class Http1:
         self._most_bytes = most_bytes
         self._exchange: Exchange | None = None
         self._parser = HttpResponseParser(self)
+        self._received = 0
         self.answered = False
         self._out = b""
 
@@ -33,7 +37,7 @@ class Http1:
         return 1 if self._exchange is None else 0
 
     def start(self, exchange: Exchange) -> None:
-        self._exchange = exchange
+        self._exchange, self._received = exchange, 0
         request = exchange.request
         lines = [b"POST " + request.path + b" HTTP/1.1" + self._host]
         lines += [name + b": " + value for name, value in (*request.steady, *request.own)]
@@ -54,6 +58,10 @@ class Http1:
     def receive(self, data: bytes) -> None:
         if self._exchange is None:
             self._owner.abort("the server spoke unasked")
+            return
+        self._received += len(data)
+        if self._received > 2 * self._most_bytes + _MOST_BESIDES:
+            self._owner.abort("the server's answer has no end")
             return
         try:
             self._parser.feed_data(data)

@@ -18,14 +18,19 @@ DATA, HEADERS, PRIORITY, RST_STREAM, SETTINGS, PUSH_PROMISE, PING, GOAWAY, WINDO
 )
 END_STREAM = ACK = 0x1
 END_HEADERS, PADDED, PRIORITISED = 0x4, 0x8, 0x20
-NO_ERROR, PROTOCOL, FLOW, FRAME_SIZE, REFUSED, CANCEL, COMPRESSION = 0, 1, 3, 6, 7, 8, 9
+NO_ERROR, PROTOCOL, FLOW, FRAME_SIZE, REFUSED, CANCEL, COMPRESSION, CALM = 0, 1, 3, 6, 7, 8, 9, 11
 _TABLE_SIZE, _PUSH, _STREAMS, _INITIAL_WINDOW, _FRAME_SIZE = 1, 2, 3, 4, 5
 _FRAME = 16_384
 _LARGEST_FRAME = (1 << 24) - 1
 _WINDOW = 65_535
 _LARGEST_WINDOW = (1 << 31) - 1
 _LAST_STREAM = 1 << 30  # ids end at 2³¹; a new connection begins anew
-_MOST_HEADERS = 65_536
+_MOST_HEADERS = 16_384
+_MOST_SETTINGS = 64
+_MOST_TALK = 10_000
+"""Frames between two answers, large ones counted as several. Without a bound a server could keep
+us busy with what costs it nothing, and make us owe it replies to its pings without end."""
+_TALK_BYTES = 64
 _FINAL = 200
 _HEAD = Packed(">BHBBL")
 _LONG = Packed(">L")
@@ -80,6 +85,7 @@ class Http2:
         self._received = 0
         self._block: tuple[int, int, bytearray] | None = None
         """Stream, flags and beginning of headers whose end comes in further frames."""
+        self._talk = 0
         self._pinged = False
         self.ready = self.answered = False
         self.flush()
@@ -213,6 +219,9 @@ class Http2:
                 break
             payload = bytes(data[at + _HEAD.size : end])
             at = end
+            self._talk += 1 if kind == DATA else 1 + size // _TALK_BYTES
+            if self._talk > _MOST_TALK:
+                raise Broken(CALM, "it talks without end and does not answer")
             if not self.ready and kind != SETTINGS:
                 raise Broken(PROTOCOL, "it did not begin with its settings")
             if self._block is not None and kind != CONTINUATION:
@@ -233,12 +242,14 @@ class Http2:
         self._received += len(payload)
         if exchange is None:
             return
-        exchange.body += _unpadded(flags, payload)
+        data = _unpadded(flags, payload)
+        if not exchange.status:
+            raise Broken(PROTOCOL, "an answer without headers")
+        exchange.body += data
         if len(exchange.body) > self._most_bytes:
             exchange.body = exchange.body[: self._most_bytes]
             self._reset(stream)
-            self._ended(stream)
-            exchange.finish()
+            self._done(stream, exchange)
         elif flags & END_STREAM:
             self._finish(stream, exchange)
         elif payload:
@@ -277,6 +288,8 @@ class Http2:
             if len(status) != 3 or not status.isdigit():  # noqa: PLR2004  # three digits
                 raise Broken(PROTOCOL, "an answer without a status")
             if int(status) < _FINAL:
+                if flags & END_STREAM:
+                    raise Broken(PROTOCOL, "an answer that ends before it begins")
                 return
             exchange.status, exchange.headers = int(status), headers
         if flags & END_STREAM:
@@ -287,7 +300,11 @@ class Http2:
             raise Broken(PROTOCOL, "an answer without headers")
         if stream in self._blocked:
             self._reset(stream)  # it has answered without reading all
+        self._done(stream, exchange)
+
+    def _done(self, stream: int, exchange: Exchange) -> None:
         self._ended(stream)
+        self._talk = 0
         self.answered = True
         exchange.finish()
 
@@ -308,6 +325,8 @@ class Http2:
             raise Broken(PROTOCOL, "settings of a stream")
         if flags & ACK:
             return
+        if len(payload) > _MOST_SETTINGS * 6:
+            raise Broken(CALM, "more settings than there are")
         if len(payload) % 6:
             raise Broken(FRAME_SIZE, "settings of a wrong size")
         if not self.ready:

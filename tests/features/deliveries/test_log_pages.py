@@ -4,14 +4,13 @@ from itertools import product
 from typing import Any
 from uuid import UUID
 
-import msgspec
 import pytest
 
 from nova.adapters.postgres.pool import PostgresPool
 from nova.features.deliveries import store_log
 from nova.features.deliveries.models import PHASES, Status, Which
 from nova.features.deliveries.service import NEWEST
-from nova.ports.database import Row
+from support.watching import Watching
 
 COUNT = 20_000
 FILL = """
@@ -28,21 +27,6 @@ IDS = """
 create function uuidv7_at(n int) returns uuid language sql immutable as
 $$ select ('01900000-0000-7000-8000-' || lpad(to_hex(n), 12, '0'))::uuid $$
 """
-
-
-class Watching:
-    """A database that runs each statement under EXPLAIN, and notes how many blocks it touched."""
-
-    def __init__(self, pool: PostgresPool) -> None:
-        self._pool = pool
-        self.blocks = 0
-
-    async def fetch(self, statement: str, *arguments: Any) -> list[Row]:
-        explained = "explain (analyze, buffers, format json) " + statement
-        plan = await self._pool.value(explained, *arguments)
-        (seen,) = msgspec.json.decode(plan)
-        self.blocks = seen["Plan"]["Shared Hit Blocks"] + seen["Plan"]["Shared Read Blocks"]
-        return list(await self._pool.fetch(statement, *arguments))
 
 
 @pytest.fixture

@@ -292,20 +292,3 @@ async def test_a_doubt_that_a_killed_process_left_outlives_a_retry(dsn: str) -> 
         detail = await here.deliveries.one(row.id)
         assert [each.resend for each in detail.attempts] == [False, True, True]
         assert row.resends == 2
-
-
-async def test_endpoints_that_nobody_answers_stop_no_other_browser(dsn: str) -> None:
-    """Anybody may register endpoints of a server of his own, which hangs or is not there."""
-    async with delivered(dsn, clock=ManualClock(datetime.now(UTC))) as here:
-        web = here.carriers["web"]
-        web.answers = [outcome(Verdict.RETRY, "unsent")] * 12
-        await here.policy("like")
-        for n in range(12):
-            await here.phone("cleo", f"hole-{n}", "web")
-        await here.like("e1", of="cleo")
-        await here.sees(lambda: len(web.parcels) == 12)
-        await here.phone("ben", "browser", "web")
-        await here.like("e2")
-        await here.ended(1, status="sent")
-        lanes = await here.deliveries.states()
-        assert {lane.breaker for lane in lanes} == {"closed"}

@@ -33,9 +33,6 @@ class Patience(Struct, frozen=True, kw_only=True):
     """Codes of a retry that tell nothing about the provider's health begin so."""
     about_one: frozenset[str] = frozenset()
     """Codes that blame us, but that anybody can cause by registering another app's token."""
-    own_servers: bool = False
-    """Each address names a server of its own, so that none speaks for the others: anybody may
-    register one that hangs or is not there. The client of each rests by itself."""
 
 
 PATIENCE: Mapping[str, Patience] = {
@@ -67,7 +64,7 @@ PATIENCE: Mapping[str, Patience] = {
         transient=("TooManyRequests",),
         about_one=frozenset({"BadTopic", "DeviceTokenNotForTopic", "TopicDisallowed"}),
     ),
-    # RFC 8030, section 8.4: 429 with Retry-After. Each endpoint has a server of its own.
+    # RFC 8030, section 8.4: 429 with Retry-After, about one subscription.
     "web": Patience(
         first_s=5.0,
         range_s=10.0,
@@ -76,7 +73,9 @@ PATIENCE: Mapping[str, Patience] = {
         attempts=15,
         ttl_s=DAY_S,
         asked_s=60.0,
-        own_servers=True,
+        transient=("429",),
+        # Of a subscription that was made with another key than ours, by whoever likes to.
+        about_one=frozenset({"401", "403"}),
     ),
     # RFC 5321, section 4.5.4.1: half an hour at least, but grey lists let in after 5 to 15
     # minutes; give up after 4 to 5 days.
@@ -166,8 +165,6 @@ def pause(outcome: Outcome, patience: Patience) -> float:
 
 def sick(outcome: Outcome, patience: Patience) -> bool:
     """Return whether an outcome speaks of a provider in trouble, rather than of one address."""
-    if patience.own_servers:
-        return False
     if outcome.verdict is Verdict.UNKNOWN:
         return True
     return outcome.verdict is Verdict.RETRY and not outcome.code.startswith(

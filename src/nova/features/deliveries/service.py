@@ -27,6 +27,7 @@ from nova.features.deliveries.digests import Digests
 from nova.features.deliveries.endings import Endings, ended
 from nova.features.deliveries.explain import Explainer, Rehearsal
 from nova.features.deliveries.funnel import DeliveryFunnel, funnel
+from nova.features.deliveries.lanes.browsers import BrowserLane
 from nova.features.deliveries.lanes.hooks import HookLane
 from nova.features.deliveries.lanes.lane import Lane, Meters, Pacing
 from nova.features.deliveries.lanes.platforms import Badges, PlatformLane
@@ -171,7 +172,7 @@ class Deliveries:
             "roll": roll,
         }
         self.platforms: dict[str, PlatformLane] = {
-            name: PlatformLane(
+            name: (BrowserLane if name == "web" else PlatformLane)(
                 name,
                 carriers[name],
                 badges=badges,

@@ -1,6 +1,6 @@
 """Gates: how many attempts may be under way at once, and whether any may be."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from enum import StrEnum
 
 AFTER = 8
@@ -80,12 +80,23 @@ class Gate:
     at a time, so that those who claim in bulk find the other places free meanwhile.
     """
 
-    def __init__(self, roll: Callable[[], float], at_once: int) -> None:
+    def __init__(
+        self, roll: Callable[[], float], at_once: int, *, within: "Gate | None" = None
+    ) -> None:
+        """What passes takes a place of `within`, too."""
         self.breaker = Breaker(roll)
-        self.kept = at_once // 4
-        self._at_once = at_once
-        self._reserved = {False: 0, True: 0}
+        self.at_once = at_once
         self.under_way = 0
+        self._within = within
+        self._reserved = {False: 0, True: 0}
+
+    @property
+    def kept(self) -> int:
+        return self.at_once // 4
+
+    @property
+    def taken(self) -> int:
+        return self.under_way + sum(self._reserved.values())
 
     def reserve(self, now: float, most: int, *, bulk: bool = False) -> int:
         """Keep places for what is about to be claimed; `free` them after."""
@@ -93,7 +104,7 @@ class Gate:
         own = self._reserved[bulk]
         if (others or own) and self.breaker.state(now) is not State.CLOSED:
             return 0
-        free = self._at_once - self.under_way - own - max(others, self.kept if bulk else 0)
+        free = self.at_once - self.under_way - own - max(others, self.kept if bulk else 0)
         room = max(0, min(most, self.breaker.room(now, free)))
         self._reserved[bulk] += room
         return room
@@ -105,6 +116,20 @@ class Gate:
     def begin(self, now: float) -> None:
         self.under_way += 1
         self.breaker.began(now)
+        if self._within is not None:
+            self._within.begin(now)
 
     def end(self) -> None:
         self.under_way -= 1
+        if self._within is not None:
+            self._within.end()
+
+    def went(self, *, sick: bool, now: float) -> None:
+        """Note an outcome."""
+        self.breaker.went(sick=sick, now=now)
+
+
+def worst(gates: Iterable[Gate], now: float) -> State:
+    """Return the state of that which is worst."""
+    found = {gate.breaker.state(now) for gate in gates}
+    return next((each for each in (State.OPEN, State.HALF_OPEN) if each in found), State.CLOSED)

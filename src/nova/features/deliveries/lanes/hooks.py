@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from nova.features.deliveries.lanes import store
-from nova.features.deliveries.lanes.gates import Gate, State
+from nova.features.deliveries.lanes.gates import Gate, State, worst
 from nova.features.deliveries.lanes.lane import Lane, first
 from nova.features.deliveries.models import Claimed
 from nova.ports.carriers import Outcome
@@ -44,8 +44,7 @@ class HookLane(Lane):
         return found
 
     def state(self, now: float) -> State:
-        found = {gate.breaker.state(now) for gate in self._gates.values()}
-        return next((each for each in (State.OPEN, State.HALF_OPEN) if each in found), State.CLOSED)
+        return worst(self._gates.values(), now)
 
     async def turn(self) -> None:
         self._bell.clear()

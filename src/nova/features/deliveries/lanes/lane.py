@@ -191,7 +191,7 @@ class Lane:
             return
         outcome = await self._tried(one, badge)
         now = self._clock.monotonic()
-        self.gate(one).breaker.went(sick=rules.sick(outcome, self.patience), now=now)
+        self.gate(one).went(sick=rules.sick(outcome, self.patience), now=now)
         self._meters.attempts.labels(self.name, outcome.verdict.value).inc()
         noted, pause_s = self._noted(one, outcome), self._pause(one, outcome)
         for wait_s in (*RECORD_PAUSES_S, None):

@@ -16,8 +16,11 @@ from nova.features.deliveries.lanes.lane import Lane, first
 from nova.features.deliveries.models import Claimed, Status
 from nova.features.deliveries.store import Noted
 from nova.ports.carriers import Carrier, Outcome, Parcel, Target
+from nova.ports.database import Queries
 
 Platform: TypeAlias = Literal["ios", "android", "web", "mail"]
+Claims: TypeAlias = Sequence[tuple[Claimed, bool]]
+"""What was leased, and of each whether it may have arrived."""
 RESTS = 6.0
 """How long those rest who release or send in bulk, in times of their work."""
 NOT_REGISTERED = "The device or mailbox is not this person's any more, or is dead."
@@ -101,19 +104,16 @@ class PlatformLane(Lane):
             self._wants_room = True
             return 0
         try:
-            priorities = store.BULK if bulk else store.LIVE
-            claimed = await self._leased(room, priorities)
+            claimed = await self._leased(room, bulk=bulk)
             there, gone = await self._found(claimed)
             badges = await self._unread([one for one, _ in there])
         finally:
-            self._gate.free(room, bulk=bulk)
+            self._free(room, bulk=bulk)
         self._start(there, badges, started)
         await asyncio.gather(*(self._ledger.record(_untried(one), 0.0) for one in gone))
         return len(claimed)
 
-    async def _found(
-        self, claimed: Sequence[tuple[Claimed, bool]]
-    ) -> tuple[list[tuple[Claimed, bool]], list[Claimed]]:
+    async def _found(self, claimed: Claims) -> tuple[list[tuple[Claimed, bool]], list[Claimed]]:
         """Return those to send, to where their people are now, and those not to be tried.
 
         Since a delivery was planned, its phone may have changed hands or its token, and its owner
@@ -131,15 +131,26 @@ class PlatformLane(Lane):
                 there.append((_to(one, way), again))
         return there, gone
 
-    async def _leased(
-        self, room: int, priorities: tuple[int, int]
-    ) -> Sequence[tuple[Claimed, bool]]:
-        asked = (self.name, self._clock.now(), room, self._lease_s)
-        per_s = self._pacing.per_s
-        if not per_s:
-            return await store.claim(self._db, *asked, priorities=priorities)
+    def _free(self, room: int, *, bulk: bool) -> None:
+        """Give back what was reserved for a claim."""
+        self._gate.free(room, bulk=bulk)
+
+    async def _leased(self, room: int, *, bulk: bool) -> Claims:
+        """Lease what is due, but no more than all processes together may send."""
+        pace = self._pacing.per_s
+        if not pace:
+            return await self._due(self._db, room, bulk=bulk)
         async with self._db.transaction() as tx:
-            return await store.claim_paced(tx, *asked, per_s=per_s, priorities=priorities)
+            now = self._clock.now()
+            allowed = await store.allowed(tx, self.name, now, room, per_s=pace, bulk=bulk)
+            claims = await self._due(tx, allowed, bulk=bulk) if allowed else []
+            if claims:
+                await store.charge(tx, self.name, now, len(claims), per_s=pace)
+        return claims
+
+    async def _due(self, db: Queries, room: int, *, bulk: bool) -> Claims:
+        """Lease up to so many that are due."""
+        return await store.claim(db, self.name, self._clock.now(), room, self._lease_s, bulk=bulk)
 
     async def _unread(self, claimed: Sequence[Claimed]) -> Mapping[UUID, int]:
         """Return what the icons of these users' apps should show."""

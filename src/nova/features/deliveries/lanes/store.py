@@ -37,38 +37,80 @@ select c.*, c.doubtful as again from claimed c
  order by c.priority, c.due
 """
 
-# $6 how many, $7 and $8 of which priorities.
-CLAIM = (
-    """
+_OPEN = """
 with open as (
     select 1 from deliveries.lanes
      where lane = $1 and (paused_until is null or paused_until <= $2)
-), due as materialized (
+), due as materialized ("""
+
+# $6 how many, $7 and $8 of which priorities.
+CLAIM = (
+    _OPEN  # noqa: S608  # constants
+    + """
     select id from deliveries.deliveries
      where lane = $1 and phase = 'waiting' and due <= $2 and expires_at > $2
        and (leased_until is null or leased_until <= clock_timestamp())
        and priority between $7 and $8 and exists (select from open)
      order by priority, due limit $6 for update skip locked
-)"""  # noqa: S608  # two constants
+)"""
     + LEASE
 )
 
 # $6 targets, $7 how many for each: the backlog of one is not even looked at for another.
 CLAIM_FOR_TARGETS = (
-    """
-with open as (
-    select 1 from deliveries.lanes
-     where lane = $1 and (paused_until is null or paused_until <= $2)
-), due as materialized (
+    _OPEN  # noqa: S608  # constants
+    + """
     select d.id from open, unnest($6::uuid[], $7::int[]) as t (target, room)
      cross join lateral (
         select id from deliveries.deliveries
          where lane = $1 and target = t.target and phase = 'waiting' and due <= $2
            and expires_at > $2 and (leased_until is null or leased_until <= clock_timestamp())
          order by due limit t.room for update skip locked) d
-)"""  # noqa: S608  # two constants
+)"""
     + LEASE
 )
+
+# The same for browsers: $6 origins, $7 how many for each, $8 and $9 of which priorities.
+CLAIM_FOR_ORIGINS = (
+    _OPEN  # noqa: S608  # constants
+    + """
+    select d.id from open, unnest($6::text[], $7::int[]) as t (origin, room)
+     cross join lateral (
+        select id from deliveries.deliveries
+         where lane = 'web' and phase = 'waiting' and deliveries.origin_of(address) = t.origin
+           and priority between $8 and $9 and due <= $2 and expires_at > $2
+           and (leased_until is null or leased_until <= clock_timestamp())
+         order by priority, due limit t.room for update skip locked) d
+)"""
+    + LEASE
+)
+
+# A walk from origin to origin along the index, however much waits for each. $1 now, $2 the
+# origin after which it begins, $3 how many steps, $4 further origins, $5 and $6 priorities.
+ORIGINS_DUE = """
+with recursive walk as (
+    (select deliveries.origin_of(address) as origin, 1 as step from deliveries.deliveries
+      where $3 > 0 and lane = 'web' and phase = 'waiting' and deliveries.origin_of(address) > $2
+      order by 1 limit 1)
+     union all
+    select further.origin, walk.step + 1 from walk cross join lateral (
+        select deliveries.origin_of(address) as origin from deliveries.deliveries
+         where lane = 'web' and phase = 'waiting' and deliveries.origin_of(address) > walk.origin
+         order by 1 limit 1) further
+     where walk.step < $3
+), known as (
+    select origin, step from walk
+     union all
+    select origin, null from unnest($4::text[]) as also (origin)
+     where origin not in (select origin from walk)
+)
+select origin, step is not null as walked, coalesce((
+    select due from deliveries.deliveries
+     where lane = 'web' and phase = 'waiting' and deliveries.origin_of(address) = known.origin
+       and priority between $5 and $6
+     order by priority, due limit 1) <= $1, false) as due
+  from known order by step
+"""
 
 # Given back untried: the lane was closed meanwhile. No attempt was made, so none is counted.
 RETURN = """
@@ -99,43 +141,46 @@ update deliveries.lanes
 
 
 async def claim(
-    db: Queries,
-    lane: str,
-    now: datetime,
-    most: int,
-    lease_s: float,
-    *,
-    priorities: tuple[int, int] = (0, 9),
+    db: Queries, lane: str, now: datetime, most: int, lease_s: float, *, bulk: bool = False
 ) -> list[tuple[Claimed, bool]]:
     """Lease what is due; tell of each whether it may have arrived."""
-    lease = timedelta(seconds=lease_s)
+    lease, priorities = timedelta(seconds=lease_s), BULK if bulk else LIVE
     rows = await db.fetch(CLAIM, lane, now, lease, *INTERRUPTED, most, *priorities)
     return [(claimed(row), bool(row["again"])) for row in rows]
 
 
-async def claim_paced(
-    tx: Queries,
-    lane: str,
-    now: datetime,
-    most: int,
-    lease_s: float,
-    *,
-    per_s: float,
-    priorities: tuple[int, int],
-) -> list[tuple[Claimed, bool]]:
-    """Lease what is due, but no more than all processes together may send; in a transaction.
+async def allowed(
+    tx: Queries, lane: str, now: datetime, most: int, *, per_s: float, bulk: bool
+) -> int:
+    """Return how many of so many all processes together may send now; locks the lane.
 
     What is in bulk may use half of the burst, so that what is live finds room at any moment.
     """
-    apart_s = 1.0 / per_s
-    burst_s = 1.0 if priorities == LIVE else 0.5
-    allowed = await tx.value(ALLOWED, lane, now, most, apart_s, burst_s)
-    if not allowed:
-        return []
-    claims = await claim(tx, lane, now, allowed, lease_s, priorities=priorities)
-    if claims:
-        await tx.run(CHARGE, lane, now, len(claims), apart_s)
-    return claims
+    return int(await tx.value(ALLOWED, lane, now, most, 1.0 / per_s, 0.5 if bulk else 1.0) or 0)
+
+
+async def charge(tx: Queries, lane: str, now: datetime, count: int, *, per_s: float) -> None:
+    await tx.run(CHARGE, lane, now, count, 1.0 / per_s)
+
+
+async def origins_due(
+    db: Queries, now: datetime, *, after: str, walk: int, also: Sequence[str], bulk: bool
+) -> list[Row]:
+    """Walk to so many further origins of browsers' endpoints; tell of each what is due.
+
+    `also` are origins to tell of wherever the walk is. Rows have origin, due, and walked.
+    """
+    priorities = BULK if bulk else LIVE
+    return list(await db.fetch(ORIGINS_DUE, now, after, walk, list(also), *priorities))
+
+
+async def claim_for_origins(
+    db: Queries, now: datetime, room: Mapping[str, int], lease_s: float, *, bulk: bool
+) -> list[tuple[Claimed, bool]]:
+    """Lease what is due for browsers of each origin, up to its own room."""
+    lease, priorities = timedelta(seconds=lease_s), BULK if bulk else LIVE
+    asked = ("web", now, lease, *INTERRUPTED, list(room), list(room.values()), *priorities)
+    return [(claimed(row), bool(row["again"])) for row in await db.fetch(CLAIM_FOR_ORIGINS, *asked)]
 
 
 async def claim_for_targets(
