@@ -12,7 +12,8 @@ LIVE, BULK = (0, 0), (1, 9)
 INTERRUPTED = ("interrupted", "The process ended between sending and recording.")
 
 # A lease that ran out without a record: that attempt's outcome is unknown, and this one may be
-# its second arrival. $1 lane, $2 now, $3 lease, $4 and $5 the words for it; what is `due` differs.
+# its second arrival. One that is far off was written before the clock jumped back. $1 lane, $2 now,
+# $3 lease, $4 and $5 the words for it; what is `due` differs.
 LEASE = """
 , lost as (
     update deliveries.attempts a
@@ -49,7 +50,8 @@ CLAIM = (
     + """
     select id from deliveries.deliveries
      where lane = $1 and phase = 'waiting' and due <= $2 and expires_at > $2
-       and (leased_until is null or leased_until <= clock_timestamp())
+       and (leased_until is null or leased_until <= clock_timestamp()
+            or leased_until > clock_timestamp() + 10 * $3::interval)
        and priority between $7 and $8 and exists (select from open)
      order by priority, due limit $6 for update skip locked
 )"""
@@ -64,7 +66,8 @@ CLAIM_FOR_TARGETS = (
      cross join lateral (
         select id from deliveries.deliveries
          where lane = $1 and target = t.target and phase = 'waiting' and due <= $2
-           and expires_at > $2 and (leased_until is null or leased_until <= clock_timestamp())
+           and expires_at > $2 and (leased_until is null or leased_until <= clock_timestamp()
+                or leased_until > clock_timestamp() + 10 * $3::interval)
          order by due limit t.room for update skip locked) d
 )"""
     + LEASE
