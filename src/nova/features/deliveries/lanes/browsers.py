@@ -13,7 +13,7 @@ from nova.ports.database import Queries
 
 STEPS = 32
 """Origins that one walk comes by; the next one goes on from there."""
-CLAIMS_A_WALK = 8
+CLAIMS_A_WALK = 32
 """Claims for those that the last walk found, before somebody new is looked for."""
 
 
