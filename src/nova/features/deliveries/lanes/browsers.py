@@ -1,5 +1,6 @@
 """The lane to browsers: their endpoints lead to whatever servers somebody named."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from nova.features.deliveries.lanes import store
@@ -11,7 +12,9 @@ from nova.ports.carriers import Carrier, Outcome
 from nova.ports.database import Queries
 
 STEPS = 32
-"""Origins that one look walks to; the next one goes on from there."""
+"""Origins that one walk comes by; the next one goes on from there."""
+CLAIMS_A_WALK = 32
+"""Claims for those that the last walk found, before somebody new is looked for."""
 
 
 class BrowserLane(PlatformLane):
@@ -24,6 +27,8 @@ class BrowserLane(PlatformLane):
         super().__init__(platform, carrier, **rest)
         self.origins = Origins(self._roll, self._gate)
         self._at = {False: "", True: ""}
+        self._found_lately: dict[bool, Sequence[str]] = {False: (), True: ()}
+        self._trusting = {False: 0, True: 0}
 
     def gate(self, one: Claimed) -> Gate:
         return self.origins.of(origin_of(one.address))
@@ -41,18 +46,31 @@ class BrowserLane(PlatformLane):
         self.origins.free(bulk=bulk)
 
     async def _due(self, db: Queries, room: int, *, bulk: bool) -> Claims:
-        """Walk on until something was claimed, or nobody is left."""
+        """Claim for those found lately; else walk on until somebody, or nobody, is found."""
         claims: Claims = []
-        walking = True
+        if self._trusting[bulk]:
+            self._trusting[bulk] -= 1
+            claims = await self._claimed(db, self._found_lately[bulk], room, bulk=bulk)
+        walking = not claims
         while walking and not claims:
             asking, walking = await self._asking(db, bulk=bulk)
-            reserved = self.origins.reserve(asking, self._clock.monotonic(), room, bulk=bulk)
-            self._wants_room |= len(reserved) < len(asking)
-            if reserved:
-                now = self._clock.now()
-                claims = await store.claim_for_origins(db, now, reserved, self._lease_s, bulk=bulk)
-            if not claims:
-                self.origins.free(bulk=bulk)
+            claims = await self._claimed(db, asking, room, bulk=bulk)
+            self._found_lately[bulk], self._trusting[bulk] = asking, CLAIMS_A_WALK
+        return claims
+
+    async def _claimed(
+        self, db: Queries, asking: Sequence[str], room: int, *, bulk: bool
+    ) -> Claims:
+        now = self._clock.monotonic()
+        reserved = self.origins.reserve(asking, now, room, bulk=bulk)
+        self._wants_room |= len(reserved) < len(asking)
+        claims: Claims = []
+        if reserved:
+            claims = await store.claim_for_origins(
+                db, self._clock.now(), reserved, self._lease_s, bulk=bulk
+            )
+        if not claims:
+            self.origins.free(bulk=bulk)
         return claims
 
     async def _asking(self, db: Queries, *, bulk: bool) -> tuple[list[str], bool]:
