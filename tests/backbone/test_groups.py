@@ -79,6 +79,25 @@ async def test_a_listener_gets_runs_in_order_and_effects_commit_with_the_cursor(
     assert runs == [["Waved", "Waved"], ["Left"], ["Waved"]]
 
 
+async def test_while_several_come_at_a_time_more_collect_for_the_next_look(
+    pool: Pool, db: Database
+) -> None:
+    runs: list[int] = []
+
+    async def hear(tx: Tx, heard: Sequence[Heard[Waved]]) -> None:
+        runs.append(len(heard))
+
+    async with db.transaction() as tx:
+        await tx.emit(Waved(who="ada"), Waved(who="ben"))
+    async with running(pool, {Waved: hear}, pace=Pace(rest_s=1.0)) as nova:
+        await until(lambda: _total(sum(runs) == 2))
+        for who in ("cem", "dan", "eve"):
+            async with nova.db.transaction() as tx:
+                await tx.emit(Waved(who=who))
+        await until(lambda: _total(sum(runs) == 5))
+    assert runs == [2, 3]
+
+
 async def _total(condition: bool) -> bool:  # makes it awaitable
     return condition
 

@@ -37,6 +37,9 @@ class Pace(Struct, frozen=True, kw_only=True):
     most: int = 1000
     wait_s: float = 1.0
     """Longest time between two looks when nothing rings."""
+    rest_s: float = 0.003
+    """After a look that found several records, so that further ones collect: a look costs almost
+    the same for one as for ten. After a lone one there is no rest."""
     attempts: int = 5
     """Attempts at a record before it becomes a dead letter."""
     readers: int = 1
@@ -121,6 +124,8 @@ class Group:
             self._size = min(self._size * 2, self._pace.most)
             return
         self._size = self._pace.batch
+        if len(stretch.records) > 1:
+            await asyncio.sleep(self._pace.rest_s)
         await self._rest(stretch, partitions, upto)
 
     async def _rest(self, stretch: Stretch, partitions: Sequence[int], upto: Cursor) -> None:
