@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 
 import pytest
 
@@ -10,6 +11,7 @@ from nova.simulators.http import Answer, Asked, HttpServer, Peer
 from nova.wire.addresses import Guard
 from nova.wire.exchange import Lost, Unsent
 from nova.wire.origin import Bounds
+from nova.wire.outcomes import retry_after
 from nova.wire.outgoing import Outgoing, trust
 from support.waiting import until
 
@@ -102,3 +104,17 @@ async def test_the_longest_unused_server_makes_room_for_a_new_one() -> None:
         with pytest.raises(Unsent, match="busy"):
             await outgoing.post(servers.url(1), JSON, b"")
         assert [reply.status for reply in await asyncio.gather(*slow)] == [200, 200]
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        b"Mon, 01 Jan 99999999999999999999 00:00:00 GMT",
+        b"Mon, 01 Jan 2026 99999999999999:00:00 GMT",
+        b"Mon, 01 Jan 2026 00:00:00 +99999999999999",
+        b"nan",
+        b"-5",
+    ],
+)
+def test_a_retry_after_that_says_nothing_is_none(value: bytes) -> None:
+    assert retry_after(value, datetime(2026, 11, 24, 12, tzinfo=UTC)) is None

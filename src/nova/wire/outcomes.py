@@ -57,7 +57,7 @@ def retry_after(value: bytes | None, now: datetime) -> float | None:
         return min(float(text[:12]), LONGEST_WAIT_S)
     try:
         at = parsedate_to_datetime(text)
-    except (ValueError, IndexError):
+    except (ValueError, IndexError, OverflowError):
         return None
     if at.tzinfo is None:
         at = at.replace(tzinfo=UTC)

@@ -302,6 +302,61 @@ async def test_a_token_moves_to_whoever_registered_it_last(
     assert len((await client.get(path, headers=as_user("ben"))).json()["data"]) == 1
 
 
+async def test_a_token_that_several_bring_at_once_ends_on_one_device(
+    client: httpx.AsyncClient, server: Headers
+) -> None:
+    path, phones = "/v1/users/me/devices", {}
+    for name in ("ada", "ben"):
+        await made(client, server, external_id=name)
+    for number in range(12):
+        new = {**IOS, "token": f"new-{number}"}
+        for name in ("ada", "ben"):
+            own = {**IOS, "token": f"{name}-{number}"}
+            answer = await client.put(path, json=own, headers=as_user(name))
+            phones[name] = answer.json()["id"]
+        answers = await asyncio.gather(
+            *(client.put(path, json=new, headers=as_user(name)) for name in phones),
+            *(
+                client.put(f"{path}/{phone}", json=new, headers=as_user(name))
+                for name, phone in phones.items()
+            ),
+        )
+        assert {each.status_code for each in answers} <= {200, 404}
+        holders = [
+            device
+            for name in phones
+            for device in (await client.get(path, headers=as_user(name))).json()["data"]
+            if device["token"] == new["token"]
+        ]
+        assert len(holders) == 1
+
+
+async def test_two_phones_may_swap_their_tokens_at_the_same_moment(
+    client: httpx.AsyncClient, server: Headers
+) -> None:
+    path = "/v1/users/me/devices"
+    for name in ("ada", "ben"):
+        await made(client, server, external_id=name)
+    for number in range(12):
+        phones = {}
+        for name in ("ada", "ben"):
+            own = {**IOS, "token": f"{name}-{number}"}
+            answer = await client.put(path, json=own, headers=as_user(name))
+            phones[name] = answer.json()["id"]
+        answers = await asyncio.gather(
+            *(
+                client.put(
+                    f"{path}/{phones[name]}",
+                    json={**IOS, "token": f"{other}-{number}"},
+                    headers=as_user(name),
+                )
+                for name, other in (("ada", "ben"), ("ben", "ada"))
+            )
+        )
+        # The one that comes first throws the other's out; that one's phone registers anew.
+        assert sorted(each.status_code for each in answers) == [200, 404]
+
+
 async def test_a_user_keeps_the_fifty_devices_seen_last(
     client: httpx.AsyncClient, server: Headers
 ) -> None:

@@ -324,3 +324,10 @@ async def test_times_at_the_ends_of_the_calendar_are_refused(
         )
     for answer in answers:
         assert answer.status_code == 422, answer.text
+
+
+@pytest.mark.parametrize("at", ["9999-12-31T23:59:59-23:59", "0001-01-01T00:00:00+23:59"])
+async def test_times_beyond_the_calendar_redrive_nothing(api: httpx.AsyncClient, at: str) -> None:
+    for bound in ("since", "until"):
+        answer = await api.post("/v1/deliveries/redrive", json={bound: at}, headers=KEY)
+        assert (answer.status_code, answer.json()["code"]) == (422, "time_out_of_range")

@@ -232,3 +232,19 @@ async def test_tokens_of_another_app_do_not_pause_a_lane_that_works(
         return any(lane.paused_until for lane in await here.deliveries.states())
 
     await until(paused)
+
+
+async def test_a_phone_that_registers_anew_while_it_is_called_dead_lives(dsn: str) -> None:
+    async with delivered(dsn, knobs=Knobs(spread_s=0.0, caution=Caution(wait_s=0.0))) as here:
+        await here.policy("like")
+        here.ios.always = outcome(Verdict.GONE, "BadDeviceToken")
+        here.ios.open.clear()
+        await here.phone("ben", "phone")
+        await here.like("e1")
+        await here.sees(lambda: here.ios.parcels)
+        await here.phone("cleo", "phone")
+        here.ios.open.set()
+        (row,) = await here.ended(1)
+        assert row.reason == "gone"
+        await here.deliveries.burial.round()
+        assert await devices(here, "cleo") == [("phone", None)]

@@ -295,3 +295,17 @@ async def test_a_doubt_that_a_killed_process_left_outlives_a_retry(dsn: str) -> 
         detail = await here.deliveries.one(row.id)
         assert [each.resend for each in detail.attempts] == [False, True, True]
         assert row.resends == 2
+
+
+async def test_an_id_that_no_database_takes_spoils_no_other_outcome(here: Delivered) -> None:
+    """A push service is whoever a browser names, and outcomes are written together."""
+    here.ios.open.clear()
+    here.ios.answers = [outcome(Verdict.SENT, provider_id="a\0b"), SENT]
+    await here.phone("ben", "one")
+    await here.phone("ben", "two")
+    await here.like("e1")
+    await here.sees(lambda: len(here.ios.parcels) == 2)
+    here.ios.open.set()
+    rows = await here.ended(2)
+    assert [row.status for row in rows] == ["sent", "sent"]
+    assert {row.provider_id for row in rows} == {"a\N{REPLACEMENT CHARACTER}b", None}

@@ -2,6 +2,10 @@
 
 from uuid import UUID
 
+import pytest
+
+from nova.features.deliveries.models import Redrive
+from nova.features.deliveries.service import NotRedrivable
 from nova.features.graph.models import Act
 from nova.features.notifications.models import Mark
 from nova.ports.carriers import Verdict
@@ -114,3 +118,74 @@ async def test_what_was_cancelled_under_a_process_that_died_is_not_sent_again(
     assert (first.phase, first.reason, first.status) == ("dropped", "removed", "attempted")
     assert (recall.kind, recall.status) == ("recall", "sent")
     assert [parcel.title for parcel in here.ios.parcels] == ["Ada liked your post", ""]
+
+
+async def test_what_may_have_arrived_is_recalled_though_it_waits_for_another_attempt(
+    here: Delivered,
+) -> None:
+    phone = here.carriers["android"]
+    phone.answers = [outcome(Verdict.UNKNOWN, "reply_lost")]
+    await here.phone("ben", platform="android")
+    await here.like("e1")
+
+    async def in_doubt() -> bool:
+        return bool(await here.ledger(status="attempted"))
+
+    await until(in_doubt)
+    (shown,) = await here.inbox("ben")
+    await here.all.removal.delete(here.ids["ben"], UUID(shown["id"]))
+    first, recall = await here.ended(2)
+    assert (first.phase, first.reason, first.status) == ("dropped", "removed", "attempted")
+    assert (recall.kind, recall.status) == ("recall", "sent")
+    assert [parcel.title for parcel in phone.parcels] == ["Ada liked your post", ""]
+
+
+async def test_what_a_killed_process_may_have_sent_is_recalled_though_nobody_tried_it_since(
+    here: Delivered,
+) -> None:
+    here.ios.open.clear()
+    await here.phone("ben")
+    await here.like("e1")
+    await here.sees(lambda: here.ios.parcels)
+    await here.pool.run("update deliveries.lanes set paused_until = now() + interval '1 hour'")
+    await here.pool.run(f"{LEASE_OVER}, fence = fence + 1")  # it will never record anything
+    (shown,) = await here.inbox("ben")
+    await here.all.removal.delete(here.ids["ben"], UUID(shown["id"]))
+    first, recall = await here.planned(2)
+    assert (first.phase, first.reason) == ("dropped", "removed")
+    assert (recall.kind, recall.collapse_id) == ("recall", first.collapse_id)
+
+
+async def test_what_was_never_tried_is_not_recalled(here: Delivered) -> None:
+    await here.pool.run("update deliveries.lanes set paused_until = now() + interval '1 hour'")
+    await here.phone("ben")
+    await here.like("e1")
+    await here.planned(1)
+    (shown,) = await here.inbox("ben")
+    await here.all.removal.delete(here.ids["ben"], UUID(shown["id"]))
+    (row,) = await here.ended(1)
+    assert (row.phase, row.reason, row.status) == ("dropped", "removed", "undelivered")
+    await here.settled()
+    assert len(await here.ledger()) == 1
+
+
+@pytest.mark.parametrize("how", ["deleted", "blocked"])
+async def test_a_dead_letter_of_what_was_taken_back_stays_dead(here: Delivered, how: str) -> None:
+    here.ios.always = outcome(Verdict.REFUSED, "PayloadTooLarge")
+    await here.phone("ben")
+    await here.like("e1")
+    (row,) = await here.ended(1)
+    if how == "blocked":
+        await here.block("ben", "ada")
+    else:
+        (shown,) = await here.inbox("ben")
+        await here.all.removal.delete(here.ids["ben"], UUID(shown["id"]))
+
+    async def sealed() -> bool:
+        return bool(await here.pool.value("select cancelled from deliveries.deliveries"))
+
+    await until(sealed)
+    assert (await here.deliveries.redrive(Redrive(), None)).redriven == 0
+    with pytest.raises(NotRedrivable):
+        await here.deliveries.redrive_one(row.id)
+    assert len(here.ios.parcels) == 1

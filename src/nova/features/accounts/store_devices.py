@@ -14,9 +14,23 @@ MOST_DEVICES = 50
 
 DEVICES = "select * from accounts.devices where user_id = $1 order by seen_at desc, id"
 
+# Those who bring the same token at the same moment come one after the other: neither meets the
+# other's half-written row.
+TURN = """
+select pg_advisory_xact_lock(hashtextextended($1::text || ' ' || $2::text || ' ' || $3::text, 0))
+"""
+
 OWNER = """
 select user_id from accounts.devices
  where platform = $1 and app = $2 and address = sha256(convert_to($3, 'UTF8')) for update
+"""
+
+# The device and the one that holds its new token, always in the same order: two phones that swap
+# theirs do not wait for each other.
+HOLD = """
+select id from accounts.devices
+ where id = $1 or (platform = $2 and app = $3 and address = sha256(convert_to($4, 'UTF8')))
+ order by id for update
 """
 
 REGISTER = """
@@ -110,8 +124,10 @@ async def of(db: Queries, user: UUID) -> list[Device]:
 
 
 async def owner(db: Queries, new: NewDevice) -> UUID | None:
-    """Return whose device has this token now, and lock that device."""
-    found: UUID | None = await db.value(OWNER, new.platform, new.app, _address(new))
+    """Return whose device has this token now; nobody else takes it until the commit."""
+    token = (new.platform, new.app, _address(new))
+    await db.fetch(TURN, *token)
+    found: UUID | None = await db.value(OWNER, *token)
     return found
 
 
@@ -126,7 +142,10 @@ async def register(db: Queries, id_: UUID, user: UUID, new: NewDevice) -> Device
 
 async def displace(db: Queries, id_: UUID, new: NewDevice) -> UUID | None:
     """Delete another device with the token that this one is to get; return whose it was."""
-    found: UUID | None = await db.value(DISPLACE, id_, new.platform, new.app, _address(new))
+    token = (new.platform, new.app, _address(new))
+    await db.fetch(TURN, *token)
+    await db.fetch(HOLD, id_, *token)
+    found: UUID | None = await db.value(DISPLACE, id_, *token)
     return found
 
 

@@ -94,7 +94,7 @@ class Ledger:
                 one.user,
                 one.device,
                 each.code or "gone",
-                each.gone_since or now,
+                each.gone_since,
                 now,
             )
 

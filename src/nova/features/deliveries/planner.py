@@ -199,6 +199,7 @@ class Planner:
         since = now - timedelta(seconds=RECALLABLE_S)
         rows = await tx.fetch(store.SENT, user, notifications, actor, since)
         reason = "removed" if actor is None else "blocked"
+        await tx.run(store.SEAL, user, notifications, actor, reason)
         recalls = [store.recall(row, new_id(), now, reason) for row in rows]
         await self._write(tx, [each for each in recalls if each.expires_at > now])
 

@@ -61,7 +61,7 @@ class FarSnooze(Invalid):
 
 
 class FarTime(Invalid):
-    """A time to try out lies within the years 1900 to 2200."""
+    """A time lies within the years 1900 to 2200."""
 
     code = "time_out_of_range"
 

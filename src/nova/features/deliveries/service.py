@@ -44,7 +44,7 @@ from nova.features.deliveries.models import (
 )
 from nova.features.deliveries.planner import Planner
 from nova.features.deliveries.policies import Policies
-from nova.features.deliveries.quiet_hours import QuietBook
+from nova.features.deliveries.quiet_hours import QuietBook, within_reason
 from nova.features.deliveries.release import Release
 from nova.features.deliveries.rules import Patience
 from nova.features.deliveries.unsubscribe import Unsubscribe
@@ -73,7 +73,7 @@ class NoSuchLane(NotFound):
 
 
 class NotRedrivable(NotFound):
-    """There is no such dead letter."""
+    """There is no such dead letter, or what it tells of was taken back."""
 
     code = "no_such_dead_delivery"
     hint = "GET /v1/deliveries?phase=dead lists them."
@@ -238,6 +238,8 @@ class Deliveries:
 
     async def redrive(self, which: Redrive, user: UUID | None) -> Redriven:
         """Try dead letters again, the oldest first."""
+        for each in (which.since, which.until):
+            within_reason(each or self._clock.now())
         async with self._db.transaction() as tx:
             lanes = await store_log.redrive(tx, self._clock.now(), which, user=user)
             return self._redriven(tx, lanes)

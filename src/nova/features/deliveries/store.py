@@ -144,14 +144,25 @@ update deliveries.deliveries d
 returning d.id
 """
 
-# A push that is out already: a silent one with the same collapse id takes it back.
+# A push that is out already, or may be, though it was cancelled before it was tried again (a lease
+# that is left belongs to an attempt without an outcome): a silent one with the same collapse id
+# takes it back.
 SENT = """
 select * from deliveries.deliveries
  where user_id = $1 and ($2::uuid[] is null or notification = any($2))
    and ($3::uuid is null or actor_id = $3)
-   and kind = 'single' and lane <> 'mail' and status >= 2 and status < 6
-   and phase in ('done', 'dead') and made_at > $4
+   and kind = 'single' and lane <> 'mail' and status < 6 and made_at > $4
+   and ((phase in ('done', 'dead') and status >= 2)
+        or (phase = 'dropped' and (doubtful or leased_until is not null)))
  limit 500
+"""
+
+# Dead letters of what was taken back are not tried again, whoever asks for it.
+SEAL = """
+update deliveries.deliveries set cancelled = $4
+ where user_id = $1 and ($2::uuid[] is null or notification = any($2))
+   and ($3::uuid is null or actor_id = $3)
+   and kind = 'single' and phase in ('dead', 'failed') and cancelled is null
 """
 
 PAUSE = """

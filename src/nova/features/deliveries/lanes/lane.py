@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from uuid import UUID
 
@@ -189,11 +189,12 @@ class Lane:
             self.gate(one).breaker.untried()
             await store.give_back(self._db, [one])
             return
+        began = self._clock.now()
         outcome = await self._tried(one, badge)
         now = self._clock.monotonic()
         self.gate(one).went(sick=rules.sick(outcome, self.patience), now=now)
         self._meters.attempts.labels(self.name, outcome.verdict.value).inc()
-        noted, pause_s = self._noted(one, outcome), self._pause(one, outcome)
+        noted, pause_s = self._noted(one, outcome, began), self._pause(one, outcome)
         for wait_s in (*RECORD_PAUSES_S, None):
             try:
                 held = await self._ledger.record(noted, pause_s)
@@ -233,7 +234,7 @@ class Lane:
             says = f"The carrier failed: {type(wrong).__name__}."
             return Outcome(Verdict.UNKNOWN, "carrier_failed", says, None, None, None)
 
-    def _noted(self, one: Claimed, outcome: Outcome) -> Noted:
+    def _noted(self, one: Claimed, outcome: Outcome, began: datetime) -> Noted:
         now = self._clock.now()
         step = rules.after(
             outcome,
@@ -252,10 +253,11 @@ class Lane:
             verdict=outcome.verdict.value,
             code=_clean(outcome.code, 128),
             says=_clean(outcome.text, 1_000),
-            provider_id=outcome.provider_id,
+            provider_id=_clean(outcome.provider_id or "", 2_048) or None,
             doubtful=step.doubtful,
             counts=step.counts,
-            gone_since=outcome.gone_since,
+            # Whoever registers the address while the attempt is under way knows better.
+            gone_since=outcome.gone_since or began,
         )
 
 
