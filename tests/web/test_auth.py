@@ -296,17 +296,34 @@ class SlowRevocations:
     def __init__(self) -> None:
         self.asked = asyncio.Event()
         self.go = asyncio.Event()
+        self.those: set[str] = set()
 
-    async def revoked(self, token: str) -> bool:  # noqa: ARG002  # the answer is late anyway
+    async def revoked(self, token: str) -> bool:
+        answer = token in self.those
         self.asked.set()
         await self.go.wait()
-        return False
+        return answer
 
 
-async def test_a_revocation_during_verification_is_not_overlooked(here: Process) -> None:
+@pytest.mark.parametrize("claims", [{}, {"channel": "chat:1"}])
+async def test_a_revocation_during_verification_is_not_overlooked(
+    here: Process, claims: dict[str, Any]
+) -> None:
     await here.user("ada")
-    slow = SlowRevocations()
-    here.auth._revocations = slow
+    slow = here.auth._revocations = SlowRevocations()
+    verify = here.auth.subscription if claims else here.auth.user
+    verifying = asyncio.create_task(verify(token("ada", jti="a", **claims)))
+    await slow.asked.wait()
+    slow.those.add("a")
+    here.auth.forget_tokens("a")
+    slow.go.set()
+    with pytest.raises(TokenRevoked):
+        await verifying
+
+
+async def test_a_change_during_verification_is_not_remembered_over(here: Process) -> None:
+    await here.user("ada")
+    slow = here.auth._revocations = SlowRevocations()
     hers = token("ada", jti="a")
     verifying = asyncio.create_task(here.auth.user(hers))
     await slow.asked.wait()

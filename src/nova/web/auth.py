@@ -238,11 +238,19 @@ class Auth:
         return self._clock.monotonic() + left
 
     async def _admitted(self, token: Token) -> UUID:
-        """Return the token's user, unless the user or the token counts no longer."""
-        user = (await self._standing(token)).id if token.claims.sub else NOBODY
-        if await self._revocations.revoked(token.id):
-            raise TokenRevoked("jti", "The token was revoked; sign a new one.")
-        return user
+        """Return the token's user, unless the user or the token counts no longer.
+
+        What changed while it was looked up is looked at once more: a revocation closes the
+        sockets that there are, so one that is only about to use the token would stay open.
+        """
+        changed = self._changes.since
+        while True:
+            mark = self._changes.mark()
+            user = (await self._standing(token)).id if token.claims.sub else NOBODY
+            if await self._revocations.revoked(token.id):
+                raise TokenRevoked("jti", "The token was revoked; sign a new one.")
+            if not (changed(mark, user) or changed(mark, token.id)):
+                return user
 
     async def _standing(self, token: Token) -> Standing:
         """Return the user whom a token names, unless the user counts no longer."""
