@@ -4,12 +4,13 @@ import asyncio
 import json
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import httpx
 import pytest
 
 from nova.web.connections import Guard
+from nova.web.intake import MOST_ARRIVING
 from nova.web.realtime.hub import Limits
 from support.http import SERVER, People, bearer
 from support.memory import MemoryChannels
@@ -266,3 +267,32 @@ async def test_what_is_published_over_http_has_to_be_utf_8(server: Sockets) -> N
             headers=bearer(SERVER) | {"content-type": "application/json"},
         )
     assert (answer.status_code, answer.json()["code"]) == (400, "malformed_json")
+
+
+class Upload:
+    """A request whose body is under way."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader, self._writer = reader, writer
+
+    @classmethod
+    async def begin(cls, server: Sockets, path: str) -> Self:
+        upload = cls(*await asyncio.open_connection(server.host, server.port))
+        head = f"POST {path} HTTP/1.1\r\nHost: nova\r\nContent-Length: 2\r\n\r\n{{"
+        upload._writer.write(head.encode())
+        return upload
+
+    async def status(self, *, rest: bytes = b"") -> int:
+        self._writer.write(rest)
+        line = await asyncio.wait_for(self._reader.readline(), 5)
+        self._writer.close()
+        return int(line.split()[1])
+
+
+@pytest.mark.parametrize("path", ["/emulation", "/connection/http_stream"])
+async def test_a_stranger_has_few_bodies_under_way_at_a_time(server: Sockets, path: str) -> None:
+    uploads = [await Upload.begin(server, path) for _ in range(MOST_ARRIVING)]
+    await asyncio.sleep(0.2)
+    assert await (await Upload.begin(server, path)).status() == 429
+    assert 429 not in {await upload.status(rest=b"x") for upload in uploads}
+    assert await (await Upload.begin(server, path)).status(rest=b"x") != 429

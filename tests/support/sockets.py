@@ -13,6 +13,7 @@ from nova.ports.channels import Channels
 from nova.web.actors import Authenticator
 from nova.web.api import Api
 from nova.web.auth import Subscription
+from nova.web.clients import Clients
 from nova.web.connections import Guard
 from nova.web.realtime.emulation import emulation
 from nova.web.realtime.endpoint import Origins, WebSocketEndpoint
@@ -108,9 +109,9 @@ async def sockets(
         registry=CollectorRegistry(),
         mounts={
             "/connection/websocket": WebSocketEndpoint(hub, Origins(origins)),
-            "/connection/http_stream": http_stream(hub, Origins(origins)),
+            "/connection/http_stream": http_stream(hub, Origins(origins), Clients()),
             "/connection/sse": sse(hub, Origins(origins)),
-            "/emulation": emulation(hub, Origins(origins)),
+            "/emulation": emulation(hub, Origins(origins), Clients()),
         },
     )
     address: asyncio.Future[tuple[str, int]] = asyncio.get_running_loop().create_future()

@@ -15,7 +15,7 @@ from nova.kernel.errors import Conflict, Malformed
 from nova.kernel.text import Name
 from nova.web import intake
 from nova.web.actors import Actor, Rule
-from nova.web.api import MOST_ARRIVING
+from nova.web.intake import MOST_ARRIVING
 from nova.web.routes import Call, Limit, Reply, Route
 from support.http import SERVER, People, api_client, api_of, bearer
 

@@ -22,6 +22,7 @@ from nova.settings import Settings
 from nova.settings.serving import Http
 from nova.web import openapi
 from nova.web.api import Api
+from nova.web.clients import Clients
 from nova.web.connections import Guard
 from nova.web.probes import healthz, metrics
 from nova.web.realtime.emulation import emulation
@@ -128,6 +129,7 @@ def all_routes(house: House) -> list[Route]:
 def _api(settings: Settings, house: House, idempotency: PostgresIdempotency, *, home: str) -> Api:
     routes = all_routes(house)
     origins = Origins(settings.http.allowed_origins)
+    clients = Clients(settings.http.trusted_proxies)
     return Api(
         routes,
         authenticator=house.auth,
@@ -138,9 +140,9 @@ def _api(settings: Settings, house: House, idempotency: PostgresIdempotency, *, 
             "/readyz": house.readiness,
             "/metrics": metrics(house.registry),
             "/connection/websocket": WebSocketEndpoint(house.hub, origins),
-            "/connection/http_stream": http_stream(house.hub, origins),
+            "/connection/http_stream": http_stream(house.hub, origins, clients),
             "/connection/sse": sse(house.hub, origins),
-            "/emulation": emulation(house.hub, origins),
+            "/emulation": emulation(house.hub, origins, clients),
             **openapi.pages(openapi.document(routes, version=__version__)),
         },
         fallback=Site(browser_folder(), home=home),

@@ -1,7 +1,7 @@
 """The API: an ASGI app made of routes, with nothing between the server and the handler."""
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from time import perf_counter
 from typing import Any
 
@@ -11,7 +11,7 @@ from prometheus_client import CollectorRegistry
 from starlette.types import ASGIApp, Receive, Scope, Send
 from structlog import get_logger
 
-from nova.kernel.errors import Refused, TooMany, Unauthenticated
+from nova.kernel.errors import Refused, Unauthenticated
 from nova.ports.idempotency import Idempotency
 from nova.ports.limits import Limits
 from nova.web import intake
@@ -41,9 +41,6 @@ HTML: Headers = [
 ]
 STRANGERS = Limit("strangers", per_s=20, burst=200)
 """Calls without credentials, and failed ones with, per address."""
-
-MOST_ARRIVING = 64
-"""Bodies that one user, or one address without credentials, may be sending at a time."""
 
 NOTHING: Mapping[str, str] = {}
 
@@ -147,7 +144,7 @@ class Api:
         self._access_log = access_log
         self._log = get_logger()
         self._busy = 0
-        self._arriving: Counter[str] = Counter()
+        self._arrivals = intake.Arrivals()
         self._requests = Requests(registry, lambda: self._busy)
         self._nowhere = self._requests.of("", "none")
         self._router: Router[Endpoint] = Router()
@@ -242,19 +239,15 @@ class Api:
         So whoever sends slowly takes nobody's place; how many one sender may have arriving
         is bounded, but for the host app's backend.
         """
-        sender = "" if isinstance(actor, ServerKey) else owner(actor)
-        sender = sender or self._clients.address(asked.scope)
-        if not isinstance(actor, ServerKey) and self._arriving[sender] >= MOST_ARRIVING:
-            raise TooMany("Too many of your requests are still being sent.", retry_after=1.0)
-        self._arriving[sender] += 1
-        self._busy -= 1
-        try:
-            raw = await intake.read(asked.receive, asked.headers, endpoint.max_body, room)
-        finally:
-            self._busy += 1
-            self._arriving[sender] -= 1
-            if not self._arriving[sender]:
-                del self._arriving[sender]
+        arriving: AbstractContextManager[None] = nullcontext()
+        if not isinstance(actor, ServerKey):
+            arriving = self._arrivals.of(owner(actor) or self._clients.address(asked.scope))
+        with arriving:
+            self._busy -= 1
+            try:
+                raw = await intake.read(asked.receive, asked.headers, endpoint.max_body, room)
+            finally:
+                self._busy += 1
         if self._busy > self._most:
             room.give(len(raw))
             raise Overloaded(retry_after=1.0)

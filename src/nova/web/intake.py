@@ -1,7 +1,9 @@
 """Bodies and queries from outside: bounded, decoded, validated, or refused with the reason."""
 
 import re
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import contextmanager
 from difflib import get_close_matches
 from math import isfinite
 from typing import Any
@@ -12,12 +14,14 @@ from msgspec import UNSET, inspect
 from starlette.types import Receive
 
 from nova.kernel.choices import Choices
-from nova.kernel.errors import Invalid, Malformed
+from nova.kernel.errors import Invalid, Malformed, TooMany
 from nova.web.problems import Overloaded, TooLarge, UnsupportedMedia
 
 MOST_PARAMETERS = 64
 SMALL = 65_536
 """Bytes of a body that needs no room: about what the server reads ahead anyway."""
+MOST_ARRIVING = 64
+"""Bodies that one user, or one address without credentials, may be sending at a time."""
 _NUL = rb"\u0000"
 # After an even number of backslashes: an odd one would be the escape of a backslash.
 _ESCAPED_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
@@ -68,6 +72,26 @@ class Room:
 
     def give(self, size: int) -> None:
         self._left += _large(size)
+
+
+class Arrivals:
+    """How many bodies each sender is sending just now; whoever sends too many comes back later."""
+
+    def __init__(self) -> None:
+        self._of: Counter[str] = Counter()
+
+    @contextmanager
+    def of(self, sender: str) -> Iterator[None]:
+        """Count a body as long as the block runs."""
+        if self._of[sender] >= MOST_ARRIVING:
+            raise TooMany("Too many of your requests are still being sent.", retry_after=1.0)
+        self._of[sender] += 1
+        try:
+            yield
+        finally:
+            self._of[sender] -= 1
+            if not self._of[sender]:
+                del self._of[sender]
 
 
 def _large(size: int) -> int:

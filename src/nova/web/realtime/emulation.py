@@ -5,6 +5,8 @@ from google.protobuf.message import DecodeError
 from msgspec import Struct
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from nova.web.clients import Clients
+from nova.web.intake import Arrivals
 from nova.web.realtime import client_pb2 as pb
 from nova.web.realtime.endpoint import Origins
 from nova.web.realtime.http_stream import OCTETS
@@ -23,11 +25,12 @@ class Said(Struct):
 _decode = msgspec.json.Decoder(Said).decode
 
 
-def emulation(hub: Hub, origins: Origins) -> ASGIApp:
+def emulation(hub: Hub, origins: Origins, clients: Clients) -> ASGIApp:
     """Return an ASGI app; 404 tells that the session is not (or no longer) in this process."""
+    arrivals = Arrivals()
 
     async def respond(scope: Scope, receive: Receive, send: Send) -> None:
-        raw = await body(receive, 2 * hub.limits.message_bytes)
+        raw = await body(receive, 2 * hub.limits.message_bytes, arrivals.of(clients.address(scope)))
         if raw is None:
             await answer(send, 413, b"the commands are too long", shared(scope))
             return

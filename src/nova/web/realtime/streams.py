@@ -2,10 +2,13 @@
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+from math import ceil
 from secrets import token_urlsafe
 
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from nova.kernel.errors import TooMany
 from nova.web.realtime.codes import FORBIDDEN, Closing
 from nova.web.realtime.endpoint import Origins
 from nova.web.realtime.hub import Hub
@@ -107,7 +110,14 @@ class Guarded:
         elif scope["method"] != self._method:
             await answer(send, 405, b"method not allowed", [(b"allow", self._method.encode())])
         else:
+            await self._respond(scope, receive, send)
+
+    async def _respond(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
             await self._app(scope, receive, send)
+        except TooMany as refused:
+            again = (b"retry-after", b"%d" % ceil(refused.retry_after or 1))
+            await answer(send, refused.status, refused.detail.encode(), [*shared(scope), again])
 
     def _preflight(self, scope: Scope) -> Headers:
         return [
@@ -134,13 +144,19 @@ async def answer(send: Send, status: int, body: bytes, headers: Headers = ()) ->
     await send({"type": "http.response.body", "body": body})
 
 
-async def body(receive: Receive, most: int) -> bytes | None:
-    """Return the request's body, or None when it is longer than `most` bytes, or cut short."""
+async def body(receive: Receive, most: int, arriving: AbstractContextManager[None]) -> bytes | None:
+    """Return the request's body, or None when it is longer than `most` bytes, or cut short.
+
+    One that does not come at once is `arriving` until its end.
+    """
+    first = await receive()
+    with arriving if first.get("more_body") else nullcontext():
+        return await _whole(first, receive, most)
+
+
+async def _whole(message: Message, receive: Receive, most: int) -> bytes | None:
     parts, size = [], 0
-    while True:
-        message = await receive()
-        if message["type"] != "http.request":
-            return None
+    while message["type"] == "http.request":
         part = message.get("body", b"")
         size += len(part)
         if size > most:
@@ -148,6 +164,8 @@ async def body(receive: Receive, most: int) -> bytes | None:
         parts.append(part)
         if not message.get("more_body", False):
             return b"".join(parts)
+        message = await receive()
+    return None
 
 
 _STREAMED = (
