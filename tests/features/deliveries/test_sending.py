@@ -309,3 +309,23 @@ async def test_an_id_that_no_database_takes_spoils_no_other_outcome(here: Delive
     rows = await here.ended(2)
     assert [row.status for row in rows] == ["sent", "sent"]
     assert {row.provider_id for row in rows} == {"a\N{REPLACEMENT CHARACTER}b", None}
+
+
+KILLED_TOO_LATE = """
+update deliveries.deliveries
+   set fence = fence + 1, leased_until = clock_timestamp() - interval '1 s',
+       expires_at = clock_timestamp() - interval '1 s'
+"""
+
+
+async def test_what_a_killed_process_may_have_sent_is_not_called_undelivered_when_its_time_is_over(
+    here: Delivered,
+) -> None:
+    here.ios.open.clear()
+    await here.phone("ben")
+    await here.like("e1")
+    await here.sees(lambda: here.ios.parcels)
+    await here.pool.run(KILLED_TOO_LATE)
+    await here.deliveries.sweep()
+    (row,) = await here.ledger()
+    assert (row.phase, row.reason, row.status) == ("dropped", "expired", "attempted")

@@ -193,8 +193,12 @@ values ($1, $2, $3, $4, $5, $6, $7)
 # It got through after all: the address lives.
 CLEAR = "delete from deliveries.suspects where lane = $1 and address = any($2::text[])"
 
+# A lease that is left belongs to an attempt without an outcome: that one may have arrived.
 OVERDUE = """
-update deliveries.deliveries set phase = 'dropped', reason = 'expired', due = null
+update deliveries.deliveries
+   set phase = 'dropped', reason = 'expired', due = null,
+       doubtful = doubtful or leased_until is not null,
+       status = case when leased_until is null then status else greatest(status, 2) end
  where id = any(array(
     select id from deliveries.deliveries
      where phase in ('waiting', 'held', 'standby') and expires_at <= $1
