@@ -1,5 +1,6 @@
 """How long a socket and a subscription may last, and who ends them."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime
@@ -9,13 +10,14 @@ from msgspec import Struct
 
 from nova.kernel.clock import ManualClock
 from nova.kernel.errors import Unauthenticated
-from nova.ports.channels import Retention
+from nova.ports.channels import Position, Retention
 from nova.web.actors import User
 from nova.web.auth import Subscription
 from nova.web.realtime.hub import Hub
 from support.http import People
 from support.memory import MemoryChannels
 from support.sockets import ROOM, Sockets, make_hub, sockets
+from support.waiting import until
 from support.wire_client import Rude, rude
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -47,8 +49,24 @@ class Inbox(Struct):
         return channel == f"user:{user.id}"
 
 
+class SlowChannels(MemoryChannels):
+    """Whose positions are `asked` for, and known once they are `answering`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked = 0
+        self.answering = asyncio.Event()
+        self.answering.set()
+
+    async def position(self, channel: str) -> Position:
+        self.asked += 1
+        await self.answering.wait()
+        return await super().position(channel)
+
+
 class World(Struct):
     server: Sockets
+    channels: SlowChannels
     clock: ManualClock
     people: Leased
 
@@ -64,11 +82,11 @@ class World(Struct):
 
 @pytest.fixture
 async def world() -> AsyncIterator[World]:
-    people, channels, clock = Leased("ada", "ben"), MemoryChannels(), ManualClock(START)
+    people, channels, clock = Leased("ada", "ben"), SlowChannels(), ManualClock(START)
     hub = make_hub(channels, people, families=[Inbox()], namespaces=[ROOM], clock=clock)
     channels.published = hub.deliver
     async with sockets(hub, people) as server:
-        yield World(server, clock, people)
+        yield World(server, channels, clock, people)
 
 
 def open_as(world: World, token: str | None) -> AbstractAsyncContextManager[Rude]:
@@ -90,6 +108,18 @@ async def test_the_server_subscribes_a_user_and_recovers_what_was_missed(world: 
         assert [each["data"] for each in again["publications"]] == [1]
         await world.hub.channels.publish(channel, b"2")
         assert (await ada.heard())["push"]["pub"]["data"] == 2
+
+
+async def test_nobody_is_pinged_before_they_know_that_they_are_connected(world: World) -> None:
+    world.channels.answering.clear()
+    async with open_as(world, None) as ada:
+        ada.say({"id": 1, "connect": {"token": "ada"}})
+        await until(lambda: world.channels.asked)
+        world.later(0)
+        world.channels.answering.set()
+        assert b'"connect"' in (await ada.frame()).payload
+        world.later(0)
+        assert (await ada.frame()).payload == b"{}"
 
 
 async def test_another_users_channel_is_closed(world: World) -> None:

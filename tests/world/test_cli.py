@@ -1,7 +1,10 @@
 """Every verb, on a deployment that is stopped and beside one that runs."""
 
+import asyncio
 import json
 import re
+import sys
+from asyncio.subprocess import PIPE
 from collections.abc import AsyncIterator
 from pathlib import Path
 from socket import socket
@@ -252,3 +255,17 @@ async def test_the_command_line_is_held_to_the_bounds_of_the_api(stopped: Deploy
         assert (status, "Traceback" in said) == (1, False), wrong
     status, said = await stopped.run("config", "check", "--config", "/nope.toml")
     assert (status, "there is no such file" in said) == (78, True)
+
+
+async def test_what_an_errand_logs_is_not_in_what_it_prints(tmp_path: Path) -> None:
+    program = (
+        "from structlog import get_logger; from nova.cli import main; main(['config', 'doc']); "
+        "get_logger().info('said_in_passing'); get_logger().warning('said_aloud')"
+    )
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", program), cwd=tmp_path, stdout=PIPE, stderr=PIPE
+    )
+    printed, logged = await process.communicate()
+    assert b"said" not in printed
+    assert b"said_aloud" in logged
+    assert b"said_in_passing" not in logged

@@ -4,12 +4,14 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from logging import WARNING
 
 from nova import __version__
 from nova.app.starting import CannotStart
 from nova.cli import admin, bring, configure, doctor, measure, operate, rebuild, serve, simulate
 from nova.kernel.errors import Refused
 from nova.settings import Misconfigured
+from nova.web import logging
 
 EX_USAGE = 2
 """Exit status for arguments that are not understood, as argparse has it."""
@@ -38,6 +40,7 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one verb and return the process's exit status."""
     args = parser().parse_args(arguments)
+    logging.configure(level=WARNING)  # to standard error: machines may read what is printed
     try:
         status: int = args.run(args)
     except Misconfigured as wrong:

@@ -73,6 +73,7 @@ async def connect(session: "Session", request: ConnectRequest) -> ConnectResult:
             subs[channel] = await begin(session, subscription, rules, asked)
         except Unavailable as gone:
             raise Ended(codes.SERVER_ERROR) from gone
+    session.released = [*(session.released or ()), partial(session.hub.watch, session)]
     return ConnectResult(
         client=session.id,
         version=f"nova {__version__}",

@@ -171,8 +171,12 @@ class Hub:
     def enter(self, session: Session, user: User) -> None:
         """The session has said who it is."""
         self._users.setdefault(user.id, set()).add(session)
-        session.slot = random.randrange(self.ping_s)  # noqa: S311  # spreads pings, hides nothing
-        self._wheel[session.slot].add(session)
+
+    def watch(self, session: Session) -> None:
+        """The session was told how it is pinged: clients answer no ping that comes before."""
+        if not session.closed:
+            session.slot = random.randrange(self.ping_s)  # noqa: S311  # spreads pings, hides nothing
+            self._wheel[session.slot].add(session)
 
     def leave(self, session: Session) -> None:
         """Forget a session that ended."""
@@ -182,7 +186,8 @@ class Hub:
             self.left(subscription)
         session.subscriptions.clear()
         if session.user is not None:
-            self._wheel[session.slot].discard(session)
+            if session.slot >= 0:
+                self._wheel[session.slot].discard(session)
             theirs = self._users.get(session.user.id, set())
             theirs.discard(session)
             if not theirs:
