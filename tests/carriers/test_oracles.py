@@ -3,7 +3,6 @@
 import asyncio
 import json
 import os
-import shutil
 import socket
 from asyncio.subprocess import PIPE
 from pathlib import Path
@@ -27,26 +26,16 @@ from nova.simulators.webpush import WebPushSimulator
 from nova.wire.addresses import Guard
 from nova.wire.outgoing import trust
 from support.carried import KEY_ID, TEAM, TOPIC, parcel, rsa_key, vapid_key
+from support.node import node_with_packages
 
 FOLDER = Path(__file__).parent / "js"
 SOON_S = 60
 
 
 @pytest.fixture(scope="module")
-async def node() -> str:
+def node() -> str:
     """Node, with the packages installed as locked."""
-    node, npm = shutil.which("node"), shutil.which("npm")
-    if node is None or npm is None:
-        if os.environ.get("CI"):
-            pytest.fail("CI needs node and npm")
-        pytest.skip("node and npm are not installed")
-    if not (FOLDER / "node_modules" / "web-push").exists():
-        installing = await asyncio.create_subprocess_exec(
-            npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", cwd=FOLDER, stdout=PIPE
-        )
-        await installing.communicate()
-        assert installing.returncode == 0
-    return node
+    return node_with_packages(FOLDER)
 
 
 async def run(node: str, what: str, given: dict[str, Any], ca: Path) -> Any:

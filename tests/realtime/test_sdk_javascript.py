@@ -2,8 +2,6 @@
 
 import asyncio
 import json
-import os
-import shutil
 from asyncio.subprocess import PIPE
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -18,6 +16,7 @@ from nova.web.actors import User
 from nova.web.realtime.codes import FORCE_NO_RECONNECT, FORCE_RECONNECT
 from support.http import People
 from support.memory import MemoryChannels
+from support.node import node_with_packages
 from support.sockets import ROOM, Sockets, make_hub, sockets
 
 FOLDER = Path(__file__).parent / "js"
@@ -40,20 +39,9 @@ async def echo(_user: User, said: Said) -> Said:
 
 
 @pytest.fixture(scope="module")
-async def node() -> str:
+def node() -> str:
     """Node, with the SDK installed as locked."""
-    node, npm = shutil.which("node"), shutil.which("npm")
-    if node is None or npm is None:
-        if os.environ.get("CI"):
-            pytest.fail("CI needs node and npm")
-        pytest.skip("node and npm are not installed")
-    if not (FOLDER / "node_modules" / "centrifuge").exists():
-        installing = await asyncio.create_subprocess_exec(
-            npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", cwd=FOLDER, stdout=PIPE
-        )
-        await installing.communicate()
-        assert installing.returncode == 0
-    return node
+    return node_with_packages(FOLDER)
 
 
 class Browser:
