@@ -47,6 +47,7 @@ test-engines: $(READY) ## run the contract suites and fault tests against the re
 bench: $(READY) ## measure the numbers in docs/reference/benchmarks.md
 	.venv/bin/nova bench notifications
 	.venv/bin/nova bench graph
+	.venv/bin/nova bench channels
 
 lock: ## renew requirements.lock
 	uv pip compile pyproject.toml --all-extras --group dev --universal --python-version 3.11 \
