@@ -73,7 +73,7 @@ class NoSuchLane(NotFound):
 
 
 class NotRedrivable(NotFound):
-    """There is no such dead letter, or what it tells of was taken back."""
+    """There is no such dead letter; or what it tells of was taken back, or its webhook removed."""
 
     code = "no_such_dead_delivery"
     hint = "GET /v1/deliveries?phase=dead lists them."
