@@ -22,6 +22,7 @@ WHY = {
     "refused": "the provider will not have it",
     "misconfigured": "our credentials or settings are wrong",
     "attempts_used_up": "given up after too many attempts",
+    "unrecordable": "given up: its outcome could not be recorded",
     "too_late": "given up: its time would be over",
     "coalesced": "put together with others",
     "parted": "looked at anew: one that it was put together with was taken back",
