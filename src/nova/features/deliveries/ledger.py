@@ -161,11 +161,13 @@ class Ledger:
         await self._part(tx, [row for row in rows if row["summary_title"] is not None])
 
     async def _part(self, tx: Tx, spokesmen: Sequence[Row]) -> None:
-        """Put those together anew of whom one was taken back while the push went out."""
+        """Put those together anew of whom one was taken back, or turned off, meanwhile."""
         ids = [
             row["id"]
             for row in spokesmen
-            if row["phase"] == "dropped" or row["cancelled"] in RECALLED
+            if row["phase"] == "dropped"
+            or row["cancelled"] in RECALLED
+            or row["reason"] == "parted"
         ]
         tried = [row["id"] for row in spokesmen if row["phase"] == "waiting"]
         if tried:

@@ -177,6 +177,7 @@ class Deliveries:
                 carriers[name],
                 badges=badges,
                 devices=devices,
+                preferences=preferences,
                 links=self.unsubscribe.link,
                 pacing=knobs.pacing.get(name),
                 patience=knobs.patience.get(name, rules.PATIENCE[name]),

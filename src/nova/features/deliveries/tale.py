@@ -25,7 +25,7 @@ WHY = {
     "unrecordable": "given up: its outcome could not be recorded",
     "too_late": "given up: its time would be over",
     "coalesced": "put together with others",
-    "parted": "looked at anew: one that it was put together with was taken back",
+    "parted": "looked at anew: one that it was put together with was taken back or turned off",
     "released": "released after quiet hours",
     "rate": "more of this type wait than its rate lets out",
     "fallback": "needed, since nothing else got through",
