@@ -340,9 +340,9 @@ async def pieces(*parts: bytes) -> AsyncIterator[bytes]:
 
 
 async def test_large_bodies_that_find_no_room_are_turned_away_and_room_is_given_back() -> None:
-    more = {"content-type": "application/json"}
+    more = {"content-type": "application/json"} | bearer(SERVER)
 
-    async with api_client([LONG], PEOPLE, most_bytes=400_000) as client:
+    async with api_client([LONG], PEOPLE, most_bytes=100_000) as client:
 
         async def post(content: bytes | AsyncIterator[bytes]) -> int:
             return (await client.post("/long", content=content, headers=more)).status_code
@@ -357,25 +357,52 @@ async def test_large_bodies_that_find_no_room_are_turned_away_and_room_is_given_
             assert await post(b"{" * 70_000) == 400
 
 
-async def test_large_bodies_that_do_not_end_keep_no_small_ones_out() -> None:
-    may = asyncio.Event()
+class Endless:
+    """A large body that ends when it may."""
 
-    async def endless() -> AsyncIterator[bytes]:
+    def __init__(self) -> None:
+        self.may = asyncio.Event()
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
         yield b"x" * 90_000
-        await may.wait()
+        await self.may.wait()
 
-    more = {"content-type": "application/json"}
+
+async def test_large_bodies_that_do_not_end_keep_no_small_ones_out() -> None:
+    names, body = ("ada", "ben", "cleo", "dora"), Endless()
     routes = [*ROUTES, LONG]
-    async with api_client(routes, PEOPLE, most_bytes=400_000) as client:
-        sending = asyncio.create_task(client.post("/long", content=endless(), headers=more))
+    async with api_client(routes, People(*names, "eve"), most_bytes=1_600_000) as client:
+
+        async def post(name: str, content: bytes | Endless) -> int:
+            headers = bearer(name) | {"content-type": "application/json"}
+            return (await client.post("/long", content=content, headers=headers)).status_code
+
+        sending = [asyncio.create_task(post(name, body)) for name in names]
         await asyncio.sleep(0.05)
-        full = await client.post("/long", content=b"x" * 70_000, headers=more)
-        assert full.status_code == 503
-        backend = await client.post("/long", content=LARGE, headers=more | bearer(SERVER))
-        assert backend.status_code == 200
+        assert await post("eve", LARGE) == 503
+        assert await post(SERVER, LARGE) == 200
         assert (await client.post("/echo", json={"word": "hé"})).status_code == 200
-        may.set()
-        await sending
+        body.may.set()
+        await asyncio.gather(*sending)
+        assert await post("eve", LARGE) == 200
+
+
+async def test_large_bodies_of_one_user_leave_room_for_those_of_others() -> None:
+    people, body = People("ada", "ben"), Endless()
+    async with api_client([LONG], people, most_bytes=1_600_000) as client:
+
+        async def post(name: str, content: bytes | Endless) -> int:
+            headers = bearer(name) | {"content-type": "application/json"}
+            return (await client.post("/long", content=content, headers=headers)).status_code
+
+        sending = [asyncio.create_task(post("ada", body)) for _ in range(16)]
+        await asyncio.sleep(0.05)
+        assert [each.result() for each in sending if each.done()] == [429] * 15
+        assert await post("ada", LARGE) == 429
+        assert await post("ben", LARGE) == 200
+        body.may.set()
+        await asyncio.gather(*sending)
+        assert await post("ada", LARGE) == 200
 
 
 async def test_who_goes_away_leaves_room_behind() -> None:
@@ -389,5 +416,5 @@ async def test_who_goes_away_leaves_room_behind() -> None:
 
     room = intake.Room(100_000)
     with pytest.raises(Malformed):
-        await intake.read(receive, {}, 1_000_000, room)
-    room.grow(0, 100_000)
+        await intake.read(receive, {}, 1_000_000, room.of("ada"))
+    room.of("ada").grow(0, 100_000)

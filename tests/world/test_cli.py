@@ -65,6 +65,26 @@ async def test_a_token_is_minted_and_its_faults_are_named(stopped: Deployment) -
     assert "FAIL exp" in said
 
 
+async def test_a_token_for_somebody_who_does_not_exist_is_minted_with_a_word(
+    stopped: Deployment,
+) -> None:
+    await stopped.start()
+    status, said = await stopped.run("token", "mint", "ada")
+    assert (status, "There is no user 'ada' yet" in said) == (0, True), said
+    (token,) = [line for line in said.splitlines() if not line.startswith("nova:")]
+    assert (await stopped.run("token", "check", token))[0] == 0
+    assert (await stopped.run("user", "create", "--external-id", "ada"))[0] == 0
+    status, said = await stopped.run("token", "mint", "ada")
+    assert (status, "no user" in said) == (0, False), said
+
+
+async def test_a_word_about_a_token_waits_for_no_database(tmp_path: Path) -> None:
+    away = "postgresql://127.0.0.1:1/nova"
+    async with deployed(tmp_path, NOVA_DATABASE=away) as deployment:
+        status, said = await deployment.run("token", "mint", "ada")
+    assert (status, len(said.splitlines())) == (0, 1), said
+
+
 QUESTIONS = [
     ["trace", "like-1"],
     ["migrate", "--show"],

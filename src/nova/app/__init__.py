@@ -4,7 +4,7 @@ from nova.app.access import verifier
 from nova.app.house import House, built, visited
 from nova.app.serving import all_routes, serve
 from nova.app.starting import CannotStart
-from nova.app.truth import MIGRATING_S, all_rooms, truth
+from nova.app.truth import MIGRATING_S, all_rooms, answers, truth
 
 __all__ = [
     "MIGRATING_S",
@@ -12,6 +12,7 @@ __all__ = [
     "House",
     "all_rooms",
     "all_routes",
+    "answers",
     "built",
     "serve",
     "truth",

@@ -55,6 +55,11 @@ async def truth(
             raise CannotStart(str(reason)) from reason
 
 
+async def answers(settings: Settings) -> bool:
+    """Tell whether a question needs no server of its own: one is named, or runs in the folder."""
+    return settings.database != EMBEDDED or await attach(settings.data / "postgres") is not None
+
+
 def all_rooms() -> list[Room]:
     return rooms(PACKAGE)
 

@@ -2,7 +2,9 @@
 
 import argparse
 import asyncio
+import sys
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from math import nan
 from typing import Any, TypeVar
 from uuid import UUID
@@ -16,13 +18,17 @@ from nova.cli.options import add as add_options
 from nova.features.accounts.models import NewKey, NewUser
 from nova.kernel.choices import choices
 from nova.kernel.clock import SystemClock
-from nova.kernel.errors import Invalid, NotFound
+from nova.kernel.errors import Invalid, NotFound, Unavailable
 from nova.kernel.ids import parse_id
 from nova.settings import Settings
 from nova.web import tokens
 
 T = TypeVar("T")
 
+NOBODY = (
+    "nova: There is no user {0!r} yet, so the token is refused until 'nova user create "
+    "--external-id {0}' or tokens.create_users makes one.\n"
+)
 LONGEST_S = 10.0 * 365 * 86_400
 """Lifetime of a token that is made by hand."""
 
@@ -83,7 +89,19 @@ def _mint(args: argparse.Namespace) -> int:
     claims = {"aud": given.audience, "iss": given.issuer}
     named: dict[str, Any] = {claim: value for claim, value in claims.items() if value}
     say(tokens.mint(given.secret, args.sub, lifetime_s=args.lifetime, **named))
+    if not given.create_users and asyncio.run(_is_nobody(chosen, args.sub)):
+        sys.stderr.write(NOBODY.format(args.sub))
     return 0
+
+
+async def _is_nobody(chosen: Settings, sub: str) -> bool:
+    """Tell whether there is surely no such user; where that cannot be asked at once, it is not."""
+    if not await app.answers(chosen):
+        return False
+    with suppress(CannotStart, Unavailable):
+        async with app.visited(chosen) as house:
+            return await house.auth.resolve(sub) is None
+    return False
 
 
 def _check(args: argparse.Namespace) -> int:

@@ -27,7 +27,7 @@ class Http(Struct, frozen=True, kw_only=True):
         Annotated[int, Meta(ge=16, le=100_000)],  # the largest body
         about(
             "Megabytes of large bodies in hand at once with server keys, and a quarter as much "
-            "from users; beyond, callers get 503 at once."
+            "from users; beyond, callers get 503 at once. A user has a quarter of theirs at most."
         ),
     ] = 64
     connections: Annotated[

@@ -140,7 +140,8 @@ class Api:
         self._origins = Origins(origins)
         self._most = most
         # The host app's backend and its users cannot take each other's room.
-        self._room, self._users_room = intake.Room(most_bytes), intake.Room(most_bytes // 4)
+        self._room = intake.Room(most_bytes)
+        self._users_room = intake.Room(most_bytes // 4, of_one=most_bytes // 16)
         self._access_log = access_log
         self._log = get_logger()
         self._busy = 0
@@ -208,14 +209,15 @@ class Api:
         rule = endpoint.route.rule
         admit(actor, rule)
         user = await named(self._authenticator, actor, rule, path) if path else None
+        sender = owner(actor) or self._clients.address(asked.scope)
         if endpoint.limit is not None:
-            key = owner(actor) or self._clients.address(asked.scope)
-            await self._limiter.charge(endpoint.limit, key)
+            await self._limiter.charge(endpoint.limit, sender)
         raw, body = b"", UNSET
         room = self._room if isinstance(actor, ServerKey) else self._users_room
+        place = room.of(sender)
         try:
             if endpoint.bodies is not None:
-                raw = await self._body(endpoint, asked, actor, room)
+                raw = await self._body(endpoint, asked, actor, sender, place)
                 if raw or not endpoint.bodies.may_be_empty:
                     intake.json(asked.headers)
                 body = endpoint.bodies.decode(raw)
@@ -229,10 +231,10 @@ class Api:
                 owner(actor), repeat, request, lambda: endpoint.run(call), call.trace_id
             )
         finally:
-            room.give(len(raw))
+            place.give(len(raw))
 
     async def _body(
-        self, endpoint: Endpoint, asked: Asked, actor: Actor, room: intake.Room
+        self, endpoint: Endpoint, asked: Asked, actor: Actor, sender: str, place: intake.Place
     ) -> bytes:
         """Read the body. While it arrives, the request is not one in progress.
 
@@ -241,15 +243,15 @@ class Api:
         """
         arriving: AbstractContextManager[None] = nullcontext()
         if not isinstance(actor, ServerKey):
-            arriving = self._arrivals.of(owner(actor) or self._clients.address(asked.scope))
+            arriving = self._arrivals.of(sender)
         with arriving:
             self._busy -= 1
             try:
-                raw = await intake.read(asked.receive, asked.headers, endpoint.max_body, room)
+                raw = await intake.read(asked.receive, asked.headers, endpoint.max_body, place)
             finally:
                 self._busy += 1
         if self._busy > self._most:
-            room.give(len(raw))
+            place.give(len(raw))
             raise Overloaded(retry_after=1.0)
         return raw
 

@@ -58,20 +58,51 @@ class Room:
     large bodies that never end does not keep others out.
     """
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, most: int, *, of_one: int | None = None) -> None:
+        """Of `most` bytes, one sender may have `of_one` in hand; all, when that is not said."""
         self._left = most
+        self._most_of_one = most if of_one is None else of_one
+        self._of: Counter[str] = Counter()
 
-    def grow(self, size: int, to: int) -> None:
-        """Take what a body needs that had `size` bytes so far."""
-        need = _large(to) - _large(size)
+    def of(self, sender: str) -> "Place":
+        return Place(self, sender)
+
+    def take(self, sender: str, need: int) -> None:
         if need > self._left:
             raise Overloaded(
                 "Nova has as many large requests in hand as it takes.", retry_after=1.0
             )
+        if self._of[sender] + need > self._most_of_one:
+            raise TooMany(
+                "As many of your large requests are in hand as Nova takes of one.", retry_after=1.0
+            )
         self._left -= need
+        self._of[sender] += need
+
+    def give(self, sender: str, size: int) -> None:
+        self._left += size
+        self._of[sender] -= size
+        if not self._of[sender]:
+            del self._of[sender]
+
+
+class Place:
+    """The room of one sender's body."""
+
+    __slots__ = ("_room", "_sender")
+
+    def __init__(self, room: Room, sender: str) -> None:
+        self._room = room
+        self._sender = sender
+
+    def grow(self, size: int, to: int) -> None:
+        """Take what a body needs that had `size` bytes so far."""
+        if need := _large(to) - _large(size):
+            self._room.take(self._sender, need)
 
     def give(self, size: int) -> None:
-        self._left += _large(size)
+        if large := _large(size):
+            self._room.give(self._sender, large)
 
 
 class Arrivals:
@@ -98,10 +129,10 @@ def _large(size: int) -> int:
     return size if size > SMALL else 0
 
 
-async def read(receive: Receive, headers: Mapping[bytes, bytes], most: int, room: Room) -> bytes:
+async def read(receive: Receive, headers: Mapping[bytes, bytes], most: int, place: Place) -> bytes:
     """Return the whole body, of up to `most` bytes; the connection's guard sees to its time.
 
-    It has taken its room, which is to be given back.
+    It has taken its place, which is to be given back.
     """
     length = headers.get(b"content-length")
     if length is not None and (not length.isdigit() or int(length[:20]) > most):
@@ -111,17 +142,17 @@ async def read(receive: Receive, headers: Mapping[bytes, bytes], most: int, room
     if not message.get("more_body") and len(body) <= most:
         if message["type"] == "http.disconnect":
             raise Malformed("The client went away.")
-        room.grow(0, len(body))
+        place.grow(0, len(body))
         return body
     parts: list[bytes] = []
     size = 0
     try:
         async for part in _arriving(receive, body, most):
-            room.grow(size, size + len(part))
+            place.grow(size, size + len(part))
             size += len(part)
             parts.append(part)
     except BaseException:
-        room.give(size)
+        place.give(size)
         raise
     return b"".join(parts)
 

@@ -375,6 +375,7 @@ async def test_a_user_keeps_the_fifty_devices_seen_last(
         {"platform": "ios"},
         {"platform": "ios", "token": ""},
         {"platform": "ios", "token": "a b"},
+        {"platform": "ios", "token": "6f8a…"},
         {"platform": "ios", "token": "x" * 5000},
         {"platform": "web", "token": "t"},
         {**WEB, "subscription": {**WEB["subscription"], "endpoint": "http://10.0.0.1/"}},  # type: ignore[dict-item]

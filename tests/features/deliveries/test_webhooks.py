@@ -14,11 +14,13 @@ import pytest
 from nova.adapters.webhooks.poster import Poster
 from nova.features.deliveries.lanes.gates import State
 from nova.features.deliveries.lanes.lane import Pacing
+from nova.features.deliveries.models import Redrive, Which
 from nova.features.deliveries.webhooks import AT_ONCE, PATIENCE, NewWebhook, signed
 from nova.ports.carriers import Outcome, Verdict
 from support.delivered import Delivered, api_of_world, outcome
 from support.http import SERVER, bearer
 from support.notified import event
+from support.waiting import until
 
 KEY = bearer(SERVER)
 
@@ -198,6 +200,49 @@ async def test_who_answers_gone_is_told_nothing_more(
     assert app.events[1]["type"] == "webhook.test"
     assert (await api.delete(path, headers=KEY)).status_code == 204
     assert (await api.delete(path, headers=KEY)).status_code == 404
+
+
+async def test_a_call_to_a_webhook_that_was_removed_is_not_redriven(
+    here: Delivered, api: httpx.AsyncClient, app: Receiver
+) -> None:
+    hurry(here, attempts=1)
+    hooks = here.deliveries.webhooks
+    removed = await hooks.add(NewWebhook(url=app.url))
+    kept = await hooks.add(NewWebhook(url=app.url))
+    app.answers = ["500 Oh", "500 Oh"]
+    calls = {hook.webhook.id: await hooks.test(hook.webhook.id) for hook in (removed, kept)}
+
+    async def dead() -> bool:
+        return len((await here.deliveries.page(Which(phase="dead"), None)).data) == 2
+
+    await until(dead)
+    await hooks.remove(removed.webhook.id)
+    answer = await api.post(f"/v1/deliveries/{calls[removed.webhook.id]}/redrive", headers=KEY)
+    assert (answer.status_code, answer.json()["code"]) == (404, "no_such_dead_delivery")
+    assert "its webhook removed" in answer.json()["detail"]
+    assert (await here.deliveries.redrive(Redrive(), None)).redriven == 1
+    await here.sees(lambda: len(app.calls) == 3)
+    assert app.calls[2][0]["webhook-id"] == str(calls[kept.webhook.id])
+
+
+async def test_a_call_that_is_under_way_while_its_webhook_is_removed_is_not_tried_again(
+    here: Delivered, app: Receiver
+) -> None:
+    webhooks = here.deliveries.webhooks
+    webhooks._hooks = hooks = Hanging(poster(here), app.url)
+    made = await webhooks.add(NewWebhook(url=app.url))
+    app.answers = ["500 Oh"]
+    call = await webhooks.test(made.webhook.id)
+    await here.sees(lambda: hooks.hung)
+    await webhooks.remove(made.webhook.id)
+    hooks.answering.set()
+    await here.sees(lambda: app.calls)
+
+    async def dropped() -> bool:
+        found = (await here.deliveries.one(call)).delivery
+        return (found.phase, found.reason, found.code) == ("dropped", "webhook_removed", "500")
+
+    await until(dropped)
 
 
 @pytest.mark.parametrize(

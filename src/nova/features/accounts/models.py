@@ -6,7 +6,7 @@ from uuid import UUID
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from nova.kernel.text import NO_SPACE, Name, spelled
+from nova.kernel.text import Name, spelled
 
 _PRINTABLE = spelled(r"\A[^\x00-\x1f\x7f]*\Z", "text without control characters")
 
@@ -21,7 +21,11 @@ Url = Annotated[
 ]
 Locale = Annotated[str, Meta(max_length=35, description="BCP 47, as in `pt-BR`.")]
 Timezone = Annotated[str, Meta(max_length=64, description="IANA, as in `Europe/Lisbon`.")]
-Token = Annotated[str, Meta(min_length=1, max_length=4096), NO_SPACE]
+Token = Annotated[
+    str,
+    Meta(min_length=1, max_length=4096),
+    spelled(r"\A[!-~]+\Z", "a token as the system gave it: ASCII without spaces"),
+]
 Key = Annotated[
     str,
     Meta(min_length=1, max_length=256),

@@ -3,7 +3,9 @@
 from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import timedelta
+from typing import TypeAlias
 
+from msgspec import structs
 from structlog import get_logger
 
 from nova.backbone.database import Database, Tx
@@ -13,11 +15,16 @@ from nova.features.deliveries.models import LANES, Status
 from nova.features.deliveries.store import Noted
 from nova.kernel.batching import Batcher
 from nova.kernel.clock import Clock
+from nova.kernel.errors import Unavailable
 from nova.kernel.ids import new_id
 from nova.ports.database import Row
 
 _log = get_logger()
 
+Item: TypeAlias = tuple[Noted, float]
+"""An outcome, and for how many seconds its whole lane is to be left alone."""
+UNRECORDABLE = "unrecordable"
+LOST = "What the provider said could not be recorded"
 RECALLED = frozenset({"removed", "blocked"})
 """Why what is out already is taken back; what was only read elsewhere may stay."""
 
@@ -39,9 +46,7 @@ class Ledger:
         self._rings = rings
         self._endings = endings
         # Full: the lane tries again. One lane: outcomes of a delivery keep their order.
-        self._record: Batcher[tuple[Noted, float], bool] = Batcher(
-            self._together, most=500, queue=20_000
-        )
+        self._record: Batcher[Item, bool] = Batcher(self._together, most=500, queue=20_000)
 
     async def record(self, noted: Noted, pause_s: float) -> bool:
         """Write an outcome down; `pause_s` stops the whole lane. False: the lease had passed on."""
@@ -55,7 +60,49 @@ class Ledger:
             await self._endings.tell(tx, rows)
         return len(rows)
 
-    async def _together(self, items: list[tuple[Noted, float]]) -> Sequence[bool]:
+    async def _together(self, items: Sequence[Item]) -> list[bool | Exception]:
+        """Record outcomes in one transaction; in halves, down to one, where that fails.
+
+        So one that cannot be recorded has no other sent again.
+        """
+        try:
+            return list(await self._recorded(items))
+        except Unavailable as away:
+            return [away] * len(items)
+        except Exception as wrong:  # noqa: BLE001  # whatever the database has against one of them
+            if len(items) == 1:
+                return [await self._in_own_words(*items[0], wrong)]
+            half = len(items) // 2
+            return [*await self._together(items[:half]), *await self._together(items[half:])]
+
+    async def _in_own_words(
+        self, noted: Noted, pause_s: float, wrong: Exception
+    ) -> bool | Exception:
+        """Record an outcome without the provider's words."""
+        error = type(wrong).__name__
+        _log.error("outcome_not_recorded", delivery=str(noted.claimed.id), error=error)
+        says = f"{LOST} ({error})."
+        plain = structs.replace(noted, code=UNRECORDABLE, says=says, provider_id=None)
+        try:
+            return (await self._recorded([(plain, pause_s)]))[0]
+        except Unavailable as away:
+            return away
+        except Exception:  # noqa: BLE001  # likewise
+            return await self._alone(plain)
+
+    async def _alone(self, noted: Noted) -> bool | Exception:
+        """Record an outcome and nothing that follows from it: a dead letter, if it has not ended.
+
+        What fails even then is tried again when its lease is over, until its time is.
+        """
+        if noted.phase == "waiting":
+            noted = structs.replace(noted, phase="dead", reason=UNRECORDABLE, due=None)
+        try:
+            return bool(await store.record(self._db, [noted], self._clock.now()))
+        except Exception as wrong:  # noqa: BLE001  # its lane is told
+            return wrong
+
+    async def _recorded(self, items: Sequence[Item]) -> list[bool]:
         now = self._clock.now()
         async with self._db.transaction() as tx:
             rows = await store.record(tx, [noted for noted, _ in items], now)
@@ -114,11 +161,13 @@ class Ledger:
         await self._part(tx, [row for row in rows if row["summary_title"] is not None])
 
     async def _part(self, tx: Tx, spokesmen: Sequence[Row]) -> None:
-        """Put those together anew of whom one was taken back while the push went out."""
+        """Put those together anew of whom one was taken back, or turned off, meanwhile."""
         ids = [
             row["id"]
             for row in spokesmen
-            if row["phase"] == "dropped" or row["cancelled"] in RECALLED
+            if row["phase"] == "dropped"
+            or row["cancelled"] in RECALLED
+            or row["reason"] == "parted"
         ]
         tried = [row["id"] for row in spokesmen if row["phase"] == "waiting"]
         if tried:
@@ -135,7 +184,7 @@ class Ledger:
         for lane in LANES:
             self._rings(lane)
 
-    async def _pause(self, tx: Tx, items: Sequence[tuple[Noted, float]]) -> None:
+    async def _pause(self, tx: Tx, items: Sequence[Item]) -> None:
         for noted, pause_s in items:
             if pause_s:
                 lane, until = noted.claimed.lane, self._clock.now() + timedelta(seconds=pause_s)

@@ -247,5 +247,9 @@ class Claimed(Struct, frozen=True, kw_only=True):
     tries: int
     """Attempts since it was first due or redriven, this one included."""
     tries_from: datetime
+    about: str | None = None
+    critical: bool = False
+    summary: bool = False
+    """Whether it speaks for others, too."""
     cancelled: bool = False
     """While an attempt was under way whose process then died."""

@@ -73,7 +73,7 @@ class NoSuchLane(NotFound):
 
 
 class NotRedrivable(NotFound):
-    """There is no such dead letter, or what it tells of was taken back."""
+    """There is no such dead letter; or what it tells of was taken back, or its webhook removed."""
 
     code = "no_such_dead_delivery"
     hint = "GET /v1/deliveries?phase=dead lists them."
@@ -177,6 +177,7 @@ class Deliveries:
                 carriers[name],
                 badges=badges,
                 devices=devices,
+                preferences=preferences,
                 links=self.unsubscribe.link,
                 pacing=knobs.pacing.get(name),
                 patience=knobs.patience.get(name, rules.PATIENCE[name]),

@@ -36,9 +36,9 @@ RECORD = """
 with told as materialized (
     select * from unnest($1::uuid[], $2::bigint[], $3::text[], $4::smallint[], $5::text[],
                          $6::timestamptz[], $7::text[], $8::text[], $9::text[], $10::boolean[],
-                         $11::int[], $12::text[], $14::text[])
+                         $11::int[], $12::text[], $14::text[], $15::text[])
         as t (id, fence, phase, status, reason, due, code, says, provider_id, doubtful, uncounted,
-              verdict, address)
+              verdict, address, rule)
 ), noted as (
     update deliveries.deliveries d
        set status = greatest(d.status, t.status),
@@ -46,6 +46,7 @@ with told as materialized (
                         then 'dropped' else t.phase end,
            reason = case when t.phase = 'waiting' and d.cancelled is not null
                          then d.cancelled else t.reason end,
+           rule = coalesce(t.rule, d.rule),
            due = case when d.cancelled is null then t.due end,
            leased_until = null, address = t.address, code = t.code, says = t.says,
            provider_id = coalesce(t.provider_id, d.provider_id),
@@ -243,6 +244,8 @@ class Noted(Struct, frozen=True):
     doubtful: bool
     counts: bool
     gone_since: datetime | None
+    rule: str | None = None
+    """Why, where it is for a preference."""
 
 
 async def add(db: Queries, new: Sequence[New]) -> list[Row]:
@@ -272,6 +275,7 @@ async def record(db: Queries, noted: Sequence[Noted], now: datetime) -> list[Row
             [each.verdict for each in noted],
             now,
             [each.claimed.address for each in noted],
+            [each.rule for each in noted],
         )
     )
 

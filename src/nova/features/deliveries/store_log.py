@@ -48,7 +48,8 @@ ONE = "select * from deliveries.deliveries where id = $1"
 ATTEMPTS = "select * from deliveries.attempts where delivery = $1 order by number"
 
 # A new life, with all of its attempts before it; one whose time is over gets a day more. What was
-# taken back, or comes from somebody blocked, stays dead.
+# taken back, or comes from somebody blocked, stays dead; so does a call to a webhook that was
+# removed, or is just being removed.
 REDRIVE = """
 update deliveries.deliveries
    set phase = 'waiting', reason = 'redriven', due = $1, tries = 0, tries_from = $1,
@@ -61,6 +62,8 @@ update deliveries.deliveries
        and ($7::timestamptz is null or made_at >= $7) and ($8::timestamptz is null or made_at < $8)
        and ($9 or phase = 'dead')
        and (cancelled is null or cancelled not in ('removed', 'blocked'))
+       and (lane <> 'hook'
+            or target = any(array(select id from deliveries.webhooks for key share)))
      order by id limit $10 for update skip locked))
 returning lane
 """

@@ -75,10 +75,17 @@ update deliveries.webhooks set disabled_at = $2, disabled_why = $3
  where id = $1 and disabled_at is null
 """
 
+# A call that is under way is only marked: nobody would claim it for another attempt.
 DROP = """
-update deliveries.deliveries set phase = 'dropped', reason = 'webhook_removed', due = null
- where lane = 'hook' and target = $1 and phase = 'waiting'
-   and (leased_until is null or leased_until <= clock_timestamp())
+update deliveries.deliveries d
+   set cancelled = 'webhook_removed',
+       phase = case when open.under_way then d.phase else 'dropped' end,
+       reason = case when open.under_way then d.reason else 'webhook_removed' end,
+       due = case when open.under_way then d.due end
+  from (select id, coalesce(leased_until > clock_timestamp(), false) as under_way
+          from deliveries.deliveries
+         where lane = 'hook' and target = $1 and phase = 'waiting' for update) open
+ where d.id = open.id
 """
 
 

@@ -9,11 +9,12 @@ import msgspec
 from msgspec import structs
 
 from nova.features.deliveries import rendering
-from nova.features.deliveries.asks import Devices, Reach
-from nova.features.deliveries.lanes import store
+from nova.features.deliveries.asks import Devices, Preferences, Reach
+from nova.features.deliveries.lanes import store, untried
 from nova.features.deliveries.lanes.gates import Breaker, Gate, State
 from nova.features.deliveries.lanes.lane import Lane, first
-from nova.features.deliveries.models import Claimed, Status
+from nova.features.deliveries.lanes.wishes import Wishes
+from nova.features.deliveries.models import Claimed
 from nova.features.deliveries.store import Noted
 from nova.ports.carriers import Carrier, Outcome, Parcel, Target
 from nova.ports.database import Queries
@@ -23,8 +24,6 @@ Claims: TypeAlias = Sequence[tuple[Claimed, bool]]
 """What was leased, and of each whether it may have arrived."""
 RESTS = 6.0
 """How long those rest who release or send in bulk, in times of their work."""
-NOT_REGISTERED = "The device or mailbox is not this person's any more, or is dead."
-CANCELLED = "It was taken back while a process that died was sending it."
 _keys = msgspec.json.Decoder(dict[str, str])
 _encode = msgspec.json.Encoder().encode
 
@@ -45,6 +44,7 @@ class PlatformLane(Lane):
         *,
         badges: Badges,
         devices: Devices,
+        preferences: Preferences,
         links: Callable[[UUID, str], str | None],
         **rest: Any,
     ) -> None:
@@ -55,6 +55,7 @@ class PlatformLane(Lane):
         self._badges = badges
         self._devices = devices
         self._links = links
+        self._wishes = Wishes(self._db, preferences)
         self._gate = Gate(self._roll, self._pacing.at_once)
 
     @property
@@ -105,16 +106,25 @@ class PlatformLane(Lane):
             return 0
         try:
             claimed = await self._leased(room, bulk=bulk)
-            there, gone = await self._found(claimed)
+            there, not_tried = await self._sifted(claimed)
             badges = await self._unread([one for one, _ in there])
         finally:
             self._free(room, bulk=bulk)
         self._start(there, badges, started)
-        await asyncio.gather(*(self._ledger.record(_untried(one), 0.0) for one in gone))
+        await asyncio.gather(*(self._ledger.record(each, 0.0) for each in not_tried))
         return len(claimed)
 
+    async def _sifted(self, claimed: Claims) -> tuple[Claims, list[Noted]]:
+        """Return those to send, and the outcomes of those that are not to be tried."""
+        there, gone = await self._found(claimed)
+        unwanted = await self._wishes.against([one for one, _ in there], self._clock.now())
+        if unwanted:
+            ids = {noted.claimed.id for noted in unwanted}
+            there = [(one, again) for one, again in there if one.id not in ids]
+        return there, [*map(untried.gone, gone), *unwanted]
+
     async def _found(self, claimed: Claims) -> tuple[list[tuple[Claimed, bool]], list[Claimed]]:
-        """Return those to send, to where their people are now, and those not to be tried.
+        """Return those that lead somewhere, to where their people are now, and the others.
 
         Since a delivery was planned, its phone may have changed hands or its token, and its owner
         the mailbox: what waited must not show up at somebody else's.
@@ -192,25 +202,3 @@ def _way(one: Claimed, reach: Sequence[Reach]) -> Reach | None:
 
 def _to(one: Claimed, way: Reach) -> Claimed:
     return structs.replace(one, address=way.address, keys=_encode(way.keys).decode())
-
-
-def _untried(one: Claimed) -> Noted:
-    """Return the outcome of a delivery that is not even tried.
-
-    One that was cancelled ends as such, and is recalled where an attempt may have arrived; of one
-    that leads nowhere, what stands by for it is needed.
-    """
-    return Noted(
-        claimed=one,
-        phase="waiting" if one.cancelled else "failed",
-        status=Status.UNDELIVERED,
-        reason=None if one.cancelled else "gone",
-        due=None,
-        verdict="refused",
-        code="cancelled" if one.cancelled else "not_registered",
-        says=CANCELLED if one.cancelled else NOT_REGISTERED,
-        provider_id=None,
-        doubtful=False,
-        counts=False,
-        gone_since=None,
-    )
