@@ -136,6 +136,8 @@ async def test_an_errand_does_not_change_a_database_that_is_not_novas_yet(
 @pytest.mark.parametrize("running", [False, True])
 async def test_people_and_keys_are_administered(stopped: Deployment, *, running: bool) -> None:
     await (stopped.start() if running else stopped.run("migrate"))
+    _, minted = await stopped.run("token", "mint", "ada")
+    assert ("There is no user 'ada' yet" in minted) is running  # no server is started to ask
     assert (await stopped.run("user", "create", "--external-id", "ada", "--name", "Ada"))[0] == 0
     _, shown = await stopped.run("user", "show", "ada")
     assert json.loads(shown)["name"] == "Ada"
