@@ -30,16 +30,19 @@ select * from deliveries.deliveries
  order by id desc limit $9
 """
 
-# By state, over all people: a few look-ups in one index, however rare the state is.
+# By state, over all people: a few look-ups in one index, however rare the state is. Rows are
+# compared, and not their columns, since only that index has this order: for the order of ids alone,
+# PostgreSQL may walk the whole log instead.
 PAGE_BY_STATE = """
 select found.* from unnest($5::text[]) as p (phase) cross join unnest($6::smallint[]) as s (status)
  cross join lateral (
     select * from deliveries.deliveries d
-     where d.phase = p.phase and d.status = s.status and d.id < $1
+     where (d.phase, d.status, d.id) < (p.phase, s.status, $1)
+       and (d.phase, d.status) >= (p.phase, s.status)
        and ($2::uuid is null or user_id = $2) and ($3::uuid is null or notification = $3)
        and ($4::text is null or channel = $4) and ($7::text is null or type = $7)
        and ($8::text is null or code = $8)
-     order by d.id desc limit $9) found
+     order by d.phase desc, d.status desc, d.id desc limit $9) found
  order by found.id desc limit $9
 """
 
