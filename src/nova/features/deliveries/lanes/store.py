@@ -82,7 +82,8 @@ CLAIM_FOR_ORIGINS = (
         select id from deliveries.deliveries
          where lane = 'web' and phase = 'waiting' and deliveries.origin_of(address) = t.origin
            and priority between $8 and $9 and due <= $2 and expires_at > $2
-           and (leased_until is null or leased_until <= clock_timestamp())
+           and (leased_until is null or leased_until <= clock_timestamp()
+                or leased_until > clock_timestamp() + 10 * $3::interval)
          order by priority, due limit t.room for update skip locked) d
 )"""
     + LEASE
