@@ -87,31 +87,34 @@ CLOCK_BACK = "update deliveries.deliveries set leased_until = leased_until + int
 @pytest.mark.parametrize("platform", ["ios", "web"])
 @pytest.mark.parametrize("passes", [LEASE_OVER, CLOCK_BACK], ids=["lease over", "clock back"])
 async def test_a_crash_between_send_and_record_resends_with_the_same_collapse_id(
-    here: Delivered, dsn: str, passes: str, platform: str
+    dsn: str, passes: str, platform: str
 ) -> None:
-    carrier = here.carriers[platform]
-    carrier.open.clear()
-    here.deliveries.lanes[platform].patience = patience(timeout_s=60.0)
-    await here.phone("ben", platform=platform)
-    await here.like("e1")
-    await here.sees(lambda: carrier.parcels)
-    # The process that sends it dies: nobody records what became of it, and its lease runs out; or
-    # the clock jumps back before that, so that it never would.
-    await here.pool.run(passes)
-    async with delivered(dsn) as other:
-        (row,) = await other_ended(other, here)
-    assert (row.attempts, row.resends, row.status) == (2, 1, "sent")
-    first, again = carrier.parcels[0], other.carriers[platform].parcels[0]
-    assert (again.collapse_id, again.id) == (first.collapse_id, first.id)
-    # What the first one says now changes nothing: its fence is old.
-    carrier.always = outcome(Verdict.GONE, "Unregistered")
-    carrier.open.set()
-    await here.sees(lambda: here.deliveries.lanes[platform].in_flight == 0)
-    (after,) = await here.ledger()
-    assert (after.status, after.phase) == ("sent", "done")
-    detail = await here.deliveries.one(after.id)
-    assert [each.verdict for each in detail.attempts] == ["unknown", "sent"]
-    assert detail.attempts[1].resend
+    # The one that dies has no room for another, or it might itself take the delivery over.
+    dying = Knobs(spread_s=0.0, pacing={platform: Pacing(at_once=1)})
+    async with delivered(dsn, knobs=dying) as here:
+        carrier = here.carriers[platform]
+        carrier.open.clear()
+        here.deliveries.lanes[platform].patience = patience(timeout_s=60.0)
+        await here.phone("ben", platform=platform)
+        await here.like("e1")
+        await here.sees(lambda: carrier.parcels)
+        # The process that sends it dies: nobody records what became of it, and its lease runs
+        # out; or the clock jumps back before that, so that it never would.
+        await here.pool.run(passes)
+        async with delivered(dsn) as other:
+            (row,) = await other_ended(other, here)
+        assert (row.attempts, row.resends, row.status) == (2, 1, "sent")
+        first, again = carrier.parcels[0], other.carriers[platform].parcels[0]
+        assert (again.collapse_id, again.id) == (first.collapse_id, first.id)
+        # What the first one says now changes nothing: its fence is old.
+        carrier.always = outcome(Verdict.GONE, "Unregistered")
+        carrier.open.set()
+        await here.sees(lambda: here.deliveries.lanes[platform].in_flight == 0)
+        (after,) = await here.ledger()
+        assert (after.status, after.phase) == ("sent", "done")
+        detail = await here.deliveries.one(after.id)
+        assert [each.verdict for each in detail.attempts] == ["unknown", "sent"]
+        assert detail.attempts[1].resend
 
 
 async def other_ended(other: Delivered, here: Delivered) -> list[Delivery]:

@@ -12,8 +12,7 @@ LIVE, BULK = (0, 0), (1, 9)
 INTERRUPTED = ("interrupted", "The process ended between sending and recording.")
 
 # A lease that ran out without a record: that attempt's outcome is unknown, and this one may be
-# its second arrival. One that is far off was written before the clock jumped back. $1 lane, $2 now,
-# $3 lease, $4 and $5 the words for it; what is `due` differs.
+# its second arrival. $1 lane, $2 now, $3 lease, $4 and $5 the words for it; what is `due` differs.
 LEASE = """
 , lost as (
     update deliveries.attempts a
@@ -44,15 +43,21 @@ with open as (
      where lane = $1 and (paused_until is null or paused_until <= $2)
 ), due as materialized ("""
 
+# Due, and under nobody's lease: one that is far off was written before the clock jumped back.
+_FREE = """
+   and due <= $2 and expires_at > $2
+   and (leased_until is null or leased_until <= clock_timestamp()
+        or leased_until > clock_timestamp() + 10 * $3::interval)"""
+
 # $6 how many, $7 and $8 of which priorities.
 CLAIM = (
     _OPEN  # noqa: S608  # constants
     + """
     select id from deliveries.deliveries
-     where lane = $1 and phase = 'waiting' and due <= $2 and expires_at > $2
-       and (leased_until is null or leased_until <= clock_timestamp()
-            or leased_until > clock_timestamp() + 10 * $3::interval)
-       and priority between $7 and $8 and exists (select from open)
+     where lane = $1 and phase = 'waiting' and priority between $7 and $8
+       and exists (select from open)"""
+    + _FREE
+    + """
      order by priority, due limit $6 for update skip locked
 )"""
     + LEASE
@@ -65,9 +70,9 @@ CLAIM_FOR_TARGETS = (
     select d.id from open, unnest($6::uuid[], $7::int[]) as t (target, room)
      cross join lateral (
         select id from deliveries.deliveries
-         where lane = $1 and target = t.target and phase = 'waiting' and due <= $2
-           and expires_at > $2 and (leased_until is null or leased_until <= clock_timestamp()
-                or leased_until > clock_timestamp() + 10 * $3::interval)
+         where lane = $1 and target = t.target and phase = 'waiting'"""
+    + _FREE
+    + """
          order by due limit t.room for update skip locked) d
 )"""
     + LEASE
@@ -81,9 +86,9 @@ CLAIM_FOR_ORIGINS = (
      cross join lateral (
         select id from deliveries.deliveries
          where lane = 'web' and phase = 'waiting' and deliveries.origin_of(address) = t.origin
-           and priority between $8 and $9 and due <= $2 and expires_at > $2
-           and (leased_until is null or leased_until <= clock_timestamp()
-                or leased_until > clock_timestamp() + 10 * $3::interval)
+           and priority between $8 and $9"""
+    + _FREE
+    + """
          order by priority, due limit t.room for update skip locked) d
 )"""
     + LEASE
