@@ -1,7 +1,7 @@
 """What waits for its turn, for days at times, goes out only if it is still wanted then."""
 
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from uuid import UUID
 
 import pytest
@@ -18,11 +18,6 @@ from support.notified import event
 from support.waiting import until
 
 AN_HOUR_S = 3_601
-
-
-@pytest.fixture
-def clock() -> ManualClock:
-    return ManualClock(datetime.now(UTC) + timedelta(minutes=5))  # devices know real time
 
 
 @pytest.fixture

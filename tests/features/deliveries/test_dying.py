@@ -1,7 +1,7 @@
 """Dead addresses, and waves of them."""
 
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
 
@@ -19,11 +19,6 @@ select (select count(*) from deliveries.deliveries) as rows,
        (select count(*) from deliveries.outbox) as outbox
 """
 CAUTION = Caution(wait_s=30, window_s=600, least=5, share=0.3)
-
-
-@pytest.fixture
-def clock() -> ManualClock:
-    return ManualClock(datetime.now(UTC) + timedelta(minutes=5))  # devices know real time
 
 
 @pytest.fixture

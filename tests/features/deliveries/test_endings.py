@@ -1,7 +1,7 @@
 """Every delivery that was planned is told of when it ends, whatever ends it."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from uuid import UUID
 
 import pytest
@@ -20,11 +20,6 @@ TOLD = """
 select body::jsonb->>'type' as type, body::jsonb->'data'->>'reason' as reason
   from deliveries.deliveries where lane = 'hook' order by id
 """
-
-
-@pytest.fixture
-def clock() -> ManualClock:
-    return ManualClock(datetime.now(UTC) + timedelta(minutes=5))
 
 
 @pytest.fixture

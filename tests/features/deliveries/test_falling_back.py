@@ -1,7 +1,7 @@
 """Mail that stood by goes as soon as no push is left that could get through."""
 
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from uuid import UUID
 
 import pytest
@@ -13,11 +13,6 @@ from nova.ports.carriers import Verdict
 from support.delivered import Delivered, delivered, outcome
 
 LATER_S = 86_400.0
-
-
-@pytest.fixture
-def clock() -> ManualClock:
-    return ManualClock(datetime.now(UTC) + timedelta(minutes=5))  # devices know real time
 
 
 @pytest.fixture

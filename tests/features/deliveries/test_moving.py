@@ -1,7 +1,7 @@
 """What waits goes to where people are when it goes out, and to nobody else."""
 
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from uuid import UUID
 
 import pytest
@@ -12,11 +12,6 @@ from nova.kernel.clock import ManualClock
 from nova.ports.carriers import Verdict
 from support.delivered import SENT, Delivered, delivered, outcome
 from support.waiting import until
-
-
-@pytest.fixture
-def clock() -> ManualClock:
-    return ManualClock(datetime.now(UTC) + timedelta(minutes=5))  # devices know real time
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 """One push that speaks for several goes on speaking for those that are left."""
 
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from uuid import UUID
 
 import pytest
@@ -16,11 +16,6 @@ from support.waiting import until
 
 CLOSE = "update deliveries.lanes set paused_until = $1 where lane = 'ios'"
 BY = ("ada", "cleo", "ada")
-
-
-@pytest.fixture
-def clock() -> ManualClock:
-    return ManualClock(datetime.now(UTC) + timedelta(minutes=5))  # devices know real time
 
 
 @pytest.fixture
