@@ -1,4 +1,8 @@
-"""HTTP/1.1 (RFC 9112) as a client: one request after the other on a connection."""
+"""HTTP/1.1 (RFC 9112) as a client: one request after the other on a connection.
+
+A recipient is lenient here, since the answers of webhooks are written by hand: line ends without
+carriage return, folded headers, and bodies that the end of the connection ends are all read.
+"""
 
 from httptools import HttpParserError, HttpResponseParser
 
@@ -9,6 +13,8 @@ IDLE_S = 4.0
 """Seconds after which an unused connection is closed: sooner than servers commonly do, since one
 that closes while a request is on its way leaves it unknown whether that was processed."""
 _FIRST_FINAL = 200
+_TAKEN = 2
+"""The first digit of a status that says so."""
 _MOST_BESIDES = 65_536
 """Bytes of an answer besides its body, and beside as many again as that may have: headers, what
 comes before an answer, and the sizes of chunks."""
@@ -25,6 +31,13 @@ class Http1:
         self._most_bytes = most_bytes
         self._exchange: Exchange | None = None
         self._parser = HttpResponseParser(self)
+        self._parser.set_dangerous_leniencies(
+            lenient_headers=True,
+            lenient_data_after_close=True,
+            lenient_optional_cr_before_lf=True,
+            lenient_spaces_after_chunk_size=True,
+        )
+        self._until_end = False
         self._received = 0
         self.answered = False
         self._out = b""
@@ -37,7 +50,7 @@ class Http1:
         return 1 if self._exchange is None else 0
 
     def start(self, exchange: Exchange) -> None:
-        self._exchange, self._received = exchange, 0
+        self._exchange, self._received, self._until_end = exchange, 0, False
         request = exchange.request
         lines = [b"POST " + request.path + b" HTTP/1.1" + self._host]
         lines += [name + b": " + value for name, value in (*request.steady, *request.own)]
@@ -52,7 +65,7 @@ class Http1:
     def cancel(self, exchange: Exchange) -> None:
         """End the connection: there is no other way to want no reply."""
         if exchange is self._exchange:
-            self._exchange = None
+            self.drop()
             self._owner.abort("the request was given up")
 
     def receive(self, data: bytes) -> None:
@@ -61,6 +74,7 @@ class Http1:
             return
         self._received += len(data)
         if self._received > 2 * self._most_bytes + _MOST_BESIDES:
+            self._exchange.status = 0  # such a server's word does not count
             self._owner.abort("the server's answer has no end")
             return
         try:
@@ -73,23 +87,49 @@ class Http1:
     def ping(self) -> bool:
         return self._exchange is not None
 
+    def ended(self) -> None:
+        """Read the end of the connection as the end of a body without a length (6.3)."""
+        if self._exchange is not None and self._until_end:
+            self._finish(self._exchange, again=False)
+
     def close(self) -> None:
         """Nothing is said at the end."""
 
     def drop(self) -> list[Exchange]:
-        left = [] if self._exchange is None else [self._exchange]
-        self._exchange = None
-        return left
+        """Return the request that has no reply.
+
+        A status of 200 to 299 is one, whatever became of the rest: the server took the request,
+        and to send it again would repeat it.
+        """
+        exchange, self._exchange = self._exchange, None
+        if exchange is not None and exchange.status // 100 == _TAKEN:
+            self.answered = True
+            exchange.finish()
+        return [] if exchange is None else [exchange]
 
     # -- what the parser calls --------------------------------------------------------------------
 
-    def on_status(self, _text: bytes) -> None:
+    def on_message_begin(self) -> None:
         if self._exchange is not None:
             self._exchange.headers = {}
+
+    def on_status(self, _text: bytes) -> None:
+        """Note the status at once: one of 200 to 299 counts whatever becomes of the rest."""
+        status = self._parser.get_status_code()
+        if self._exchange is not None and status >= _FIRST_FINAL:
+            self._exchange.status = status
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if self._exchange is not None:
             self._exchange.headers[name.lower()] = value
+
+    def on_headers_complete(self) -> None:
+        exchange = self._exchange
+        if exchange is not None:
+            self.on_status(b"")  # not called for a status without a reason
+            coding = exchange.headers.get(b"transfer-encoding", b"").lower()
+            sized = b"content-length" in exchange.headers or coding.endswith(b"chunked")
+            self._until_end = exchange.status > 0 and not sized
 
     def on_body(self, data: bytes) -> None:
         exchange = self._exchange
@@ -102,13 +142,12 @@ class Http1:
 
     def on_message_complete(self) -> None:
         exchange = self._exchange
-        if exchange is not None and self._parser.get_status_code() >= _FIRST_FINAL:
+        if exchange is not None and exchange.status:
             self._finish(exchange, again=self._parser.should_keep_alive())
 
     def _finish(self, exchange: Exchange, *, again: bool) -> None:
         self._exchange = None
         self.answered = True
-        exchange.status = self._parser.get_status_code()
         exchange.finish()
         if not again:
             self._owner.retire()

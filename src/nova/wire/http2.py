@@ -172,6 +172,9 @@ class Http2:
         self.flush()
         return True
 
+    def ended(self) -> None:
+        """Its streams say themselves where they end."""
+
     def close(self) -> None:
         self._goodbye(NO_ERROR)
 

@@ -129,6 +129,9 @@ class Line(asyncio.Protocol):
         self.heard_at = self._origin.now()
         self.codec.receive(data)
 
+    def eof_received(self) -> None:
+        self.codec.ended()
+
     def pause_writing(self) -> None:
         self._writable = False
 
@@ -233,11 +236,12 @@ class Origin:
     def _expire(self, exchange: Exchange) -> None:
         if exchange.future.done():
             return
-        if exchange.line is None:
-            exchange.fail(Unsent(self._problem or f"{self.authority} had no room in time"))
-        else:
-            exchange.fail(Lost("no reply came in time"))
+        carried = exchange.line is not None
         self._give_up(exchange)
+        if carried:
+            exchange.fail(Lost("no reply came in time"))
+        else:
+            exchange.fail(Unsent(self._problem or f"{self.authority} had no room in time"))
 
     def _give_up(self, exchange: Exchange) -> None:
         if exchange.line is not None:
