@@ -19,6 +19,10 @@ run: $(READY) ## start the demo and print its address
 test: $(READY) ## run the tests
 	$(PY) -m pytest -n 2 -q
 
+FUZZ_S := 600
+fuzz: $(READY) ## draw new examples for the property tests, for FUZZ_S seconds
+	$(PY) scripts/fuzz.py $(FUZZ_S)
+
 lint: $(READY)
 	.venv/bin/ruff format --check .
 	.venv/bin/ruff check .
@@ -56,4 +60,4 @@ lock: ## renew requirements.lock
 clean: ## remove what the other targets made
 	rm -rf .venv .cache build dist
 
-.PHONY: help setup run test lint types contracts docs check engines test-engines bench lock clean
+.PHONY: help setup run test fuzz lint types contracts docs check engines test-engines bench lock clean

@@ -6,11 +6,17 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from hypothesis import settings
 
 from nova.adapters.postgres.pool import PostgresPool, open_pool
 from nova.backbone.database import Database
 from nova.backbone.outbox import PostgresOutbox
 from support.postgres import migrated_template, new_database, running_server
+
+# `make test` draws the same examples every time; `make fuzz` draws new ones.
+settings.register_profile("fixed", derandomize=True, database=None, deadline=None)
+settings.register_profile("fuzz", max_examples=1_000, deadline=None, print_blob=True)
+settings.load_profile("fixed")
 
 
 class Truth(NamedTuple):

@@ -8,7 +8,7 @@ from uuid import uuid4
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given
 from hypothesis import strategies as some
 
 from nova.adapters.apns import rules as apns
@@ -94,7 +94,8 @@ def written(platform: Any, title: Sequence[str], body: Sequence[str], url: str |
 
 
 @pytest.mark.parametrize(("platform", "sends", "most"), PROVIDERS)
-@settings(deadline=None)
+@example(words=([], ["a"] * 40), url="https://example.com/" + "😀" * 850)  # FCM and APNs
+@example(words=([], ["a"] * 40), url="https://example.com/" + "😀" * 465)  # Web Push
 @given(words=some.tuples(TITLES, BODIES), url=PATHS)
 def test_whatever_people_write_is_sent_and_cut_in_order(
     platform: str,
@@ -111,6 +112,9 @@ def test_whatever_people_write_is_sent_and_cut_in_order(
     for text, seen in ((title, shown.title), (body, shown.body)):
         assert is_beginning(seen, text)
     assert bool(shown.title or shown.body) is bool(title or body)
+    if shown.url is not None:
+        first, seen = (title, shown.title) if title else (body, shown.body)
+        assert len(seen) >= min(LEAST_TITLE, len("".join(first)))
     if shown.title != whole.title:
         assert shown.body == ""
         assert shown.url is None or len(shown.title) >= LEAST_TITLE

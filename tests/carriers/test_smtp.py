@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
     PublicFormat,
 )
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as some
 
 from nova.adapters.smtp.carrier import SmtpUnreachable
@@ -117,7 +117,6 @@ def test_a_mail_reads_as_it_was_written() -> None:
 WORDS = some.text(some.characters(codec="utf-8", exclude_categories=["Cc", "Cs", "Zl", "Zp"]))
 
 
-@settings(deadline=None)
 @example("Bonjour\u00a0!  Encore", "")
 @given(WORDS.filter(lambda text: text == text.strip()), some.text(some.characters(codec="utf-8")))
 def test_any_title_and_body_arrive(title: str, body: str) -> None:

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 from hpack import Decoder
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as some
 
 from nova.wire import http2
@@ -154,7 +154,6 @@ FRAMES = some.builds(
 )
 
 
-@settings(deadline=None)
 @given(some.lists(some.one_of(FRAMES, some.binary(max_size=30))))
 async def test_nothing_that_a_server_sends_is_a_bug(sent: list[bytes]) -> None:
     line, codec, exchanges = asked(3)
@@ -180,7 +179,6 @@ HEADERS = some.lists(
 )
 
 
-@settings(deadline=None)
 @given(some.lists(some.one_of(HEADERS, some.sampled_from([0, 100, 1000, 4096, 9000]))))
 def test_the_decoder_of_hpack_reads_what_our_encoder_wrote(blocks: list[object]) -> None:
     ours, theirs = Encoder(), Decoder(max_header_list_size=1 << 20)

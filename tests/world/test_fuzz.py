@@ -1,7 +1,11 @@
 """Schemathesis makes requests out of the API's own description: nothing may break."""
 
+import pytest
+
 from support.app import App
 from support.fuzz import fuzz
+
+pytestmark = pytest.mark.fuzz
 
 
 async def test_no_request_that_the_backend_can_make_breaks_the_server(app: App) -> None:

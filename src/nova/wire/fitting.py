@@ -10,7 +10,8 @@ from nova.kernel.text import beginning
 from nova.ports.carriers import Parcel
 
 LEAST_TITLE = 40
-"""Code points of a title that say more than where a tap leads: rather than them, the URL goes."""
+"""Code points of a title, or of a body without title, that say more than where a tap leads:
+rather than them, the URL goes."""
 _ELLIPSIS = "…"
 _ELLIPSIS_BYTES = len(_ELLIPSIS.encode())
 _json = msgspec.json.Encoder().encode
@@ -29,14 +30,16 @@ def fitted(parcel: Parcel, most: int, size: Callable[[Parcel], int]) -> Parcel |
 
 
 def _says_enough(cut: Parcel, whole: Parcel) -> bool:
-    return len(cut.title) >= min(LEAST_TITLE, len(whole.title))
+    field = "title" if whole.title else "body"
+    kept, words = getattr(cut, field), getattr(whole, field)
+    return len(kept) >= min(LEAST_TITLE, len(words))
 
 
 def _cut(parcel: Parcel, most: int, size: Callable[[Parcel], int]) -> Parcel | None:
     shows = bool(parcel.title or parcel.body)
     for field in ("body", "title"):
         if size(parcel) <= most:
-            return parcel
+            break
         # A text of one byte, since some providers are told nothing at all of an empty one.
         room = most - size(structs.replace(parcel, **{field: "x"})) + 1
         parcel = structs.replace(parcel, **{field: shortened(getattr(parcel, field), room)})

@@ -53,7 +53,7 @@ def brute_release(schedule: Schedule, zone: ZoneInfo, at: datetime, most: int) -
     return None
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(schedules, st.sampled_from(ZONES), moments)
 @example(  # an end that DST skips
     Schedule(days={"sat": [Window(start="22:00", end="02:30")]}),
@@ -110,7 +110,7 @@ def test_every_zone_is_right_in_the_week_of_each_of_its_changes(name: str) -> No
             assert quiet.release(nights, zone, at) == brute_release(nights, zone, at, 3_000)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(schedules, st.sampled_from(ZONES), moments)
 def test_the_ribbon_has_no_gaps_and_tells_the_same(
     schedule: Schedule, name: str, at: datetime
@@ -141,7 +141,7 @@ def test_hours_that_never_end_have_no_release() -> None:
     assert quiet.release(always, ZoneInfo("Asia/Tokyo"), datetime(2026, 6, 1, tzinfo=UTC)) is None
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     st.sampled_from(ZONES),
     moments,

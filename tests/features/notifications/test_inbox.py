@@ -320,7 +320,7 @@ async def test_an_old_snapshot_and_the_sockets_events_equal_a_fresh_fetch(
         if told:
             assert (told[-1]["unseen"], told[-1]["unread"]) == (counts.unseen, counts.unread)
 
-    @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=25, suppress_health_check=list(HealthCheck))
     @given(STEPS)
     def law(steps: list[tuple[Any, ...]]) -> None:
         asyncio.run_coroutine_threadsafe(play(steps), loop).result(60)
