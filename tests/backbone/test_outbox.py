@@ -1,7 +1,10 @@
 """What a transaction collected commits with it, or not at all."""
 
 import asyncio
+import gc
+import weakref
 from datetime import UTC, datetime
+from functools import partial
 from typing import ClassVar
 
 import pytest
@@ -136,3 +139,19 @@ def test_signals_share_payloads_that_postgres_takes() -> None:
 def test_a_signal_too_long_for_a_notification_is_a_bug() -> None:
     with pytest.raises(ValueError, match="longer"):
         list(_payloads([("user", "x" * 8000)]))
+
+
+async def test_a_transaction_is_gone_as_soon_as_it_has_committed(db: Database) -> None:
+    """Not when the collector of cycles comes by, though what it calls afterwards tells of it."""
+    gone: list[str] = []
+    gc.disable()
+    try:
+        async with db.transaction() as tx:
+            await tx.emit(Waved(who="ada"))
+            weakref.finalize(tx, gone.append, "the transaction")
+            tx.after_commit(partial(len, tx.facts))
+            tx.after_commit(partial(isinstance, tx, object))
+        del tx
+        assert gone == ["the transaction"]
+    finally:
+        gc.enable()

@@ -255,7 +255,10 @@ class Database:
                 self._wrote(facts)
             if tx.placed:
                 self._published(tx.placed)
-            for call in tx.committed:
+            # Calls hold what they tell of, which is mostly the transaction itself: kept in it, they
+            # would keep each batch alive until the garbage collector comes by.
+            calls, tx.committed = tx.committed, []
+            for call in calls:
                 call()
 
     def _doubt(self, wrong: BaseException, unanswered: Sequence[Tx]) -> None:
