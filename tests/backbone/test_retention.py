@@ -1,8 +1,9 @@
 """The log and the channels have bounds; jobs keep them, one process at a time."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
+from typing import Any, cast
 
 import pytest
 from msgspec import Struct
@@ -13,7 +14,7 @@ from nova.backbone.jobs import Worker
 from nova.backbone.neighbours import Neighbours
 from nova.backbone.retention import Housekeeping
 from nova.ports.channels import Retention
-from nova.ports.database import DatabaseUnavailable, Pool
+from nova.ports.database import DatabaseUnavailable, Pool, Row
 from support.durable import durable_channels
 from support.facts import Waved
 from support.log import backbone, note, notebook, noted, running
@@ -130,6 +131,122 @@ async def test_history_is_cut_to_what_its_channel_keeps(pool: Pool, db: Database
     )
     assert [(row["channel"], row["left"]) for row in rows] == [("busy", [3, 4, 5]), ("old", [5])]
     assert (await channels.position("gone")).offset == 5
+
+
+async def _in_an_hour(db: Database) -> None:
+    await db.run("update backbone.channels set due = now()")
+
+
+async def _channels(db: Database) -> list[str]:
+    return [
+        row["channel"] for row in await db.fetch("select channel from backbone.channels order by 1")
+    ]
+
+
+async def test_a_channel_whose_publications_are_all_too_old_is_forgotten(
+    pool: Pool, db: Database
+) -> None:
+    channels = durable_channels(pool)
+    for name in ("old", "busy"):
+        await channels.publish(name, b"1")
+    last = await channels.position("old")
+    await db.run(
+        "update backbone.publications p set at = now() - interval '61 s' from backbone.channels c"
+        " where c.id = p.channel_id and c.channel = 'old'"
+    )
+    await _housekeeping(pool).channels()
+    assert await db.value("select count(*) from backbone.publications") == 1
+    assert await channels.position("old") == last
+    await _in_an_hour(db)
+    await _housekeeping(pool).channels()
+    assert await _channels(db) == ["busy"]
+    # It comes back as another one: who knew the old one is not told that nothing was missed.
+    again = await channels.publish("old", b"2")
+    assert (again.offset, again.epoch != last.epoch) == (1, True)
+    assert (await channels.recover("old", last, Retention(3, 60), 10))[1] is None
+
+
+async def test_a_channel_that_is_published_to_while_it_is_forgotten_stays(
+    pool: Pool, db: Database
+) -> None:
+    channels = durable_channels(pool)
+    before = await channels.position("busy")
+    await _housekeeping(pool).channels()
+    await _in_an_hour(db)
+    async with db.transaction() as tx:
+        await tx.run("update backbone.channels set top = top where channel = 'busy'")
+        tx.publish("busy", b"1")
+        await _housekeeping(pool).channels()  # which waits for nobody
+    assert await _channels(db) == ["busy"]
+    _, missed = await channels.recover("busy", before, Retention(3, 60), 10)
+    assert missed is not None
+    assert [each.data for each in missed] == [b"1"]
+
+
+async def test_a_channel_that_nobody_ever_published_to_is_forgotten_a_day_later(
+    pool: Pool, db: Database
+) -> None:
+    await durable_channels(pool).position("seen")
+    await _housekeeping(pool).channels()
+    assert await db.value("select due > now() + interval '23 h' from backbone.channels")
+    await _in_an_hour(db)
+    await _housekeeping(pool).channels()
+    assert await _channels(db) == []
+
+
+class Counting:
+    """A pool that notes how many rows each statement touched, and which ones ran."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+        self.rows: list[int] = []
+
+    async def fetch(self, sql: str, /, *args: Any) -> Sequence[Row]:
+        rows = await self._pool.fetch(sql, *args)
+        self.rows.append(len(rows))
+        return rows
+
+    async def run(self, sql: str, /, *args: Any) -> int:
+        self.rows.append(await self._pool.run(sql, *args))
+        return self.rows[-1]
+
+
+async def test_a_backlog_is_pruned_in_portions(pool: Pool, db: Database) -> None:
+    async with db.transaction() as tx:
+        for n in range(5_000):
+            tx.publish("busy", b"%d" % n)
+        for n in range(700):
+            tx.publish(f"room:{n}", b"1")
+    counting = Counting(pool)
+    await _housekeeping(cast("Pool", counting)).channels()
+    assert max(counting.rows) <= 1_000
+    assert await db.value("select count(*) from backbone.publications") == 703
+
+
+async def test_what_is_not_due_costs_a_run_nothing(pool: Pool, db: Database) -> None:
+    async with db.transaction() as tx:
+        for n in range(700):
+            tx.publish(f"busy:{n}", b"1")
+    keeping = Housekeeping(
+        pool, keep=timedelta(days=7), retention_of=lambda _channel: Retention(100, 60)
+    )
+    await keeping.channels()
+    counting = Counting(pool)
+    await Housekeeping(
+        cast("Pool", counting),
+        keep=timedelta(days=7),
+        retention_of=lambda _channel: Retention(100, 60),
+    ).channels()
+    assert sum(counting.rows) == 0
+    # One that grew long meanwhile is due by itself.
+    async with db.transaction() as tx:
+        for n in range(200):
+            tx.publish("busy:7", b"%d" % n)
+    await keeping.channels()
+    sizes = (
+        "select max(n) from (select count(*) n from backbone.publications group by channel_id) s"
+    )
+    assert await db.value(sizes) == 100
 
 
 class Chore(Struct):

@@ -5,6 +5,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+import msgspec
 import pytest
 
 from nova.ports.channels import Position, Publication, Retention
@@ -62,6 +63,16 @@ async def test_a_gap_that_the_history_lost_sends_clients_to_recover(server: Sock
         await follow(ada)
         server.hub.deliver([pub(500)])
         assert await ada.closed() == 3010
+
+
+async def test_a_channel_that_was_forgotten_and_begins_anew_goes_on(server: Sockets) -> None:
+    async with rude(server.host, server.port, "ada") as ada:
+        await follow(ada)
+        server.hub.deliver([pub(1), pub(2), pub(3)])
+        anew = [msgspec.structs.replace(pub(n, f"new {n}"), epoch="another") for n in (2, 1, 3)]
+        server.hub.deliver(anew)
+        heard = [await data(ada) for _ in range(6)]
+        assert heard == [1, 2, 3, "new 1", "new 2", "new 3"]
 
 
 class Slow(MemoryChannels):

@@ -155,7 +155,7 @@ def _position(row: Row) -> Position:
 
 def _publications(channel: str, rows: Sequence[Row]) -> list[Publication]:
     return [
-        Publication(channel, row["number"], row["data"], row["info"], row["at_ms"])
+        Publication(channel, row["number"], row["data"], row["info"], row["at_ms"], row["epoch"])
         for row in rows
         if row["number"] is not None
     ]

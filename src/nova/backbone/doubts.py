@@ -16,7 +16,8 @@ SETTLED = "select from backbone.channels where channel = any($1::text[]) order b
 
 # A statement of its own, because a snapshot is older than what its statement waits for.
 READ = """
-select c.channel, p.number, p.data, p.info, (extract(epoch from p.at) * 1000)::bigint as at_ms
+select c.channel, c.epoch, p.number, p.data, p.info,
+    (extract(epoch from p.at) * 1000)::bigint as at_ms
 from backbone.channels c
 join backbone.publications p on p.channel_id = c.id
 where c.channel = any($1::text[]) and p.writer = $2 and p.at > now() - $3::interval

@@ -3,12 +3,14 @@
 import os
 from collections.abc import Callable, Sequence
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from secrets import randbits
 
 from structlog import get_logger
 
 from nova.backbone.outbox import PARTITIONS
+from nova.backbone.portions import MOST, in_portions
 from nova.ports.database import Pool, Row
 
 _log = get_logger()
@@ -27,6 +29,12 @@ ALL = """
 select id, host, pid, born, consumers,
     expires <= now() or expires > now() + $1::interval as expired
 from backbone.processes order by id
+"""
+
+# What a process wrote of its clients goes with it; all at once could be a long transaction.
+EMPTY = """
+delete from backbone.presence where ctid = any(array(
+    select ctid from backbone.presence where process = any($1::bigint[]) limit $2))
 """
 
 BURY = "delete from backbone.processes where id = any($1::bigint[])"
@@ -85,7 +93,7 @@ class Neighbours:
         )
         rows = await self._pool.fetch(ALL, timedelta(seconds=self.farthest_s))
         dead = [row["id"] for row in rows if row["id"] != self.id and self._is_dead(row)]
-        if dead:
+        if dead and await self._pool.run(EMPTY, dead, MOST) < MOST:  # else the next beat goes on
             await self._pool.run(BURY, dead)
             _log.info("process_gone", processes=dead)
         alive = [(row["id"], frozenset(row["consumers"])) for row in rows if row["id"] not in dead]
@@ -98,6 +106,7 @@ class Neighbours:
 
     async def leave(self) -> None:
         """Hand everything back, so that nobody has to wait for the lease to expire."""
+        await in_portions(partial(self._pool.run, EMPTY, [self.id]))
         await self._pool.run(LEAVE, self.id)
 
     def _is_dead(self, row: Row) -> bool:

@@ -158,7 +158,7 @@ def _columns(
 
 def _placed(rows: Sequence[Row], infos: Sequence[bytes | None]) -> list[Publication]:
     return [
-        Publication(row["channel"], row["number"], row["data"], info, row["at_ms"])
+        Publication(row["channel"], row["number"], row["data"], info, row["at_ms"], row["epoch"])
         for row, info in zip(rows, infos, strict=True)
     ]
 

@@ -2,8 +2,10 @@
 
 import asyncio
 from collections.abc import Mapping
+from functools import partial
 
-from nova.backbone.neighbours import Neighbours
+from nova.backbone.neighbours import EMPTY, Neighbours
+from nova.backbone.portions import in_portions
 from nova.kernel.errors import Unavailable
 from nova.ports.database import Dangling, Pool
 
@@ -22,8 +24,6 @@ insert into backbone.presence (channel, client, process, info)
 select channel, client, $1, info from w where info is not null
 on conflict (channel, client) do update set info = excluded.info
 """
-
-FORGET = "delete from backbone.presence where process = $1"
 
 ELSEWHERE = "select client, info from backbone.presence where channel = $1 and process <> $2"
 
@@ -71,7 +71,7 @@ class SharedPresence:
             self._unsaid.clear()
             return
         if self._written_by != self._neighbours.lives:
-            await self._pool.run(FORGET, self._neighbours.id)
+            await in_portions(partial(self._pool.run, EMPTY, [self._neighbours.id]))
             self._unsaid = dict.fromkeys(self._here)
             self._written_by = self._neighbours.lives
         await self._write()

@@ -15,7 +15,7 @@ READ = """
 select pg_snapshot_xmin(pg_current_snapshot())::text::bigint as xmin,
     pg_snapshot_xmax(pg_current_snapshot())::text::bigint as xmax, p.*
 from (values (1)) as always (one) left join lateral (
-    select p.xact::text::bigint as xact, p.writer, c.channel, p.number, p.data, p.info,
+    select p.xact::text::bigint as xact, p.writer, c.channel, c.epoch, p.number, p.data, p.info,
         (extract(epoch from p.at) * 1000)::bigint as at_ms
     from (
         select * from backbone.publications
@@ -66,4 +66,6 @@ class Tail:
 
 
 def publication(row: Row) -> Publication:
-    return Publication(row["channel"], row["number"], row["data"], row["info"], row["at_ms"])
+    return Publication(
+        row["channel"], row["number"], row["data"], row["info"], row["at_ms"], row["epoch"]
+    )

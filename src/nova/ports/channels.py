@@ -22,6 +22,8 @@ class Publication(Struct, frozen=True, gc=False):
     info: bytes | None = None
     """JSON of the publishing client (protocol ClientInfo), when a client published it."""
     at_ms: int = 0
+    epoch: str = ""
+    """The channel's, to which the offset belongs; empty where there is no offset."""
 
 
 class Page(Struct, frozen=True):

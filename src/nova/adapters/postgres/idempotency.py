@@ -3,11 +3,13 @@
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from datetime import timedelta
+from functools import partial
 from typing import Protocol
 from uuid import UUID
 
 import msgspec
 
+from nova.backbone.portions import in_portions
 from nova.kernel.ids import new_id
 from nova.ports.database import Queries, Row
 from nova.ports.idempotency import Kept, KeyReused, StillRunning
@@ -37,10 +39,9 @@ where owner = $1 and key = $2 and claim = $3 and status is null
 DROP = """
 delete from web.idempotency where owner = $1 and key = $2 and claim = $3 and status is null
 """
-# In bites, so that no transaction is long.
 EXPIRE = """
 delete from web.idempotency where (owner, key) in (
-    select owner, key from web.idempotency where expires_at <= now() limit 1000
+    select owner, key from web.idempotency where expires_at <= now() limit $1
     for update skip locked)
 """
 
@@ -95,10 +96,7 @@ class PostgresIdempotency:
         await self._db.run(DROP, owner, key, claim)
 
     async def expire(self) -> int:
-        total = 0
-        while gone := await self._db.run(EXPIRE):
-            total += gone
-        return total
+        return await in_portions(partial(self._db.run, EXPIRE))
 
 
 def _kept(row: Row, fingerprint: bytes) -> Kept:

@@ -2,8 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from uuid import UUID
 
+from nova.backbone.portions import in_portions
 from nova.features.accounts.models import KeyInfo
 from nova.ports.database import Queries
 from nova.web.actors import ServerKey
@@ -39,7 +41,10 @@ on conflict (token) do update set expires_at = greatest(r.expires_at, excluded.e
 
 REVOKED = "select token from accounts.revoked where token = any($1::text[])"
 
-EXPIRE = "delete from accounts.revoked where expires_at < $1"
+EXPIRE = """
+delete from accounts.revoked where ctid = any(array(
+    select ctid from accounts.revoked where expires_at < $1 limit $2))
+"""
 
 # A token signed within this very moment, after it, must count: so no rounding up.
 REVOKE_ALL = """
@@ -101,4 +106,4 @@ async def revoke_all(db: Queries, user: UUID) -> float | None:
 
 
 async def expire(db: Queries, before: datetime) -> None:
-    await db.run(EXPIRE, before)
+    await in_portions(partial(db.run, EXPIRE, before))

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from itertools import groupby
 from typing import Any
 from uuid import UUID
@@ -9,6 +10,7 @@ from uuid import UUID
 from msgspec import Struct
 
 from nova.backbone.database import Database, Tx
+from nova.backbone.portions import in_portions
 from nova.features.deliveries import plan, rendering, rules, store
 from nova.features.deliveries.asks import Ask, Devices, People, Preferences
 from nova.features.deliveries.models import CHANNEL_OF, New
@@ -179,8 +181,7 @@ class Digests:
         await tx.run(ERASE, user)
 
     async def forget(self, before: datetime) -> None:
-        while await self._db.run(FORGET, before, 1_000) == 1_000:  # noqa: PLR2004
-            pass
+        await in_portions(partial(self._db.run, FORGET, before))
 
     async def _firsts(
         self, tx: Tx, new: Sequence[tuple[Entry, DigestRule]], now: datetime

@@ -52,10 +52,10 @@ class Ledger:
         """Write an outcome down; `pause_s` stops the whole lane. False: the lease had passed on."""
         return await self._record((noted, pause_s))
 
-    async def expire(self) -> int:
-        """Drop some of what is not worth sending any more; return how many that were."""
+    async def expire(self, most: int) -> int:
+        """Drop up to `most` that are not worth sending any more; return how many that were."""
         async with self._db.transaction() as tx:
-            rows = await tx.fetch(store.OVERDUE, self._clock.now())
+            rows = await tx.fetch(store.OVERDUE, self._clock.now(), most)
             await self._fall_back(tx, rows)
             await self._endings.tell(tx, rows)
         return len(rows)

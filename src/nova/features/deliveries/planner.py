@@ -46,7 +46,10 @@ insert into deliveries.throttles as t (user_id, type, at) values ($1, $2, $3::ti
 returning at
 """
 
-FORGET_THROTTLES = "delete from deliveries.throttles where at < $1"
+FORGET_THROTTLES = """
+delete from deliveries.throttles where ctid = any(array(
+    select ctid from deliveries.throttles where at < $1 limit $2))
+"""
 
 ERASE_THROTTLES = "delete from deliveries.throttles where user_id = $1"
 

@@ -12,6 +12,7 @@ from msgspec import Struct
 from prometheus_client import CollectorRegistry
 
 from nova.backbone.database import Database, Tx
+from nova.backbone.portions import in_portions
 from nova.features.deliveries import (
     planner,
     policies,
@@ -274,19 +275,20 @@ class Deliveries:
 
     async def sweep(self) -> None:
         """Drop what is not worth sending any more."""
-        while await self.ledger.expire():
-            pass
+        await in_portions(self.ledger.expire)
 
     async def forget(self) -> None:
         """Delete what is older than the log's retention."""
         now = self._clock.now()
         before = now - timedelta(days=self.knobs.retention_days)
-        while await self._db.run(store.FORGET, before, 1_000):
-            pass
         await self.digests.forget(before)
-        await self._db.run(store.FORGET_OUTBOX, before)
-        await self._db.run(store.FORGET_PULSE, now - timedelta(days=PULSE_DAYS))
-        await self._db.run(planner.FORGET_THROTTLES, now)
+        for statement, age in (
+            (store.FORGET, before),
+            (store.FORGET_OUTBOX, before),
+            (store.FORGET_PULSE, now - timedelta(days=PULSE_DAYS)),
+            (planner.FORGET_THROTTLES, now),
+        ):
+            await in_portions(partial(self._db.run, statement, age))
 
     async def erase(self, tx: Tx, user: UUID) -> None:
         """Remove all that is held about a user."""

@@ -204,7 +204,7 @@ update deliveries.deliveries
     select id from deliveries.deliveries
      where phase in ('waiting', 'held', 'standby') and expires_at <= $1
        and (leased_until is null or leased_until <= clock_timestamp())
-     limit 1000 for update skip locked))
+     limit $2 for update skip locked))
 returning *
 """
 
@@ -215,9 +215,15 @@ delete from deliveries.deliveries where ctid = any(array(
 """
 
 # With the ledger's row goes the way to find whose parcel it was, when somebody is to be erased.
-FORGET_OUTBOX = "delete from deliveries.outbox where at < $1"
+FORGET_OUTBOX = """
+delete from deliveries.outbox where ctid = any(array(
+    select ctid from deliveries.outbox where at < $1 limit $2))
+"""
 
-FORGET_PULSE = "delete from deliveries.pulse where minute < $1"
+FORGET_PULSE = """
+delete from deliveries.pulse where ctid = any(array(
+    select ctid from deliveries.pulse where minute < $1 limit $2))
+"""
 
 ERASE = (
     """

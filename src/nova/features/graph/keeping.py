@@ -2,6 +2,7 @@
 
 from contextlib import suppress
 from datetime import timedelta
+from functools import partial
 from typing import Protocol
 from uuid import UUID
 
@@ -10,6 +11,7 @@ from msgspec import Struct
 from structlog import get_logger
 
 from nova.backbone.log import Cursor
+from nova.backbone.portions import in_portions
 from nova.features.graph.feed import Feed
 from nova.kernel.clock import Clock
 from nova.kernel.ids import new_id
@@ -18,7 +20,10 @@ from nova.ports.graph import GraphFull
 
 NOTE = "insert into graph.kept (id, at) values ($1, $2) returning xmin::text"
 
-FORGET = "delete from graph.kept where at < $1"
+FORGET = """
+delete from graph.kept where ctid = any(array(
+    select ctid from graph.kept where at < $1 limit $2))
+"""
 
 # Edges of an import that goes on, or was given up, are in no fact: they are read from the truth.
 GOOD = """
@@ -95,7 +100,7 @@ class Keeper:
         id_ = new_id()
         xmin = await self._db.value(NOTE, id_, now)
         await self._shelf.keep(msgspec.json.encode(_Mark(id_, xmin, at)).decode())
-        await self._db.run(FORGET, now - self._relied_on)
+        await in_portions(partial(self._db.run, FORGET, now - self._relied_on))
 
     async def _is_good(self, kept: _Mark) -> bool:
         return bool(

@@ -2,8 +2,10 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from uuid import UUID
 
+from nova.backbone.portions import in_portions
 from nova.features.graph.models import Bond, Node, Tie
 from nova.ports.database import Queries, Row
 
@@ -69,7 +71,10 @@ delete from graph.ties t using unnest($1::int[], $2::int[], $3::text[]) as old (
 
 SET_PRIVATE = "update graph.people set private = $2 where number = $1 and private <> $2"
 
-EXPIRED = "delete from graph.ties where until <= $1"
+EXPIRED = """
+delete from graph.ties where ctid = any(array(
+    select ctid from graph.ties where until <= $1 limit $2))
+"""
 
 SOME_FOLLOWERS = "select follower from graph.follows where followee = $1 limit $2"
 
@@ -168,7 +173,7 @@ async def set_private(db: Queries, number: int, *, private: bool) -> bool:
 
 
 async def expire(db: Queries, at: datetime) -> int:
-    return await db.run(EXPIRED, at)
+    return await in_portions(partial(db.run, EXPIRED, at))
 
 
 async def lose_followers(db: Queries, number: int, most: int) -> int:

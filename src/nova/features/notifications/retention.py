@@ -1,16 +1,14 @@
 """What grows is bounded: ids of events, stories and runs go when they are old enough."""
 
-from datetime import datetime, timedelta
+from datetime import timedelta
+from functools import partial
 
 from msgspec import Struct
 
 from nova.backbone import intake
 from nova.backbone.database import Database
+from nova.backbone.portions import in_portions
 from nova.kernel.clock import Clock
-from nova.ports.database import Queries
-
-MOST = 5_000
-"""Rows in one transaction: short ones do not hold the log's readers back."""
 
 OLD_SUPPRESSED = """
 delete from notifications.suppressed where ctid = any(array(
@@ -42,18 +40,10 @@ class Retention:
     async def forget_events(self) -> int:
         """Forget ids of events, and why some were suppressed; return how many rows went."""
         before = self._clock.now() - timedelta(seconds=self._ages.dedupe_s)
-        gone = await drained(self._db, intake.FORGET, before)
-        return gone + await drained(self._db, OLD_SUPPRESSED, before)
+        gone = await in_portions(partial(self._db.run, intake.FORGET, before))
+        return gone + await in_portions(partial(self._db.run, OLD_SUPPRESSED, before))
 
     async def forget_runs(self) -> int:
         age = max(self._ages.lifetime_s, self._ages.dedupe_s)
-        return await drained(self._db, OLD_RUNS, self._clock.now() - timedelta(seconds=age))
-
-
-async def drained(db: Queries, statement: str, before: datetime) -> int:
-    """Run a statement that deletes up to MOST rows until it finds fewer."""
-    gone = count = await db.run(statement, before, MOST)
-    while count == MOST:
-        count = await db.run(statement, before, MOST)
-        gone += count
-    return gone
+        before = self._clock.now() - timedelta(seconds=age)
+        return await in_portions(partial(self._db.run, OLD_RUNS, before))

@@ -7,6 +7,7 @@ from uuid import UUID
 from prometheus_client import CollectorRegistry
 
 from nova.backbone.database import Database, Tx
+from nova.backbone.portions import in_portions
 from nova.features.notifications import boxes, preferences, types
 from nova.features.notifications.bursts import Blocks, Bursts
 from nova.features.notifications.catalogue import DAY_S
@@ -24,8 +25,6 @@ from nova.features.notifications.types import Types
 from nova.features.notifications.watching import Watching
 from nova.kernel.clock import Clock
 from nova.web.cursors import Cursors
-
-EXPIRED_AT_ONCE = 1_000
 
 
 class Signals(Protocol):
@@ -111,8 +110,7 @@ class Notifications:
 
     async def expire(self) -> None:
         """Remove what has expired, until little is left."""
-        while await self.removal.expire(EXPIRED_AT_ONCE) == EXPIRED_AT_ONCE:
-            pass
+        await in_portions(self.removal.expire)
 
     async def forget(self) -> None:
         """Delete what need not be remembered any longer."""

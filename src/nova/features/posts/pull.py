@@ -38,7 +38,7 @@ class Pull:
 
     async def fill(self) -> None:
         """Read the newest posts of those who posted last."""
-        await self._db.run(store.FORGET_ALL)  # nobody writes into them any more
+        await store.forget_all(self._db)  # nobody writes into them any more
         newest = author = NEWEST
         left, count = self._most_authors, AUTHORS_AT_ONCE
         while left > 0 and count == AUTHORS_AT_ONCE:

@@ -173,4 +173,4 @@ class Push:
         await tx.run(store.RESET)
 
     async def forget_idle(self) -> None:
-        await self._db.run(store.FORGET_IDLE, self._clock.now() - IDLE)
+        await store.forget_homes(self._db, self._clock.now() - IDLE)

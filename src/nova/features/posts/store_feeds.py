@@ -1,11 +1,13 @@
 """Every statement about where the posts of a home feed are found."""
 
 from collections.abc import Collection, Iterable, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
+from functools import partial
 from uuid import UUID
 
 from msgspec import Struct
 
+from nova.backbone.portions import in_portions
 from nova.features.posts.models import Candidate
 from nova.ports.database import Queries
 
@@ -118,8 +120,20 @@ update posts.homes h set is_built = false, made = gen_random_uuid()
   from locked where h.owner = locked.owner
 """
 
-FORGET_ALL = "with forgotten as (delete from posts.homes) delete from posts.unpushed"
-FORGET_IDLE = "delete from posts.homes where read_at < $1"
+# With a home go all its entries: so these are a few homes at a time, and $2 is how many.
+FORGET_HOMES = """
+delete from posts.homes where ctid = any(array(
+    select ctid from posts.homes where read_at < $1 limit $2))
+"""
+
+FORGET_UNPUSHED = """
+delete from posts.unpushed where ctid = any(array(select ctid from posts.unpushed limit $1))
+"""
+
+_FAR = datetime(9_000, 1, 1, tzinfo=UTC)
+
+ENTRIES_OF_A_HOME = 250
+"""As many as a portion counts for each home."""
 
 Row = tuple[UUID, UUID]
 """Whose feed, and a post; or whose feed, and an author."""
@@ -204,3 +218,18 @@ async def are_wide(db: Queries, authors: Collection[UUID]) -> set[UUID]:
 
 def _columns(rows: Sequence[Row]) -> tuple[list[UUID], list[UUID]]:
     return [one for one, _ in rows], [other for _, other in rows]
+
+
+async def forget_homes(db: Queries, before: datetime) -> None:
+    """Delete the feeds that nobody has read since."""
+
+    async def some(most: int) -> int:
+        homes = max(1, most // ENTRIES_OF_A_HOME)
+        return most if await db.run(FORGET_HOMES, before, homes) == homes else 0
+
+    await in_portions(some)
+
+
+async def forget_all(db: Queries) -> None:
+    await forget_homes(db, _FAR)
+    await in_portions(partial(db.run, FORGET_UNPUSHED))

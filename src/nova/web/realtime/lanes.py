@@ -117,6 +117,8 @@ class Lane:
     def take(self, publication: Publication) -> None:
         """Deliver a publication if it is next, else keep it until it is."""
         position = self.position
+        if position is not None and publication.epoch not in ("", position.epoch):
+            position = self._begin_anew(publication.epoch)
         if publication.offset == 0:
             self._deliver(publication)
         elif position is None:
@@ -129,6 +131,17 @@ class Lane:
         elif publication.offset > position.offset:
             self._keep(publication)
             self._watch()
+
+    def _begin_anew(self, epoch: str) -> Position:
+        """Follow a channel that was forgotten, all of it long delivered, and is published to again.
+
+        Clients keep the old epoch: whoever comes back with it is told that nothing is recovered.
+        """
+        self._waiting.clear()
+        for subscription in self.subscriptions.values():
+            subscription.offset = 0
+        self.position = Position(epoch, 0)
+        return self.position
 
     def _keep(self, publication: Publication) -> None:
         if len(self._waiting) < MOST_AHEAD:
