@@ -49,7 +49,7 @@ async def reader(dsn: str, *, slow_s: float) -> AsyncIterator[asyncio.subprocess
 
 async def _line(process: asyncio.subprocess.Process) -> str:
     assert process.stdout
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(300):
         return (await process.stdout.readline()).decode().strip()
 
 

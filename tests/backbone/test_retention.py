@@ -107,7 +107,7 @@ async def test_a_log_in_use_is_left_alone_without_queueing_others_behind(
         await dump.fetch("select from backbone.event_log limit 1")
         dropping = asyncio.ensure_future(_housekeeping(impatient).partitions())
         waits = "select count(*) from pg_stat_activity where wait_event = 'relation'"
-        await until(lambda: db.value(waits), within_s=10)
+        await until(lambda: db.value(waits))
         assert await impatient.value("select count(*) from backbone.event_log") == 0
         with pytest.raises(DatabaseUnavailable, match="lock"):
             await dropping

@@ -45,7 +45,7 @@ async def test_a_simulator_is_told_what_to_answer_while_it_runs() -> None:
             data = None if body is None else json.dumps(body).encode()
             url = f"{settings.fcm.url}/simulator/{path}"
             request = Request(url, data, method=method)  # noqa: S310  # the simulator's
-            with opener.open(request, timeout=10) as answer:
+            with opener.open(request, timeout=300) as answer:
                 found: bytes = answer.read()
                 return found
 
@@ -165,7 +165,7 @@ def test_simulators_do_not_write_over_each_others_settings(tmp_path: Path) -> No
         wanted = (tmp_path / "nova-simulated/fcm/nova.toml").read_text()
         for more in ((), ("--folder", "nova-simulated/fcm")):
             third = begun("fcm", *more)
-            said, _ = third.communicate(timeout=60)
+            said, _ = third.communicate(timeout=300)
             assert (third.returncode, "choose another with --folder" in said) == (1, True), said
         assert (tmp_path / "nova-simulated/fcm/nova.toml").read_text() == wanted
         first.terminate()

@@ -27,9 +27,9 @@ from nova.wire.addresses import Guard
 from nova.wire.outgoing import trust
 from support.carried import KEY_ID, TEAM, TOPIC, parcel, rsa_key, vapid_key
 from support.node import node_with_packages
+from support.waiting import SOON_S
 
 FOLDER = Path(__file__).parent / "js"
-SOON_S = 60
 
 
 @pytest.fixture(scope="module")

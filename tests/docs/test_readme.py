@@ -10,7 +10,6 @@ from pathlib import Path
 from nova.bench.processes import Server, serving
 
 README = (Path(__file__).parents[2] / "README.md").read_text("utf-8")
-SOON_S = 30
 
 
 def block(language: str, holding: str) -> str:

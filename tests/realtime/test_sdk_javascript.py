@@ -18,10 +18,10 @@ from support.http import People
 from support.memory import MemoryChannels
 from support.node import node_with_packages
 from support.sockets import ROOM, Sockets, make_hub, sockets
+from support.waiting import SOON_S
 
 FOLDER = Path(__file__).parent / "js"
 WAYS = [("ws", "json"), ("ws", "protobuf"), ("http_stream", "json"), ("sse", "json")]
-SOON_S = 30
 
 
 class Said(Struct):

@@ -15,6 +15,7 @@ from nova.web.realtime.namespaces import Namespace
 from support.durable import durable_channels
 from support.http import People
 from support.sockets import Sockets, make_hub, sockets
+from support.waiting import SOON_S
 
 ROOM = Namespace(
     name="room",
@@ -25,8 +26,8 @@ ROOM = Namespace(
     history_ttl_s=60,
     recovery=True,
 )
+
 OPEN = Namespace(name="open", publish=True)
-SOON_S = 30
 
 
 @pytest.fixture

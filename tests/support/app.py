@@ -12,8 +12,8 @@ import msgspec
 from nova.bench.client import Subscriber
 from nova.bench.processes import Server
 from nova.web.tokens import mint
+from support.waiting import SOON_S
 
-SOON_S = 60.0
 MOST_PATIENCE = 30
 """Times that a refused request is made again, each after as long as the refusal asked for."""
 
@@ -77,7 +77,7 @@ class App:
         return httpx.AsyncClient(
             base_url=self.url,
             headers={"Authorization": f"Bearer {bearer}"},
-            timeout=30,
+            timeout=120,
             transport=Patient() if patient else None,
         )
 

@@ -11,7 +11,7 @@ from playwright.async_api import Browser, Page, async_playwright, expect
 
 CHROMIUM = Path("/usr/bin/chromium")
 
-expect.set_options(timeout=20_000)
+expect.set_options(timeout=120_000)
 """For a machine that is busy: nothing passes the sooner or the later for it."""
 
 needs_chromium = pytest.mark.skipif(

@@ -16,8 +16,8 @@ from nova.bench.processes import Server
 from support.app import App
 
 NOVA = ("-m", "nova")
-START_S = 60.0
-SENT_S = 60.0
+START_S = 300.0
+SENT_S = 300.0
 
 
 class Deployment:

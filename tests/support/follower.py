@@ -10,8 +10,8 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidMessage
 
 from support.app import App
+from support.waiting import SOON_S
 
-SOON_S = 60.0
 PAUSE_S = 0.02
 
 

@@ -23,7 +23,7 @@ from nova.ports.places import Place
 IN_PROCESS, NEO4J = "in process", "Neo4j"
 ENGINES = (IN_PROCESS, NEO4J)
 SOMEWHERE = Place("a log of the tests", 1, 1, datetime(2026, 1, 1, tzinfo=UTC))
-PATIENT_S = 60.0
+PATIENT_S = 300.0
 """For an answer: what tests ask is not to depend on how busy the machine is."""
 
 

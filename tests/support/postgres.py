@@ -20,7 +20,7 @@ from nova.backbone.migrations import Room, migrate, migrations, rooms
 
 PACKAGE = Path(nova.__file__).parent
 KEEPER = Path(__file__).with_name("postgres_keeper.py")
-START_S = 60.0
+START_S = 300.0
 
 
 def of_database(dsn: str, name: str) -> str:

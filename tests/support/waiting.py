@@ -3,8 +3,13 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 
+SOON_S = 300.0
+"""After which a test gives up on what it waits for, on a machine that is busy with others."""
 
-async def until(holds: Callable[[], object | Awaitable[object]], *, within_s: float = 90) -> None:
+
+async def until(
+    holds: Callable[[], object | Awaitable[object]], *, within_s: float = SOON_S
+) -> None:
     """Return once `holds` answers something true; TimeoutError tells that it never did.
 
     The tests share a server, and a transaction that one of them leaves open, as a killed or

@@ -8,7 +8,8 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, NamedTuple
 
-SOON_S = 60.0
+from support.waiting import SOON_S
+
 TEXT, BINARY, CLOSE, PING, PONG = 0x1, 0x2, 0x8, 0x9, 0xA
 
 
@@ -101,7 +102,11 @@ async def handshake(
     plain.setblocking(False)  # the socket's own signature
     if receive_buffer is not None:
         plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
-    await asyncio.get_running_loop().sock_connect(plain, (host, port))
+    try:
+        await asyncio.get_running_loop().sock_connect(plain, (host, port))
+    except BaseException:
+        plain.close()
+        raise
     reader, writer = await asyncio.open_connection(sock=plain)
     lines = [
         "GET /connection/websocket HTTP/1.1",

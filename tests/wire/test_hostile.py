@@ -13,11 +13,11 @@ from nova.wire.exchange import Lost, Request, Unsent, once
 from nova.wire.http2 import PREFACE, frame
 from nova.wire.origin import Bounds, Origin
 from nova.wire.outgoing import origin, trust
+from support.waiting import SOON_S
 
 GREETING = frame(http2.SETTINGS, 0, 0)
 EARLY_HINTS = b"\x08\x03103"
 OK = b"\x88"  # :status 200
-SOON_S = 60
 MOST_KEPT = 20_000_000
 CHUNK = 400
 """Frames in one write."""

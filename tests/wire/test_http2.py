@@ -13,10 +13,7 @@ from nova.wire.exchange import Lost, Reply, Request, Unsent, once
 from nova.wire.http2 import frame
 from nova.wire.origin import Bounds, Origin
 from nova.wire.outgoing import origin, trust
-from support.waiting import until
-
-SOON_S = 60
-
+from support.waiting import SOON_S, until
 
 GREETING = frame(http2.SETTINGS, 0, 0)
 

@@ -179,7 +179,7 @@ async def test_the_feeds_channel_is_its_owners_and_says_what_is_new(app: App) ->
             ):
                 await socket.send(msgspec.json.encode({"id": number, **command}).decode())
             lines: list[dict[str, Any]] = []
-            async with asyncio.timeout(60):
+            async with asyncio.timeout(300):
                 while not any(line.get("id") == 3 for line in lines):
                     lines += map(msgspec.json.decode, str(await socket.recv()).splitlines())
                 said = {line["id"]: line for line in lines if "id" in line}

@@ -191,7 +191,7 @@ async def test_likes_are_gathered_into_one_mail(page: Page) -> None:
     await expect(page.locator("#phone .push")).to_have_count(2)
     mail = page.locator("#mailbox .letter")
     await expect(mail).to_have_count(0)
-    await expect(mail.locator("h3")).to_contain_text("liked", timeout=40_000)
+    await expect(mail.locator("h3")).to_contain_text("liked", timeout=300_000)
     await expect(page.locator("#mailbox .subjects li")).to_have_count(1)
     await page.get_by_text("Show the call").click()
     await page.set_viewport_size({"width": 1200, "height": 844})

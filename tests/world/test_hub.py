@@ -44,7 +44,7 @@ async def deployment(tmp_path: Path, dsn: str) -> AsyncIterator[Deployment]:
         async with app.client() as client:
             users = {"users": [{"external_id": "hub"}]}
             (await client.post("/v1/users/bulk", json=users)).raise_for_status()
-        async with open_pool(dsn, size=1, wait_s=60.0) as pool:
+        async with open_pool(dsn, size=1, wait_s=60.0, statement_timeout_s=600.0) as pool:
             await pool.run(MADE, CROWD)
             for statement in (PEOPLE, FOLLOWS):
                 await pool.run(statement)

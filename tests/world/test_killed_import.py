@@ -36,7 +36,7 @@ async def test_a_killed_import_goes_on_where_it_stopped(tmp_path: Path, dsn: str
         await pool.run(MADE, PEOPLE)
         importing = await deployment.begin("import", "edges", str(file))
         assert importing.stdout is not None
-        async with asyncio.timeout(120):
+        async with asyncio.timeout(600):
             async for line in importing.stdout:
                 if b"edges added" in line:
                     break

@@ -39,8 +39,13 @@ export class Outbox {
 
   async refresh() {
     const user = this.user.value.trim();
-    const { data } = await this.api.get('/v1/outbox', { user, limit: 40 });
-    await this.#quiet(user);
+    const [{ data }, quiet] = await Promise.all([
+      this.api.get('/v1/outbox', { user, limit: 40 }),
+      user ? this.api.get(this.#hoursOf(user)) : undefined,
+    ]);
+    if (user !== this.user.value.trim()) return; // somebody else was asked for meanwhile
+    this.trials.hidden = !user;
+    this.hours.replaceChildren(...(quiet ? [ribbon(quiet)] : []));
     this.cards.hidden = data.length === 0;
     this.empty.hidden = data.length > 0;
     const before = [...this.#cards.keys()].join();
@@ -56,13 +61,6 @@ export class Outbox {
     this.trial.clear();
     this.hours.replaceChildren();
     this.trials.hidden = this.empty.hidden = this.cards.hidden = true;
-  }
-
-  async #quiet(user) {
-    this.trials.hidden = !user;
-    if (!user) return this.hours.replaceChildren();
-    const said = await this.api.get(this.#hoursOf(user));
-    return this.hours.replaceChildren(ribbon(said));
   }
 
   #hoursOf(user) {

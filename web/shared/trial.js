@@ -47,12 +47,15 @@ export class Trial {
 
   // Whom it was about is no longer whom it is about.
   clear() {
+    this.latest = undefined;
     this.answer.replaceChildren();
   }
 
   async #try() {
     const [channel, at] = [this.channel.value, new Date(this.at.value).toISOString()];
-    const said = await this.simulate({ channel, at });
+    const trial = (this.latest = { channel, at });
+    const said = await this.simulate(trial);
+    if (trial !== this.latest) return; // another was asked for meanwhile
     this.answer.replaceChildren(make('p', 'told', says(channel, at, said)), ribbon(said, at));
   }
 }

@@ -133,4 +133,4 @@ async def test_a_new_name_is_shown_in_suggestions_and_reasons(here: Connected) -
     async def renamed() -> bool:
         return await here.suggested("ada") == {"cleo": "followed by Benedict"}
 
-    await until(renamed, within_s=10)
+    await until(renamed)
