@@ -56,6 +56,8 @@ class Rpc(Struct, frozen=True, kw_only=True):
     returns: Any
     handler: Callable[[User, Any], Awaitable[Any]]
     summary: str
+    cost: int = 1
+    """What a call takes from its user's budget (nova.web.limits.Budgets)."""
 
 
 class Feature(Struct, frozen=True, kw_only=True):

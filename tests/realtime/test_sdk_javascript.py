@@ -32,6 +32,7 @@ class Echo(Struct):
     method: str
     params: Any
     handler: Any
+    cost: int = 1
 
 
 async def echo(_user: User, said: Said) -> Said:

@@ -39,6 +39,7 @@ class Told(Struct):
 class Echo(Struct):
     method: str = "echo"
     params: Any = Line
+    cost: int = 1
 
     async def handler(self, _user: User, said: str) -> str:
         return said

@@ -12,6 +12,7 @@ from nova.kernel.errors import Unauthenticated
 from nova.kernel.ids import new_id
 from nova.web.actors import Actor, Authenticator, ServerKey, User
 from nova.web.api import Api
+from nova.web.limits import Budgets
 from nova.web.routes import Limit, Route
 
 SERVER = "server-key"
@@ -64,7 +65,7 @@ def bearer(token: str) -> dict[str, str]:
 def api_of(routes: Sequence[Route], authenticator: Authenticator | None = None, **more: Any) -> Api:
     """Return an Api of these routes; `more` are its other arguments."""
     more.setdefault("registry", CollectorRegistry())
-    more.setdefault("strangers", Limit("strangers", per_s=1e6, burst=1_000_000))
+    more.setdefault("budgets", Budgets(strangers=Limit("strangers", per_s=1e6, burst=1_000_000)))
     return Api(routes, authenticator=authenticator or People(), **more)
 
 

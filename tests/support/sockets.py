@@ -15,6 +15,7 @@ from nova.web.api import Api
 from nova.web.auth import Subscription
 from nova.web.clients import Clients
 from nova.web.connections import Guard
+from nova.web.limits import Budgets
 from nova.web.realtime.emulation import emulation
 from nova.web.realtime.endpoint import Origins, WebSocketEndpoint
 from nova.web.realtime.families import Families, Family, Method, methods
@@ -24,6 +25,7 @@ from nova.web.realtime.namespaces import Namespace
 from nova.web.realtime.routes import routes
 from nova.web.realtime.sse import sse
 from nova.web.realtime.websocket import SocketProtocol
+from nova.web.routes import Limit
 from nova.web.serve import bound, serve
 from nova.web.tokens import Tokens
 
@@ -64,6 +66,7 @@ def make_hub(
     ping_s: float = 25.0,
     clock: Clock | None = None,
     tickets: Tickets | None = None,
+    budget: Limit | None = None,
 ) -> Hub:
     return Hub(
         channels=channels,
@@ -74,6 +77,7 @@ def make_hub(
         clock=clock or SystemClock(),
         limits=limits,
         ping_s=ping_s,
+        budget=budget or Limit("users", per_s=1e6, burst=10**6),
     )
 
 
@@ -107,6 +111,8 @@ async def sockets(
         routes(hub),
         authenticator=authenticator,
         registry=CollectorRegistry(),
+        limiter=hub.limiter,
+        budgets=Budgets(users=hub.budget),
         mounts={
             "/connection/websocket": WebSocketEndpoint(hub, Origins(origins)),
             "/connection/http_stream": http_stream(hub, Origins(origins), Clients()),

@@ -11,13 +11,15 @@ from msgspec import Meta, Struct
 from prometheus_client import CollectorRegistry, generate_latest
 from starlette.types import Message
 
-from nova.kernel.errors import Conflict, Malformed
+from nova.kernel.errors import Conflict, Malformed, NotFound, Unauthenticated
 from nova.kernel.text import Name
 from nova.web import intake
 from nova.web.actors import Actor, Rule
 from nova.web.intake import MOST_ARRIVING
-from nova.web.routes import Call, Limit, Reply, Route
+from nova.web.limits import Budgets
+from nova.web.routes import Call, Limit, Parallel, Reply, Route
 from support.http import SERVER, People, api_client, api_of, bearer
+from support.waiting import until
 
 Small = Annotated[int, Meta(ge=1, le=100)]
 
@@ -234,28 +236,145 @@ async def test_a_used_up_limit_says_when_to_come_back(client: httpx.AsyncClient)
     assert (await client.get("/scarce", headers=bearer("ben"))).status_code == 204
 
 
+FEW = Budgets(
+    strangers=Limit("strangers", per_s=0.001, burst=3),
+    users=Limit("users", per_s=0.001, burst=5),
+)
+
+
 async def test_guessing_tokens_is_limited_by_address() -> None:
-    limit = Limit("strangers", per_s=0.001, burst=3)
-    async with api_client(ROUTES, PEOPLE, strangers=limit) as client:
+    async with api_client(ROUTES, PEOPLE, budgets=FEW) as client:
         tries = [(await client.get("/user", headers=bearer("x"))).status_code for _ in range(5)]
         assert tries == [401, 401, 401, 429, 429]
+
+
+class Forgetful(People):
+    """Verifies every credential anew, and counts."""
+
+    asked = 0
+
+    def known(self, _authorization: str) -> Actor | None:
+        return None
+
+    async def bearer(self, authorization: str) -> Actor:
+        self.asked += 1
+        actor = super().known(authorization)
+        if actor is None:
+            raise Unauthenticated
+        return actor
+
+
+async def test_whoever_guesses_keeps_no_valid_token_or_key_out() -> None:
+    people = Forgetful("ada")
+    async with api_client(ROUTES, people, budgets=FEW) as client:
+        for wrong in [*[bearer("x")] * 9, *[{}] * 9]:
+            await client.get("/user", headers=wrong)
         assert (await client.get("/user", headers=bearer("ada"))).status_code == 204
+        assert (await client.get("/server", headers=bearer(SERVER))).status_code == 204
+        assert (await client.get("/user", headers=bearer("x"))).status_code == 429
+    assert people.asked == 12
 
 
-async def test_beyond_the_limit_tokens_are_not_even_looked_at() -> None:
-    class Slow(People):
-        asked = 0
+async def test_a_valid_link_opens_whatever_others_at_the_address_try() -> None:
+    async def link(call: Call[Any, Any]) -> None:
+        if call.path["token"] != "good":
+            raise NotFound
 
-        async def bearer(self, authorization: str) -> Actor:
-            self.asked += 1
-            return await super().bearer(authorization)
+    once = Limit("links", per_s=0.001, burst=3, of_failures=True)
+    routes = [route("GET", "/links/{token}", link, limit=once)]
+    async with api_client(routes, budgets=FEW) as client:
+        wrong = [(await client.get(f"/links/{number}")).status_code for number in range(5)]
+        assert wrong == [404, 404, 404, 429, 429]
+        good = [(await client.get("/links/good")).status_code for _ in range(4)]
+        assert good == [204, 204, 204, 429]
 
-    people = Slow("ada")
-    limit = Limit("strangers", per_s=0.001, burst=3)
-    async with api_client(ROUTES, people, strangers=limit) as client:
-        for _ in range(9):
-            await client.get("/user", headers=bearer("x"))
-    assert people.asked == 3
+
+async def test_a_user_has_one_budget_for_all_routes() -> None:
+    async with api_client(ROUTES, PEOPLE, budgets=FEW) as client:
+        ada = [
+            (await client.get(path, headers=bearer("ada"))).status_code
+            for path in ["/user", "/either"] * 3
+        ]
+        assert ada == [204] * 5 + [429]
+        assert (await client.get("/user", headers=bearer("ben"))).status_code == 204
+        server = [
+            (await client.get("/server", headers=bearer(SERVER))).status_code for _ in range(9)
+        ]
+        assert server == [204] * 9
+
+
+async def test_a_costly_route_takes_more_of_the_budget() -> None:
+    routes = [route("GET", f"/{cost}", nothing, Rule.USER, cost=cost) for cost in (1, 4)]
+    async with api_client(routes, PEOPLE, budgets=FEW) as client:
+        asked = [
+            (await client.get(path, headers=bearer("ada"))).status_code
+            for path in ("/4", "/4", "/1", "/1")
+        ]
+    assert asked == [204, 429, 204, 429]
+
+
+class Hall:
+    """Costly calls, which go on until they may end."""
+
+    def __init__(self, **bound: Any) -> None:
+        self.may_end = asyncio.Event()
+        self.running = 0
+        self.most = 0
+        parallel = Parallel(name="search", **bound)
+        self.routes = [
+            route("GET", path, self.stay, Rule.EITHER, parallel=parallel)
+            for path in ("/search", "/walk")
+        ]
+
+    async def stay(self, _call: Call[Any, Any]) -> None:
+        self.running += 1
+        self.most = max(self.most, self.running)
+        try:
+            await self.may_end.wait()
+        finally:
+            self.running -= 1
+
+    async def runs(self, count: int) -> None:
+        async def so_many() -> bool:
+            return self.running >= count
+
+        await until(so_many)
+
+
+async def test_costly_calls_run_a_few_at_a_time_and_the_rest_hears_so_at_once() -> None:
+    names = ("ada", "ben", "cleo", "dora")
+    hall = Hall(running=2, of_one=1, waiting=1, wait_s=60)
+    async with api_client(hall.routes, People(*names)) as client:
+
+        def search(who: str, path: str = "/search") -> asyncio.Task[httpx.Response]:
+            return asyncio.create_task(client.get(path, headers=bearer(who)))
+
+        ada, ben = search("ada"), search("ben", "/walk")
+        await hall.runs(2)
+        again = await search("ada")
+        assert (again.status_code, again.headers["retry-after"]) == (429, "1")
+        done, waits = await asyncio.wait(
+            [search("cleo"), search("dora")], return_when=asyncio.FIRST_COMPLETED
+        )
+        turned_away = done.pop().result()
+        assert (turned_away.status_code, turned_away.headers["retry-after"]) == (503, "1")
+        backend = [search(SERVER) for _ in range(2)]
+        await hall.runs(4)
+        hall.may_end.set()
+        ends = await asyncio.gather(ada, ben, *waits, *backend)
+        assert [end.status_code for end in ends] == [204] * 5
+        assert hall.most == 4
+        assert (await search("ada")).status_code == 204
+
+
+async def test_nobody_waits_long_for_a_turn() -> None:
+    hall = Hall(running=1, wait_s=0.01)
+    async with api_client(hall.routes, PEOPLE) as client:
+        first = asyncio.create_task(client.get("/search", headers=bearer("ada")))
+        await hall.runs(1)
+        assert (await client.get("/search", headers=bearer("ben"))).status_code == 503
+        hall.may_end.set()
+        assert (await first).status_code == 204
 
 
 async def test_more_requests_than_it_takes_are_turned_away_at_once() -> None:

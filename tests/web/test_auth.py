@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from time import time
 from typing import Any
 from uuid import UUID
@@ -11,10 +11,11 @@ import pytest
 
 from nova.adapters.postgres.pool import open_pool
 from nova.features.accounts.models import Change, Revocation
+from nova.kernel.clock import ManualClock
 from nova.kernel.errors import Invalid, NotFound, Unauthenticated
 from nova.kernel.ids import new_id
 from nova.web.actors import ServerKey, User
-from nova.web.auth import KeyUnknown, Suspended, TokenRevoked
+from nova.web.auth import MOST_WAITING, KeysBusy, KeyUnknown, Suspended, TokenRevoked
 from nova.web.tokens import TokenInvalid, mint
 from support.accounts import SECRET, Process
 from support.waiting import until
@@ -186,12 +187,61 @@ async def test_guessing_keys_does_not_query_the_database_for_each_guess(here: Pr
     keys = CountedKeys()
     here.auth._keys = keys
 
-    async def guess(number: int) -> None:
-        with pytest.raises(KeyUnknown):
+    async def guess(number: int) -> bool:
+        with pytest.raises((KeyUnknown, KeysBusy)) as refusal:
             await here.auth.bearer(header(f"nova_sk_{number}"))
+        return isinstance(refusal.value, KeysBusy)
 
-    await asyncio.gather(*(guess(number) for number in range(500)))
+    busy = await asyncio.gather(*(guess(number) for number in range(500)))
     assert keys.asked <= 2
+    assert 300 < sum(busy) < 500
+
+
+async def test_whoever_guesses_keys_does_not_keep_a_known_one_waiting(here: Process) -> None:
+    known = header((await here.credentials.create_key("backend")).secret)
+    await here.auth.bearer(known)
+    for _ in range(2):
+        guesses = [
+            asyncio.create_task(here.auth.bearer(header(f"nova_sk_{number}")))
+            for number in range(2 * MOST_WAITING)
+        ]
+        await asyncio.sleep(0)
+        assert isinstance(await here.auth.bearer(known), ServerKey)
+        await asyncio.gather(*guesses, return_exceptions=True)
+        here.auth.forget_keys(None)  # all are loaded anew, the known one too
+
+
+class CountedRevocations:
+    """Tokens that were all revoked, and how often that was asked."""
+
+    asked = 0
+
+    async def revoked(self, _token: str) -> bool:
+        self.asked += 1
+        return True
+
+
+async def test_a_revoked_token_that_is_sent_again_and_again_costs_the_database_nothing(
+    here: Process,
+) -> None:
+    ada = await here.user("ada")
+    revocations = here.auth._revocations = CountedRevocations()
+    hers = token("ada")
+
+    async def refused(times: int) -> None:
+        for _ in range(times):
+            with pytest.raises(TokenRevoked):
+                await here.auth.user(hers)
+
+    here.auth._clock = clock = ManualClock(datetime.now(UTC))
+    await refused(20)
+    assert revocations.asked == 1
+    here.auth.forget_users(str(ada.id))
+    await refused(20)
+    assert revocations.asked == 2
+    clock.advance(1.0)
+    await refused(20)
+    assert revocations.asked == 3
 
 
 async def test_a_keys_use_is_noted_now_and_then_at_no_cost_to_requests(

@@ -46,6 +46,14 @@ async def test_its_memory_is_bounded() -> None:
     assert await limits.take("l", "999", per_s=1, burst=1) > 0
 
 
+async def test_many_strangers_push_out_no_users_state() -> None:
+    limits = LocalLimits(most=100, now=Hand())
+    await limits.take("users", "ada", per_s=1, burst=1)
+    for number in range(1000):
+        await limits.take("strangers", str(number), per_s=1, burst=1)
+    assert await limits.take("users", "ada", per_s=1, burst=1) > 0
+
+
 @given(st.lists(st.floats(0, 5), max_size=60), st.integers(1, 5), st.integers(1, 10))
 async def test_never_more_than_the_burst_and_the_pace(
     steps: list[float], per_s: int, burst: int

@@ -10,8 +10,10 @@ from nova.kernel.clock import Clock
 from nova.settings import Settings
 from nova.web.auth import Auth
 from nova.web.jwks import InlineKeys, KeysUnavailable, RemoteKeys
+from nova.web.limits import Budgets
 from nova.web.realtime.hub import Hub
 from nova.web.realtime.watch import Watch
+from nova.web.routes import Limit
 from nova.web.tokens import Tokens
 
 
@@ -46,6 +48,15 @@ async def reached(keys: RemoteKeys) -> None:
             f"{reason.detail}. Check tokens.jwks_url, and that it answers from here; or keep the "
             "keys in a file and name it in tokens.jwks_file."
         ) from reason
+
+
+def budgets(settings: Settings) -> Budgets:
+    given = settings.limits
+    return Budgets(
+        users=Limit("users", per_s=given.user_per_s, burst=given.user_burst),
+        servers=Limit("server_keys", per_s=given.server_per_s, burst=given.server_burst),
+        strangers=Limit("strangers", per_s=given.address_per_s, burst=given.address_burst),
+    )
 
 
 def _read(name: str) -> bytes:

@@ -32,6 +32,7 @@ from nova.ports.graph import KeptGraphIndex
 from nova.settings import Settings
 from nova.web.auth import Auth
 from nova.web.jwks import RemoteKeys
+from nova.web.limits import Budgets, Limiter, LocalLimits
 from nova.web.probes import Readiness
 from nova.web.realtime import metrics as socket_metrics
 from nova.web.realtime.families import Families, methods
@@ -57,6 +58,8 @@ class House(Struct, kw_only=True):
     keys: RemoteKeys | None
     """Where public keys of user tokens are fetched from, if they are."""
     hub: Hub
+    limiter: Limiter
+    budgets: Budgets
     features: Sequence[Feature]
     readiness: Readiness
     watchdog: Watchdog
@@ -187,6 +190,7 @@ async def _built(
             written=written,
         )
         features.append(plug_demo(Demo(host, clock)))
+    limiter, budgets = Limiter(LocalLimits(), registry), access.budgets(settings)
     families = Families(
         [channel for feature in features for channel in feature.channels], settings.namespaces
     )
@@ -199,6 +203,8 @@ async def _built(
         tickets=auth,
         clock=clock,
         limits=_limits(settings),
+        limiter=limiter,
+        budget=budgets.users,
         ping_s=settings.socket.ping_s,
         fanout=backbone.fanout,
         presence=backbone.presence,
@@ -234,6 +240,8 @@ async def _built(
         auth=auth,
         keys=keys,
         hub=hub,
+        limiter=limiter,
+        budgets=budgets,
         features=features,
         readiness=Readiness(needed, spared={**spared, "loop": watchdog.ping}),
         watchdog=watchdog,

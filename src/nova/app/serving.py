@@ -135,6 +135,8 @@ def _api(settings: Settings, house: House, idempotency: PostgresIdempotency, *, 
         authenticator=house.auth,
         registry=house.registry,
         idempotency=idempotency,
+        limiter=house.limiter,
+        budgets=house.budgets,
         mounts={
             "/healthz": healthz,
             "/readyz": house.readiness,

@@ -11,7 +11,7 @@ from nova.settings.access import Tokens
 from nova.settings.carriers import Apns, Fcm, Outgoing, Smtp, Webpush
 from nova.settings.features import Deliveries, Feeds, Notifications
 from nova.settings.kinds import Natural, Secret, about
-from nova.settings.serving import Http, Socket
+from nova.settings.serving import Http, Limits, Socket
 from nova.settings.truth import Log, Postgres
 from nova.web.realtime.namespaces import Namespace
 
@@ -49,6 +49,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     postgres: Postgres = field(default_factory=Postgres)
     log: Log = field(default_factory=Log)
     socket: Socket = field(default_factory=Socket)
+    limits: Limits = field(default_factory=Limits)
     notifications: Notifications = field(default_factory=Notifications)
     feeds: Feeds = field(default_factory=Feeds)
     deliveries: Deliveries = field(default_factory=Deliveries)

@@ -51,3 +51,25 @@ class Socket(Struct, frozen=True, kw_only=True):
         bool, about("Let strangers connect: without a token, or with one that names nobody.")
     ] = False
     drain_s: Annotated[Seconds, about("Seconds over which sockets are closed at shutdown.")] = 10.0
+
+
+Pace = Annotated[float, Meta(gt=0, le=10**6)]
+Burst = Annotated[int, Meta(ge=100, le=10**6)]  # at least what the costliest call takes
+
+
+class Limits(Struct, frozen=True, kw_only=True):
+    """How much callers may do, in each process; costly calls count several times."""
+
+    user_per_s: Annotated[
+        Pace, about("Calls per second of a user, over HTTP and all sockets together.")
+    ] = 50.0
+    user_burst: Annotated[Burst, about("Calls that a user may make at once.")] = 500
+    server_per_s: Annotated[Pace, about("Calls per second with a server key.")] = 20_000.0
+    server_burst: Annotated[Burst, about("Calls with a server key that may come at once.")] = 40_000
+    address_per_s: Annotated[
+        Pace,
+        about("Calls per second of an address without valid credentials; IPv6 counts by the /64."),
+    ] = 20.0
+    address_burst: Annotated[
+        Burst, about("Calls without valid credentials that may come from an address at once.")
+    ] = 200

@@ -1,31 +1,31 @@
 """The API: an ASGI app made of routes, with nothing between the server and the handler."""
 
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, nullcontext
 from time import perf_counter
 from typing import Any
 
 import msgspec
 from msgspec import UNSET, Struct
+from msgspec.structs import replace
 from prometheus_client import CollectorRegistry
 from starlette.types import ASGIApp, Receive, Scope, Send
 from structlog import get_logger
 
-from nova.kernel.errors import Refused, Unauthenticated
+from nova.kernel.errors import NotFound, Refused, Unauthenticated
 from nova.ports.idempotency import Idempotency
-from nova.ports.limits import Limits
 from nova.web import intake
 from nova.web.access import ANONYMOUS, admit, named, owner
-from nova.web.actors import Actor, Authenticator, ServerKey
+from nova.web.actors import Actor, Authenticator, ServerKey, User
 from nova.web.bounds import unbounded
 from nova.web.clients import Clients
 from nova.web.cors import Origins
 from nova.web.idempotency import Repeats
-from nova.web.limits import Limiter, LocalLimits
+from nova.web.limits import Budgets, Gate, Limiter, LocalLimits
 from nova.web.metrics import Requests
 from nova.web.problems import Answer, Broken, Headers, Overloaded, problem
 from nova.web.router import MethodNotAllowed, NoSuchRoute, Router
-from nova.web.routes import Call, Html, Limit, Reply, Route
+from nova.web.routes import Call, Html, Parallel, Reply, Route
 from nova.web.traces import Trace, joined
 
 JSON: Headers = [
@@ -39,9 +39,6 @@ HTML: Headers = [
     (b"content-security-policy", b"default-src 'none'; form-action 'self'; frame-ancestors 'none'"),
     (b"referrer-policy", b"no-referrer"),
 ]
-STRANGERS = Limit("strangers", per_s=20, burst=200)
-"""Calls without credentials, and failed ones with, per address."""
-
 NOTHING: Mapping[str, str] = {}
 
 _encode = msgspec.json.Encoder().encode
@@ -59,13 +56,30 @@ class Asked(Struct, gc=False):
 class Endpoint:
     """One route, with everything about it that can be made ready before a request comes."""
 
-    __slots__ = ("bodies", "handler", "keyed", "limit", "max_body", "meter", "queries", "route")
+    __slots__ = (
+        "bodies",
+        "cost",
+        "gate",
+        "handler",
+        "keyed",
+        "limit",
+        "max_body",
+        "meter",
+        "queries",
+        "route",
+        "servers_gate",
+    )
 
-    def __init__(self, route: Route, requests: Requests) -> None:
+    def __init__(
+        self, route: Route, requests: Requests, gates: Mapping[tuple[str, bool], Gate]
+    ) -> None:
         _check(route)
         self.route = route
         self.handler = route.handler
+        self.cost = route.cost
         self.limit = route.limit
+        name = route.parallel.name if route.parallel else ""
+        self.gate, self.servers_gate = gates.get((name, False)), gates.get((name, True))
         self.max_body = route.max_body
         self.bodies = None if route.body is UNSET else intake.Bodies(route.body)
         self.queries = intake.Queries(route.query)
@@ -89,12 +103,38 @@ class Endpoint:
         return Answer(status, headers, _encode(result))
 
 
+def _gates(routes: Sequence[Route]) -> Mapping[tuple[str, bool], Gate]:
+    """Return the gates of all costly routes by name: those of users and of server keys.
+
+    Raises ValueError where two bounds share a name.
+    """
+    bounds: dict[str, Parallel] = {}
+    for route in routes:
+        if (bound := route.parallel) and bounds.setdefault(bound.name, bound) != bound:
+            raise ValueError(f"{route.path}: another bound is called {bound.name!r}")
+    return {
+        (name, is_servers): Gate(bound, of_one=None if is_servers else bound.of_one)
+        for name, bound in bounds.items()
+        for is_servers in (False, True)
+    }
+
+
+def _turn(endpoint: Endpoint, actor: Actor, sender: str) -> AbstractAsyncContextManager[None]:
+    gate = endpoint.servers_gate if isinstance(actor, ServerKey) else endpoint.gate
+    return _FREE if gate is None else gate.of(sender)
+
+
+_FREE: AbstractAsyncContextManager[None] = nullcontext()
+
+
 def _check(route: Route) -> None:
     where = f"{route.method} {route.path}"
     if not route.path.startswith("/") or route.method != route.method.upper():
         raise ValueError(f"{where}: a route is a METHOD and a /path")
     if route.rule.name == "SELF" and "{user}" not in route.path.split("/"):
         raise ValueError(f"{where}: Rule.SELF needs a {{user}} in the path")
+    if route.cost < 1:
+        raise ValueError(f"{where}: every call takes something from its caller's budget")
     for part, kind in (("body", route.body), ("query", route.query)):
         loose = unbounded(kind) if kind is not UNSET else []
         if loose:
@@ -120,10 +160,10 @@ class Api:
         authenticator: Authenticator,
         registry: CollectorRegistry,
         idempotency: Idempotency | None = None,
-        limits: Limits | None = None,
+        limiter: Limiter | None = None,
+        budgets: Budgets | None = None,
         mounts: Mapping[str, ASGIApp] | None = None,
         fallback: ASGIApp | None = None,
-        strangers: Limit = STRANGERS,
         proxies: Sequence[str] = (),
         origins: Sequence[str] = (),
         most: int = 1000,
@@ -132,10 +172,10 @@ class Api:
     ) -> None:
         self._authenticator = authenticator
         self._repeats = Repeats(idempotency)
-        self._limiter = Limiter(limits or LocalLimits(), registry)
+        self._limiter = limiter or Limiter(LocalLimits(), registry)
+        self._budgets = budgets or Budgets()
         self._mounts = dict(mounts or {})
         self._fallback = fallback
-        self._strangers = strangers
         self._clients = Clients(proxies)
         self._origins = Origins(origins)
         self._most = most
@@ -149,8 +189,9 @@ class Api:
         self._requests = Requests(registry, lambda: self._busy)
         self._nowhere = self._requests.of("", "none")
         self._router: Router[Endpoint] = Router()
+        gates = _gates(routes)
         for route in routes:
-            self._router.add(route.method, route.path, Endpoint(route, self._requests))
+            self._router.add(route.method, route.path, Endpoint(route, self._requests, gates))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         mount = self._mounts.get(scope.get("path", ""))
@@ -165,26 +206,26 @@ class Api:
         started = perf_counter()
         headers: dict[bytes, bytes] = dict(scope["headers"])
         asked = Asked(scope, receive, headers, joined(headers.get(b"traceparent")))
-        meter = self._nowhere
+        endpoint: Endpoint | Answer | None = None
         self._busy += 1
         try:
             endpoint, path = self._find(asked)
             if isinstance(endpoint, Answer):
                 answer = endpoint
             else:
-                meter = endpoint.meter
                 answer = await self._operate(endpoint, asked, path)
         except Refused as refused:
             if self._fallback is not None and isinstance(refused, NoSuchRoute):
                 await self._fallback(scope, receive, send)
                 return
-            answer = problem(refused, asked.trace.id)
+            answer = problem(await self._counted(refused, endpoint, asked), asked.trace.id)
         except Exception:  # noqa: BLE001  # the edge: a bug in one request harms no other
             self._log.exception("request_failed", path=scope["path"], trace_id=asked.trace.id)
             answer = problem(Broken(), asked.trace.id)
         finally:
             self._busy -= 1
         seconds = perf_counter() - started
+        meter = endpoint.meter if isinstance(endpoint, Endpoint) else self._nowhere
         meter.observe(answer.status, seconds)
         if self._access_log:
             self._note(answer, asked, seconds)
@@ -209,9 +250,8 @@ class Api:
         rule = endpoint.route.rule
         admit(actor, rule)
         user = await named(self._authenticator, actor, rule, path) if path else None
-        sender = owner(actor) or self._clients.address(asked.scope)
-        if endpoint.limit is not None:
-            await self._limiter.charge(endpoint.limit, sender)
+        sender = owner(actor) or self._clients.network(asked.scope)
+        await self._charge(endpoint, asked, actor, sender)
         raw, body = b"", UNSET
         room = self._room if isinstance(actor, ServerKey) else self._users_room
         place = room.of(sender)
@@ -223,15 +263,53 @@ class Api:
                 body = endpoint.bodies.decode(raw)
             query = endpoint.queries.decode(asked.scope["query_string"])
             call = Call(actor, body, query, path, asked.trace.id, user, asked.trace.parent)
-            repeat = asked.headers.get(b"idempotency-key") if endpoint.keyed else None
-            if repeat is None:
-                return await endpoint.run(call)
-            request = (asked.scope["path"].encode(), asked.scope["query_string"], raw)
-            return await self._repeats.once(
-                owner(actor), repeat, request, lambda: endpoint.run(call), call.trace_id
-            )
+            async with _turn(endpoint, actor, sender):
+                repeat = asked.headers.get(b"idempotency-key") if endpoint.keyed else None
+                if repeat is None:
+                    return await endpoint.run(call)
+                request = (asked.scope["path"].encode(), asked.scope["query_string"], raw)
+                return await self._repeats.once(
+                    owner(actor), repeat, request, lambda: endpoint.run(call), call.trace_id
+                )
         finally:
             place.give(len(raw))
+
+    async def _charge(self, endpoint: Endpoint, asked: Asked, actor: Actor, sender: str) -> None:
+        """Take a call from the budget of its caller, and from the route's own limit."""
+        budgets, limit = self._budgets, endpoint.limit
+        if isinstance(actor, ServerKey):
+            await self._limiter.charge(budgets.servers, sender, endpoint.cost)
+            return
+        if isinstance(actor, User):
+            await self._limiter.charge(budgets.users, sender, endpoint.cost)
+        elif limit is None:
+            limit = budgets.strangers
+        if limit is None:
+            return
+        if limit.of_failures:
+            limit, sender = replace(limit, name=f"{limit.name}_each"), asked.scope["path"]
+        await self._limiter.charge(limit, sender)
+
+    async def _counted(
+        self, refused: Refused, endpoint: Endpoint | Answer | None, asked: Asked
+    ) -> Refused:
+        """Count a call that showed nothing valid; return what it is answered with.
+
+        It is counted after it was refused: what others at the same address did wrong never keeps
+        out who has a valid token, key or link.
+        """
+        own = endpoint.limit if isinstance(endpoint, Endpoint) else None
+        if isinstance(refused, Unauthenticated):
+            limit = self._budgets.strangers
+        elif isinstance(refused, NotFound) and own is not None and own.of_failures:
+            limit = own
+        else:
+            return refused
+        try:
+            await self._limiter.charge(limit, self._clients.network(asked.scope))
+        except Refused as beyond:
+            return beyond
+        return refused
 
     async def _body(
         self, endpoint: Endpoint, asked: Asked, actor: Actor, sender: str, place: intake.Place
@@ -257,21 +335,11 @@ class Api:
 
     async def _actor(self, asked: Asked) -> Actor:
         header = asked.headers.get(b"authorization")
-        authorization = header.decode("latin-1") if header is not None else ""
-        if header is not None:
-            actor = self._authenticator.known(authorization)
-            if actor is not None:
-                return actor
-        address = self._clients.address(asked.scope)
         if header is None:
-            await self._limiter.charge(self._strangers, address)
             return ANONYMOUS
-        await self._limiter.charge(self._strangers, address, cost=0)
-        try:
-            return await self._authenticator.bearer(authorization)
-        except Unauthenticated:
-            await self._limiter.charge(self._strangers, address)
-            raise
+        authorization = header.decode("latin-1")
+        known = self._authenticator.known(authorization)
+        return known or await self._authenticator.bearer(authorization)
 
     def _note(self, answer: Answer, asked: Asked, seconds: float) -> None:
         self._log.info(

@@ -10,7 +10,7 @@ from uuid import UUID
 from msgspec import Struct
 
 from nova.kernel.clock import Clock
-from nova.kernel.errors import Unauthenticated
+from nova.kernel.errors import Unauthenticated, Unavailable
 from nova.kernel.recent import Changes, Recent, hear
 from nova.web.actors import NOBODY, Actor, ServerKey, User
 from nova.web.tokens import Claims, Token, TokenInvalid, Tokens
@@ -19,6 +19,10 @@ KEY_PREFIX = "nova_sk_"
 _LONGEST_KEY = 128
 _ALL_OF = "user:"
 _LOADS_APART_S = 0.05
+MOST_WAITING = 100
+"""Calls with an unknown server key that wait for the keys to be loaded anew."""
+_REFUSED_FOR_S = 1.0
+"""For how long a token that is signed rightly and counts no longer is not looked up again."""
 
 NOTED_EVERY_S = 60.0
 """How exactly it is known when a server key was used last."""
@@ -32,6 +36,13 @@ class KeyUnknown(Unauthenticated):
         "Check that it is whole and of this deployment: the first key is in server.key in the data "
         "folder, `nova key list` shows which count, `nova key create` makes another."
     )
+
+
+class KeysBusy(Unavailable):
+    """Too many unknown server keys are being looked up just now."""
+
+    code = "keys_busy"
+    hint = "Keys that were used before are not held up; try this one again."
 
 
 class Suspended(TokenInvalid):
@@ -139,6 +150,7 @@ class Auth:
         self._recheck_s = recheck_s
         self._seen: Recent[str, _Seen] = Recent(remembered)  # full: the least used are dropped
         self._changes: Changes[UUID | str] = Changes(remembered)
+        self._refused: Recent[str, tuple[TokenInvalid, float]] = Recent(remembered)
         self._servers: Mapping[bytes, ServerKey] = {}
         self._servers_seen: dict[str, ServerKey] = {}  # one header per active key
         self._uses: dict[UUID, datetime] = {}  # one of each active key
@@ -146,6 +158,7 @@ class Auth:
         self._begun = self._done = self._stale = 0
         self._loaded = -_LOADS_APART_S
         self._loading = asyncio.Lock()
+        self._waiting = 0
 
     def known(self, authorization: str) -> Actor | None:
         """Return the actor of a header verified before, if nothing spoke against it since."""
@@ -173,7 +186,7 @@ class Auth:
         mark = self._changes.mark()
         verified = await self._tokens.user(token)
         claims = verified.claims
-        user = User(await self._admitted(verified), verified.id, claims.exp, claims.device)
+        user = User(await self._admitted_once(verified), verified.id, claims.exp, claims.device)
         if not user.is_stranger:  # what is remembered also counts over HTTP
             self._seen.put(token, _Seen(user, self._until(claims), mark))
         return user
@@ -191,6 +204,7 @@ class Auth:
 
     def forget_users(self, payload: str | None) -> None:
         """Look at a user (by id) anew."""
+        self._refused.clear()
         hear(self._changes, payload)
 
     def forget_tokens(self, payload: str | None) -> None:
@@ -198,6 +212,7 @@ class Auth:
         if payload is None:
             self._changes.everything()
             return
+        self._refused.clear()
         self._changes.add(payload)
         if payload.startswith(_ALL_OF):
             self.forget_users(payload.removeprefix(_ALL_OF).partition(":")[0])
@@ -236,6 +251,23 @@ class Auth:
         if claims.exp is not None:
             left = min(left, claims.exp - self._clock.now().timestamp())
         return self._clock.monotonic() + left
+
+    async def _admitted_once(self, token: Token) -> UUID:
+        """Do as `_admitted`, but ask the database once a second for a token that it refuses.
+
+        Its owner may go on sending it, and nobody but the owner is to wait for that.
+        """
+        now = self._clock.monotonic()
+        refused = self._refused.get(token.id)
+        if refused is not None and now < refused[1]:
+            raise type(refused[0])(refused[0].claim, refused[0].detail)
+        mark = self._changes.mark()
+        try:
+            return await self._admitted(token)
+        except (Suspended, TokenRevoked) as wrong:
+            if mark == self._changes.mark():
+                self._refused.put(token.id, (wrong, now + _REFUSED_FOR_S))
+            raise
 
     async def _admitted(self, token: Token) -> UUID:
         """Return the token's user, unless the user or the token counts no longer.
@@ -287,7 +319,13 @@ class Auth:
         asked = self._begun
         found = self._servers.get(digest) if self._done > self._stale else None
         if found is None:  # it may be newer than what was loaded
-            await self._load(asked)
+            if self._waiting >= MOST_WAITING and digest not in self._servers:
+                raise KeysBusy(retry_after=1.0)
+            self._waiting += 1
+            try:
+                await self._load(asked)
+            finally:
+                self._waiting -= 1
             found = self._servers.get(digest)
         if found is None:
             raise KeyUnknown

@@ -35,6 +35,16 @@ class Clients:
                 break
         return peer
 
+    def network(self, scope: Scope) -> str:
+        """Return what limits count by: the address, of IPv6 the /64 that one client has."""
+        text = self.address(scope)
+        if ":" not in text:
+            return text
+        address = _parsed(text)
+        if not isinstance(address, IPv6Address):
+            return text if address is None else str(address)
+        return str(ip_network((int(address), 64), strict=False))
+
     def _known(self, address: Address | None) -> bool:
         return address is not None and any(address in network for network in self._proxies)
 

@@ -137,7 +137,7 @@ class RemoteKeys:
         clock: Clock,
         fetch: Callable[[str], Awaitable[bytes]] | None = None,
         refresh_s: float = 600.0,
-        retry_s: float = 30.0,
+        retry_s: float = 5.0,
         first_retry_s: float = 1.0,
     ) -> None:
         """Fetch anew after `refresh_s`, and for unknown kids at most once per `retry_s`.

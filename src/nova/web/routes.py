@@ -51,6 +51,23 @@ class Limit(Struct, frozen=True):
     burst: int
     fail_open: bool = True
     """Whether calls pass when the limiter's own store fails."""
+    of_failures: bool = False
+    """For routes whose path is itself the credential: counts per path and, of an address, only what
+    was refused. So nobody at an address keeps out those who have something valid."""
+
+
+class Parallel(Struct, frozen=True, kw_only=True):
+    """How many calls of costly routes run at once; routes with the same name share the bound.
+
+    Beyond `waiting` further calls, and after `wait_s`, the answer is 503; beyond `of_one` calls of
+    one caller it is 429. Server keys have the same room apart from users, and no `of_one`.
+    """
+
+    name: str
+    running: int = 2
+    of_one: int = 2
+    waiting: int = 32
+    wait_s: float = 1.0
 
 
 class Reply(Struct, Generic[T], frozen=True):
@@ -85,7 +102,12 @@ class Route(Struct, frozen=True, kw_only=True):
     query: Any = UNSET
     returns: Any = UNSET
     status: int = 200
+    cost: int = 1
+    """What a call takes from its caller's budget: every user and server key has one, see Budgets.
+    Without credentials, a call takes from that of its address."""
     limit: Limit | None = None
+    """A limit of its own on top, for users; for callers without credentials in place of theirs."""
+    parallel: Parallel | None = None
     secret: bool = False
     """Whether the answer holds a secret, which is then never kept under an Idempotency-Key."""
     max_body: int = 1 << 20

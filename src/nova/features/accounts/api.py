@@ -28,7 +28,7 @@ from nova.features.accounts.service import Accounts
 from nova.kernel.errors import NotFound
 from nova.web.actors import Rule, ServerKey
 from nova.web.cursors import Cursors
-from nova.web.routes import Call, Paged, Route
+from nova.web.routes import Call, Paged, Parallel, Route
 
 USER, DEVICES = "/v1/users/{user}", "/v1/users/{user}/devices"
 
@@ -130,6 +130,10 @@ def _id(call: Call[Any, Any], name: str) -> UUID:
     return call.id_of(name, NotFound(f"There is no such {name}."))
 
 
+EXPORTS = Parallel(name="exports", of_one=1)
+BULK = Parallel(name="bulk", running=4, wait_s=5.0)
+
+
 def _users(users: Users) -> Sequence[Route]:
     return [
         Route(
@@ -150,6 +154,7 @@ def _users(users: Users) -> Sequence[Route]:
             body=Upserts,
             returns=UpsertResults,
             max_body=16 << 20,
+            parallel=BULK,
             summary="Create or update up to 1,000 users by external_id",
             description="What an item leaves out stays as it is; null clears it.",
         ),
@@ -194,6 +199,8 @@ def _users(users: Users) -> Sequence[Route]:
             rule=Rule.SELF,
             handler=users.export,
             returns=Export,
+            cost=100,
+            parallel=EXPORTS,
             summary="Export everything Nova holds about a user",
         ),
     ]

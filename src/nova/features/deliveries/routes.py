@@ -33,7 +33,8 @@ from nova.features.deliveries.webhooks import (
 from nova.web.actors import Rule
 from nova.web.routes import Limit, Paged, Route
 
-CLICKS = Limit("unsubscribe", per_s=5, burst=50)
+CLICKS = Limit("unsubscribe", per_s=5, burst=50, of_failures=True)
+"""Mail providers click for all of their people from few addresses: only wrong links count."""
 
 
 def routes(do: Handlers) -> Sequence[Route]:

@@ -18,10 +18,14 @@ from nova.features.graph.models import (
     Tie,
 )
 from nova.web.actors import Rule
-from nova.web.routes import Paged, Route
+from nova.web.routes import Limit, Paged, Parallel, Route
 
 USER = "/v1/users/{user}"
 ASKED = "follow-requests"
+TIES = Limit("ties", per_s=2, burst=200)
+"""Follows, blocks and the like, of one user."""
+PATHS = Parallel(name="paths", of_one=1)
+SUGGESTIONS = Parallel(name="suggestions", of_one=1)
 
 
 def routes(do: Handlers) -> Sequence[Route]:
@@ -127,6 +131,8 @@ def _two(do: Handlers) -> Sequence[Route]:
             handler=do.path,
             summary="Tell how a person knows another: the shortest way of up to six hops",
             returns=Path,
+            cost=20,
+            parallel=PATHS,
         ),
     )
 
@@ -141,6 +147,8 @@ def _suggestions(do: Handlers) -> Sequence[Route]:
             summary="List people whom a person may know, with reasons",
             query=Most,
             returns=Suggestions,
+            cost=10,
+            parallel=SUGGESTIONS,
         ),
         Route(
             method="DELETE",
@@ -172,6 +180,7 @@ def _act(
         description=description,
         returns=Relation,
         body=body,
+        limit=None if method == "GET" else TIES,
     )
 
 
@@ -182,6 +191,7 @@ def _list(
         method="GET",
         path=f"{USER}/{path}",
         rule=rule,
+        cost=2,
         handler=handler,
         summary=summary,
         description=description,

@@ -164,10 +164,16 @@ class PreferenceBook:
 
     async def turn_off(self, user: UUID, kind: str | None, channel: str) -> None:
         """Turn a channel off for a type; for all types when that is None or not known."""
-        if kind in await self._types.known() and kind is not None:
-            await self.patch(user, Changes(types={kind: {channel: False}}))
-        else:
-            await self.patch(user, Changes(channels={channel: False}))
+        if kind is not None and kind not in await self._types.known():
+            kind = None
+        chosen = (await self._load([user])).get(user) or Choices()
+        now = chosen.channels if kind is None else chosen.types.get(kind, {})
+        if not now.get(channel, True):
+            return  # nothing is written, however often the link is opened
+        off: dict[str, bool | None] = {channel: False}
+        await self.patch(
+            user, Changes(channels=off) if kind is None else Changes(types={kind: off})
+        )
 
     async def erase(self, tx: Tx, user: UUID) -> None:
         await tx.run(REMOVE, user)

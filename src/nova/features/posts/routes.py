@@ -14,11 +14,17 @@ from nova.features.posts.models import (
     Post,
 )
 from nova.web.actors import Rule
-from nova.web.routes import Paged, Route
+from nova.web.routes import Limit, Paged, Route
 
 POST, COMMENT = "/v1/posts/{id}", "/v1/comments/{id}"
 ACTS = "A server key says who acts with `?user=`."
 LOOKS = "A server key sees all; with `?user=` it sees what that user sees."
+
+
+WRITING = Limit("writing", per_s=0.5, burst=60)
+"""Posts and comments of one user, new ones and changes."""
+LIKES = Limit("likes", per_s=2, burst=200)
+"""Likes of one user, given and taken back."""
 
 
 def routes(do: Handlers) -> Sequence[Route]:
@@ -32,6 +38,7 @@ def _posts(do: Handlers) -> Sequence[Route]:
             path="/v1/posts",
             rule=Rule.EITHER,
             handler=do.publish,
+            limit=WRITING,
             summary="Publish a post",
             description=f"`@id` names people, `#tag` is a tag; who is named is told. {ACTS}",
             body=NewPost,
@@ -54,6 +61,7 @@ def _posts(do: Handlers) -> Sequence[Route]:
             path=POST,
             rule=Rule.EITHER,
             handler=do.edit,
+            limit=WRITING,
             summary="Change a post of your own",
             body=Edit,
             query=Whose,
@@ -73,6 +81,7 @@ def _posts(do: Handlers) -> Sequence[Route]:
             path="/v1/users/{user}/posts",
             rule=Rule.EITHER,
             handler=do.of_author,
+            cost=2,
             summary="List an author's posts, newest first",
             description=f"Those that are for whoever looks. {LOOKS}",
             query=Page,
@@ -83,6 +92,7 @@ def _posts(do: Handlers) -> Sequence[Route]:
             path="/v1/tags/{tag}/posts",
             rule=Rule.EITHER,
             handler=do.of_tag,
+            cost=2,
             summary="List the posts with a hashtag, newest first",
             description=f"The tag is named without its sign. {LOOKS}",
             query=Page,
@@ -98,6 +108,7 @@ def _likes(do: Handlers) -> Sequence[Route]:
             path=f"{POST}/like",
             rule=Rule.EITHER,
             handler=do.like,
+            limit=LIKES,
             summary="Like a post",
             description=f"Once more changes nothing. {ACTS}",
             query=Whose,
@@ -108,6 +119,7 @@ def _likes(do: Handlers) -> Sequence[Route]:
             path=f"{POST}/like",
             rule=Rule.EITHER,
             handler=do.unlike,
+            limit=LIKES,
             summary="No longer like a post",
             query=Whose,
             returns=Liking,
@@ -131,6 +143,7 @@ def _comments(do: Handlers) -> Sequence[Route]:
             path=f"{POST}/comments",
             rule=Rule.EITHER,
             handler=do.comment,
+            limit=WRITING,
             summary="Comment on a post, or reply to a comment",
             description=ACTS,
             body=NewComment,
@@ -161,6 +174,7 @@ def _comments(do: Handlers) -> Sequence[Route]:
             path=COMMENT,
             rule=Rule.EITHER,
             handler=do.edit_comment,
+            limit=WRITING,
             summary="Change a comment of your own",
             body=CommentEdit,
             query=Whose,
@@ -193,6 +207,7 @@ def _home(do: Handlers) -> Route:
         path="/v1/feeds/home",
         rule=Rule.EITHER,
         handler=do.home,
+        cost=2,
         summary="List the newest posts of whom a person follows, and the person's own",
         description=(
             "The cursor neither skips nor repeats while new posts arrive. The socket's channel "

@@ -9,8 +9,9 @@ from msgspec import UNSET, Raw
 
 from nova import __version__
 from nova.kernel.choices import choices
-from nova.kernel.errors import Refused, Unauthenticated, Unavailable
+from nova.kernel.errors import Refused, TooMany, Unauthenticated, Unavailable
 from nova.ports.channels import Position, Unrecoverable
+from nova.web.access import owner
 from nova.web.actors import NOBODY, User
 from nova.web.realtime import codes
 from nova.web.realtime.codecs import is_json, pub
@@ -58,6 +59,8 @@ async def connect(session: "Session", request: ConnectRequest) -> ConnectResult:
     if session.user is not None:
         raise Ended(codes.MALFORMED)
     user = await identify(session, request.token)
+    session.alive()
+    await charge(session, "connect", user)
     session.alive()
     channels = session.hub.families.at_connect(user)
     session.user = user
@@ -112,10 +115,11 @@ async def refresh(session: "Session", user: User, request: RefreshRequest) -> Re
 
 
 async def rpc(session: "Session", number: int, user: User, request: RPCRequest) -> Reply:
-    if user.is_stranger:
-        raise Failed(codes.NOT_AVAILABLE)
     data = request.data
     method = session.hub.methods.get(request.method)
+    await charge(session, "rpc", user, method.cost if method else 1)
+    if user.is_stranger:
+        raise Failed(codes.NOT_AVAILABLE)
     if method is None:
         raise Failed(codes.METHOD_NOT_FOUND if session.hub.methods else codes.NOT_AVAILABLE)
     try:
@@ -289,6 +293,30 @@ async def ping(_session: "Session", _user: User, _request: Empty) -> Empty:
     return _DONE
 
 
+async def charge(session: "Session", command: str, user: User, more: int = 1) -> None:
+    """Take a command from the budget that its user has for HTTP and all sockets together."""
+    key = f"client:{session.id}" if user.is_stranger else owner(user)
+    try:
+        await session.hub.limiter.charge(session.hub.budget, key, COSTS[command] * more)
+    except TooMany as beyond:
+        raise Failed(codes.TOO_MANY_REQUESTS) from beyond
+
+
+COSTS: Mapping[str, int] = {
+    "connect": 1,
+    "subscribe": 1,
+    "unsubscribe": 1,
+    "publish": 1,
+    "history": 2,
+    "presence": 2,
+    "presence_stats": 2,
+    "refresh": 1,
+    "sub_refresh": 1,
+    "ping": 1,
+    "rpc": 1,  # times the method's own cost
+    "send": 1,
+}
+"""What each command takes from its user's budget; strangers have one per connection."""
 ANSWERS: Mapping[str, Callable[["Session", User, Any], Awaitable[Any]]] = {
     "subscribe": subscribe,
     "unsubscribe": unsubscribe,

@@ -11,6 +11,7 @@ from uuid import UUID
 
 import msgspec
 from msgspec import Raw, Struct
+from prometheus_client import CollectorRegistry
 
 from nova.kernel.clock import Clock
 from nova.kernel.errors import Unauthenticated
@@ -19,6 +20,7 @@ from nova.ports.channels import Channels, Position, Publication
 from nova.ports.fanout import Came, Fanout, Presence, Published, SentAway, Went, Word
 from nova.web.actors import Authenticator, User
 from nova.web.auth import Subscription as Ticket
+from nova.web.limits import Budgets, Limiter, LocalLimits
 from nova.web.realtime import codes
 from nova.web.realtime.alone import Alone
 from nova.web.realtime.codes import Closing, Failed
@@ -28,6 +30,7 @@ from nova.web.realtime.lanes import Lane, Subscription
 from nova.web.realtime.messages import About, ClientInfo, Push
 from nova.web.realtime.session import Session
 from nova.web.realtime.wires import Transport, Wire
+from nova.web.routes import Limit
 from nova.web.tokens import TokenExpired
 
 TICK_S = 1.0
@@ -76,16 +79,23 @@ class Hub:
         tickets: Tickets,
         clock: Clock,
         limits: Limits | None = None,
+        limiter: Limiter | None = None,
+        budget: Limit | None = None,
         ping_s: float = 25.0,
         fanout: Fanout | None = None,
         presence: Presence | None = None,
     ) -> None:
-        """Without `fanout` and `presence`, this is the only process."""
+        """Without `fanout` and `presence`, this is the only process.
+
+        `budget` is what a user may do over HTTP and all sockets together, as `limiter` counts.
+        """
         self.channels = channels
         self.families = families
         self.methods = methods
         self.authenticator = authenticator
         self.limits = limits or Limits()
+        self.limiter = limiter or Limiter(LocalLimits(), CollectorRegistry())
+        self.budget = budget or Budgets().users
         self.node = str(new_id())
         self.ping_s = max(1, ceil(ping_s))
         self.draining = False

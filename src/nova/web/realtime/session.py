@@ -239,10 +239,12 @@ class Session:
         if command.rpc is not None:
             return await commands.rpc(self, command.id, self.user, command.rpc)
         if command.send is not None:
+            await commands.charge(self, "send", self.user)
             return None
         for name, answer in commands.ANSWERS.items():
             asked = getattr(command, name)
             if asked is not None:
+                await commands.charge(self, name, self.user)
                 return Reply(id=command.id, **{name: await answer(self, self.user, asked)})
         raise Failed(codes.METHOD_NOT_FOUND)
 
