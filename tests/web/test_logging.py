@@ -55,6 +55,12 @@ def test_an_event_is_one_line_of_json(log: BytesIO) -> None:
         {"headers": {"Authorization": CANARY, "Cookie": CANARY}},
         {"url": f"/connect?token={CANARY}&a=1"},
         {"url": f"postgresql://nova:{CANARY}@db/nova"},
+        {"url": f"https://nova.example/x?a=1&access_token={CANARY}"},
+        {"url": f"/connection/sse?cf_connect={CANARY}"},
+        {"url": f"/x?webhook_secret={CANARY}&session={CANARY}"},
+        {"link": f"https://nova.example/v1/unsubscribe/{CANARY}"},
+        {"endpoint": f"https://push.example/send/{CANARY * 3}"},
+        {"endpoint": f"https://push.example/send/%3d{CANARY * 3}?x=1"},
         {"what": f"sent Bearer {CANARY}"},
         {"what": [f"it was {JWT}", (KEY,)]},
         {"raw": KEY.encode()},
@@ -101,3 +107,27 @@ async def test_requests_are_logged_when_asked_for(log: BytesIO) -> None:
     (line,) = lines(log)
     assert (line["event"], line["path"], line["status"]) == ("request", "/fine", 204)
     assert (line["client"], line["trace_id"]) == ("127.0.0.1", "a" * 32)
+
+
+async def test_the_access_log_shows_no_secret_of_a_path_or_query(log: BytesIO) -> None:
+    async def opened(call: Call[Any, Any]) -> None:
+        if call.path.get("token") == "broken":
+            raise RuntimeError("broken")
+
+    routes = [
+        Route(method="GET", path=path, rule=Rule.PUBLIC, handler=opened, summary="")
+        for path in ("/links/{token}", "/users/{name}")
+    ]
+    async with api_client(routes, access_log=True) as client:
+        await client.get(f"/links/{CANARY}?token={CANARY}&x={CANARY}")
+        await client.get("/links/broken")
+        await client.get(f"/links/{CANARY}{CANARY}{CANARY}/more")
+        await client.get("/users/ada")
+    assert CANARY not in log.getvalue().decode()
+    assert [line["path"] for line in lines(log) if "path" in line] == [
+        "/links/{token}",
+        "/links/{token}",
+        "/links/{token}",
+        "/links/[redacted]/more",
+        "/users/ada",
+    ]

@@ -3,8 +3,9 @@
 import asyncio
 
 import pytest
+from prometheus_client import CollectorRegistry, Gauge
 
-from nova.web.probes import Readiness, healthz
+from nova.web.probes import Readiness, healthz, metrics, read_only
 from support.http import api_client
 
 
@@ -70,3 +71,25 @@ async def test_probes_are_answered_when_requests_are_not(path: str) -> None:
     async with api_client([], mounts=mounts, most=0) as client:
         assert (await client.get(path)).status_code == 200
         assert (await client.get("/other")).status_code == 503
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "TRACE", "BREW", "CONNECT"])
+async def test_a_fixed_path_names_the_methods_it_answers_to(method: str) -> None:
+    async with api_client([], mounts={"/healthz": read_only(healthz)}) as client:
+        answer = await client.request(method, "/healthz")
+    assert (answer.status_code, answer.json()["code"]) == (405, "method_not_allowed")
+    assert answer.headers["allow"] == "GET, HEAD, OPTIONS"
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
+async def test_a_fixed_path_answers_head_without_a_body() -> None:
+    registry = CollectorRegistry()
+    Gauge("one", "One", registry=registry)
+    mounts = {"/healthz": read_only(healthz), "/metrics": read_only(metrics(registry))}
+    async with api_client([], mounts=mounts) as client:
+        for path in mounts:
+            whole, head = await client.get(path), await client.head(path)
+            assert (head.status_code, head.content) == (200, b"")
+            assert head.headers["content-length"] == str(len(whole.content)) != "0"
+            options = await client.options(path)
+            assert (options.status_code, options.headers["allow"]) == (204, "GET, HEAD, OPTIONS")

@@ -24,7 +24,7 @@ from nova.web import openapi
 from nova.web.api import Api
 from nova.web.clients import Clients
 from nova.web.connections import Guard
-from nova.web.probes import healthz, metrics
+from nova.web.probes import healthz, metrics, read_only
 from nova.web.realtime.emulation import emulation
 from nova.web.realtime.endpoint import Origins, WebSocketEndpoint
 from nova.web.realtime.http_stream import http_stream
@@ -130,6 +130,7 @@ def _api(settings: Settings, house: House, idempotency: PostgresIdempotency, *, 
     routes = all_routes(house)
     origins = Origins(settings.http.allowed_origins)
     clients = Clients(settings.http.trusted_proxies)
+    pages = openapi.pages(openapi.document(routes, version=__version__))
     return Api(
         routes,
         authenticator=house.auth,
@@ -138,14 +139,14 @@ def _api(settings: Settings, house: House, idempotency: PostgresIdempotency, *, 
         limiter=house.limiter,
         budgets=house.budgets,
         mounts={
-            "/healthz": healthz,
-            "/readyz": house.readiness,
-            "/metrics": metrics(house.registry),
+            "/healthz": read_only(healthz),
+            "/readyz": read_only(house.readiness),
+            "/metrics": read_only(metrics(house.registry)),
             "/connection/websocket": WebSocketEndpoint(house.hub, origins),
             "/connection/http_stream": http_stream(house.hub, origins, clients),
             "/connection/sse": sse(house.hub, origins),
             "/emulation": emulation(house.hub, origins, clients),
-            **openapi.pages(openapi.document(routes, version=__version__)),
+            **{path: read_only(page) for path, page in pages.items()},
         },
         fallback=Site(browser_folder(), home=home),
         proxies=settings.http.trusted_proxies,

@@ -1,5 +1,6 @@
 """The API: an ASGI app made of routes, with nothing between the server and the handler."""
 
+import re
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, nullcontext
 from time import perf_counter
@@ -22,6 +23,7 @@ from nova.web.clients import Clients
 from nova.web.cors import Origins
 from nova.web.idempotency import Repeats
 from nova.web.limits import Budgets, Gate, Limiter, LocalLimits
+from nova.web.logging import names_secret
 from nova.web.metrics import Requests
 from nova.web.problems import Answer, Broken, Headers, Overloaded, problem
 from nova.web.router import MethodNotAllowed, NoSuchRoute, Router
@@ -61,6 +63,7 @@ class Endpoint:
         "cost",
         "gate",
         "handler",
+        "is_secret",
         "keyed",
         "limit",
         "max_body",
@@ -80,6 +83,7 @@ class Endpoint:
         self.limit = route.limit
         name = route.parallel.name if route.parallel else ""
         self.gate, self.servers_gate = gates.get((name, False)), gates.get((name, True))
+        self.is_secret = any(map(names_secret, re.findall(r"{(\w+)}", route.path)))
         self.max_body = route.max_body
         self.bodies = None if route.body is UNSET else intake.Bodies(route.body)
         self.queries = intake.Queries(route.query)
@@ -101,6 +105,14 @@ class Endpoint:
         if result is None:
             return Answer(204 if status == 200 else status, headers[1:], b"")  # noqa: PLR2004  # HTTP
         return Answer(status, headers, _encode(result))
+
+
+def _shown(endpoint: Endpoint | Answer | None, asked: Asked) -> str:
+    """Return a path as logs may show it: without the query and without secrets in segments."""
+    if isinstance(endpoint, Endpoint) and endpoint.is_secret:
+        return endpoint.route.path
+    path: str = asked.scope["path"]
+    return path
 
 
 def _gates(routes: Sequence[Route]) -> Mapping[tuple[str, bool], Gate]:
@@ -220,7 +232,9 @@ class Api:
                 return
             answer = problem(await self._counted(refused, endpoint, asked), asked.trace.id)
         except Exception:  # noqa: BLE001  # the edge: a bug in one request harms no other
-            self._log.exception("request_failed", path=scope["path"], trace_id=asked.trace.id)
+            self._log.exception(
+                "request_failed", path=_shown(endpoint, asked), trace_id=asked.trace.id
+            )
             answer = problem(Broken(), asked.trace.id)
         finally:
             self._busy -= 1
@@ -228,7 +242,7 @@ class Api:
         meter = endpoint.meter if isinstance(endpoint, Endpoint) else self._nowhere
         meter.observe(answer.status, seconds)
         if self._access_log:
-            self._note(answer, asked, seconds)
+            self._note(answer, endpoint, asked, seconds)
         await self._send(answer, asked, send)
 
     def _find(self, asked: Asked) -> tuple[Endpoint | Answer, Mapping[str, str]]:
@@ -341,11 +355,13 @@ class Api:
         known = self._authenticator.known(authorization)
         return known or await self._authenticator.bearer(authorization)
 
-    def _note(self, answer: Answer, asked: Asked, seconds: float) -> None:
+    def _note(
+        self, answer: Answer, endpoint: Endpoint | Answer | None, asked: Asked, seconds: float
+    ) -> None:
         self._log.info(
             "request",
             method=asked.scope["method"],
-            path=asked.scope["path"],  # without the query, which may hold secrets
+            path=_shown(endpoint, asked),
             status=answer.status,
             ms=round(seconds * 1e3, 2),
             client=self._clients.address(asked.scope),

@@ -14,10 +14,13 @@ _FIELD = re.compile(
     r"(?:^|_)(?:authorization|cookie|password|secret|tokens?|api_?key|key)$", re.IGNORECASE
 )
 _VALUE = re.compile(
-    r"nova_sk_[\w-]+"  # a server key
+    # a value in a query, by its name; the name stays
+    r"(?i:([?&][\w.-]*(?:token|secret|key|password|signature|session|cf_connect)=))[^&\s\"']+"
+    r"|(/unsubscribe/)[^/\s?\"']+"
+    r"|(/)[\w%.~=-]{48,}"  # a segment of a path that is too long to be a name: a token of some kind
+    r"|nova_sk_[\w-]+"  # a server key
     r"|eyJ[\w-]{5,}\.[\w-]+\.[\w-]*"  # a JWT
     r"|(?i:bearer)\s+[\w.~+/=-]+"
-    r"|(?i:(?<=[?&]token=)|(?<=[?&]access_token=)|(?<=[?&]key=)|(?<=[?&]secret=))[^&\s\"']+"
     r"|(?<=://)[^/\s:@]*:[^/\s@]+(?=@)"  # user and password of an address
 )
 _encode = msgspec.json.Encoder(enc_hook=str).encode
@@ -32,18 +35,27 @@ def redact(
     return event
 
 
+def names_secret(name: str) -> bool:
+    """Return whether what goes by this name is a secret."""
+    return _FIELD.search(name) is not None
+
+
+def _blot(found: re.Match[str]) -> str:
+    return next(filter(None, found.groups()), "") + REDACTED
+
+
 def _clean(value: Any) -> Any:
     if isinstance(value, str):
-        return _VALUE.sub(REDACTED, value)
+        return _VALUE.sub(_blot, value)
     if isinstance(value, bytes):
-        return _VALUE.sub(REDACTED, value.decode("utf-8", "replace"))
+        return _VALUE.sub(_blot, value.decode("utf-8", "replace"))
     if isinstance(value, dict):
         return dict(redact(None, "", {str(name): one for name, one in value.items()}))
     if isinstance(value, list | tuple | set):
         return [_clean(one) for one in value]
     if value is None or isinstance(value, bool | int | float):
         return value
-    return _VALUE.sub(REDACTED, str(value))
+    return _VALUE.sub(_blot, str(value))
 
 
 def _line(_logger: object, _method: str, event: MutableMapping[str, Any]) -> bytes:

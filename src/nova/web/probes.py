@@ -5,7 +5,11 @@ from collections.abc import Awaitable, Callable, Mapping
 
 import msgspec
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from nova.web.problems import Answer, problem
+from nova.web.router import MethodNotAllowed
+from nova.web.traces import joined
 
 Ping = Callable[[], Awaitable[str]]
 """Returns what is there, such as a version; raises when it is not."""
@@ -20,6 +24,43 @@ async def answer(send: Send, status: int, kind: str, body: bytes) -> None:
     ]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
+
+
+def read_only(app: ASGIApp) -> ASGIApp:
+    """Answer GET with `app`, HEAD without the body, and every other method with what is allowed."""
+
+    async def answered(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await send({"type": "websocket.close", "code": 4404, "reason": "no WebSocket here"})
+        elif scope["method"] == "GET":
+            await app(scope, receive, send)
+        elif scope["method"] == "HEAD":
+            await app(scope, receive, _without_body(send))
+        elif scope["method"] == "OPTIONS":
+            await whole(send, Answer(204, [(b"allow", _READ.encode())], b""))
+        else:
+            await whole(send, problem(MethodNotAllowed(_READ), joined(None).id))
+
+    return answered
+
+
+def _without_body(send: Send) -> Send:
+    async def headers_alone(message: Message) -> None:
+        await send({**message, "body": b""} if message["type"] == "http.response.body" else message)
+
+    return headers_alone
+
+
+_READ = "GET, HEAD, OPTIONS"
+
+
+async def whole(send: Send, answer: Answer) -> None:
+    """Send an answer, with its length."""
+    headers = answer.headers
+    if answer.body:
+        headers = [*headers, (b"content-length", b"%d" % len(answer.body))]
+    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+    await send({"type": "http.response.body", "body": answer.body})
 
 
 async def healthz(scope: Scope, _receive: Receive, send: Send) -> None:
