@@ -12,6 +12,7 @@ from nova.backbone.signals import Signals
 from nova.feature import Feature
 from nova.features.accounts import Accounts, Credentials, People, plug
 from nova.features.accounts.models import NewUser, User
+from nova.features.graph import Followees, Sights, Silences
 from nova.kernel.clock import Clock, SystemClock
 from nova.ports.database import Pool
 from nova.web.auth import Auth
@@ -53,6 +54,7 @@ class Process:
             keys=self.credentials,
             people=self.people,
             revocations=self.credentials,
+            sights=Sights(self.db, self.clock, Followees(self.db), Silences(self.db, self.clock)),
             clock=self.clock,
             token_creates_users=creates,
         )

@@ -104,7 +104,7 @@ async def connected(
         faces = Faces(numbers, lists)
         world.backbone.signals.on("user", faces.forget)
         suggester = Suggester(numbers, walks, faces)
-        feature = plug(world.graph, lists, world.people, suggester)
+        feature = plug(world.graph, lists, suggester)
         async with world.backbone.run(), api_client(feature.routes, world) as client:
             await world.meet("Ada", "Ben", "Cleo", "Dora", "Eve")
             yield Connected(world, client, index)

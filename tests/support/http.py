@@ -10,7 +10,7 @@ from prometheus_client import CollectorRegistry
 
 from nova.kernel.errors import Unauthenticated
 from nova.kernel.ids import new_id
-from nova.web.actors import Actor, Authenticator, ServerKey, User
+from nova.web.actors import Actor, Authenticator, Meeting, ServerKey, User
 from nova.web.api import Api
 from nova.web.limits import Budgets
 from nova.web.routes import Limit, Route
@@ -56,6 +56,10 @@ class People:
         if reference in self.ids:
             return self.ids[reference]
         return next((one for one in self.ids.values() if str(one) == reference), None)
+
+    async def find_for(self, viewer: UUID, reference: str, meeting: Meeting) -> UUID | None:
+        found = await self.resolve(reference)
+        return found if meeting is not Meeting.SELF or found == viewer else None
 
 
 def bearer(token: str) -> dict[str, str]:

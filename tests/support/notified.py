@@ -20,7 +20,8 @@ from nova.features.notifications.models import Event, Results
 from nova.kernel.clock import Clock, SystemClock
 from nova.kernel.ids import new_id
 from nova.ports.channels import Publication
-from nova.web.actors import ServerKey, User
+from nova.web import access
+from nova.web.actors import Meeting, ServerKey, User
 from support.waiting import until
 
 SERVER = "server-key"
@@ -46,7 +47,7 @@ class World:
         self.graph = Graph(self.db, clock, Silences(self.db, clock))
         self.backbone.signals.on(SIGNAL, self.graph.silences.forget)
         self.backbone.signals.on(FOLLOWEES, self.graph.followees.forget)
-        sights = Sights(self.db, clock, self.graph.followees)
+        self.sights = sights = Sights(self.db, clock, self.graph.followees, self.graph.silences)
         self.posts = posts.House(
             self.db, clock, self.people, sights, cursor_secret=b"of the tests", knobs=feeds
         )
@@ -143,6 +144,9 @@ class World:
 
     async def resolve(self, reference: str) -> UUID | None:
         return (await self.people.resolve([reference])).get(reference)
+
+    async def find_for(self, viewer: UUID, reference: str, meeting: Meeting) -> UUID | None:
+        return await access.find_for(self.people, self.sights, viewer, reference, meeting)
 
 
 def event(id_: str, **fields: Any) -> Event:

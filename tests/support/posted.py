@@ -135,7 +135,7 @@ async def town(dsn: str, clock: Clock | None = None, **knobs: Any) -> AsyncItera
         ways = Ways(world.db, index)
         lists = Lists(world.db, clock, world.people, cursors(b"of the tests"), ways)
         suggester = Suggester(numbers, index, Faces(numbers, lists))
-        connected = plug_graph(world.graph, lists, world.people, suggester)
+        connected = plug_graph(world.graph, lists, suggester)
         posted = posts.plug(world.posts)
         routes = [*connected.routes, *posted.routes, *world.feature.routes]
         async with world.backbone.run(), api_client(routes, world) as client:

@@ -20,7 +20,7 @@ import uvloop
 from msgspec import Struct
 
 from nova.kernel.clock import SystemClock
-from nova.web.actors import NOBODY, Actor, User
+from nova.web.actors import NOBODY, Actor, Meeting, User
 from nova.web.auth import Subscription
 from nova.web.realtime.families import Families
 from nova.web.realtime.hub import Hub, Limits
@@ -58,6 +58,10 @@ class Signed:
 
     async def resolve(self, reference: str) -> UUID | None:
         return _named(reference)
+
+    async def find_for(self, viewer: UUID, reference: str, meeting: Meeting) -> UUID | None:
+        found = _named(reference)
+        return found if meeting is not Meeting.SELF or found == viewer else None
 
     async def subscription(self, token: str) -> Subscription:
         verified = await self._tokens.subscription(token)

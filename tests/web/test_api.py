@@ -213,7 +213,7 @@ async def test_head_is_get_without_the_body(client: httpx.AsyncClient) -> None:
 
 async def test_an_encoded_slash_stays_in_its_segment(client: httpx.AsyncClient) -> None:
     answer = await client.get("/users/a%2Fb", headers=bearer(SERVER))
-    assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
+    assert (answer.status_code, answer.json()["code"]) == (404, "no_such_user")
     assert (await client.get("/users/a/b")).json()["code"] == "no_such_route"
 
 

@@ -92,7 +92,7 @@ def feature(
     numbers = Numbers(db)
     faces = Faces(numbers, lists)
     backbone.signals.on("user", faces.forget)
-    return graph.plug(relations, lists, people, Suggester(numbers, walks, faces)), ping
+    return graph.plug(relations, lists, Suggester(numbers, walks, faces)), ping
 
 
 def _index(

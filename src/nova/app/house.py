@@ -101,11 +101,14 @@ async def _built(
     if keys is not None:
         stack.push_async_callback(keys.close)
     credentials = Credentials(db, people, tokens=tokens, secret=settings.tokens.secret, clock=clock)
+    relations = Graph(db, clock, Silences(db, clock))
+    sights = Sights(db, clock, relations.followees, relations.silences)
     auth = Auth(
         tokens=tokens,
         keys=credentials,
         people=people,
         revocations=credentials,
+        sights=sights,
         clock=clock,
         token_creates_users=settings.tokens.create_users,
     )
@@ -116,8 +119,6 @@ async def _built(
     owners = Accounts(
         db, people, clock=clock, zones=zones, features=lambda: features, devices=devices
     )
-    relations = Graph(db, clock, Silences(db, clock))
-    sights = Sights(db, clock, relations.followees)
     written = posts.House(
         db,
         clock,

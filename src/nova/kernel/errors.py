@@ -58,6 +58,12 @@ class NotFound(Refused):
     status, code = 404, "not_found"
 
 
+class NoSuchUser(NotFound):
+    """There is no such user."""
+
+    code = "no_such_user"
+
+
 class Conflict(Refused):
     """The request contradicts what is already stored."""
 

@@ -51,6 +51,14 @@ class Rule(Enum):
     SELF = "server key, or the user that the path's {user} names"
 
 
+class Meeting(Enum):
+    """What somebody wants of a person whom they name."""
+
+    SELF = "to be that person"
+    REACH = "to do something about the person, or know what the two are to each other"
+    INSIDE = "to see what the person shows to others"
+
+
 class Authenticator(Protocol):
     """Turns credentials into actors. Failures raise Unauthenticated and name what failed."""
 
@@ -68,3 +76,9 @@ class Authenticator(Protocol):
 
     async def resolve(self, reference: str) -> UUID | None:
         """Return the id of the user that a Nova id or the host app's own id names."""
+
+    async def find_for(self, viewer: UUID, reference: str, meeting: Meeting) -> UUID | None:
+        """Return the id of the user that a reference names, if there for the viewer.
+
+        None does not tell why, nor does the time that it takes.
+        """

@@ -263,9 +263,13 @@ class Api:
         actor = await self._actor(asked)
         rule = endpoint.route.rule
         admit(actor, rule)
-        user = await named(self._authenticator, actor, rule, path) if path else None
         sender = owner(actor) or self._clients.network(asked.scope)
         await self._charge(endpoint, asked, actor, sender)
+        user = other = None
+        if path:
+            user, other = await named(
+                self._authenticator, actor, rule, path, endpoint.route.looks_into
+            )
         raw, body = b"", UNSET
         room = self._room if isinstance(actor, ServerKey) else self._users_room
         place = room.of(sender)
@@ -276,7 +280,7 @@ class Api:
                     intake.json(asked.headers)
                 body = endpoint.bodies.decode(raw)
             query = endpoint.queries.decode(asked.scope["query_string"])
-            call = Call(actor, body, query, path, asked.trace.id, user, asked.trace.parent)
+            call = Call(actor, body, query, path, asked.trace.id, user, asked.trace.parent, other)
             async with _turn(endpoint, actor, sender):
                 repeat = asked.headers.get(b"idempotency-key") if endpoint.keyed else None
                 if repeat is None:

@@ -12,7 +12,8 @@ from msgspec import Struct
 from nova.kernel.clock import Clock
 from nova.kernel.errors import Unauthenticated, Unavailable
 from nova.kernel.recent import Changes, Recent, hear
-from nova.web.actors import NOBODY, Actor, ServerKey, User
+from nova.web import access
+from nova.web.actors import NOBODY, Actor, Meeting, ServerKey, User
 from nova.web.tokens import Claims, Token, TokenInvalid, Tokens
 
 KEY_PREFIX = "nova_sk_"
@@ -74,7 +75,7 @@ class Standing(Protocol):
         """Tokens issued before this time (seconds since 1970) are revoked."""
 
 
-class People(Protocol):
+class People(access.People, Protocol):
     """Who a token's `sub` is."""
 
     async def find(self, reference: str) -> Standing | None:
@@ -132,6 +133,7 @@ class Auth:
         keys: Keys,
         people: People,
         revocations: Revocations,
+        sights: access.Sights,
         clock: Clock,
         token_creates_users: bool = False,
         remembered: int = 20_000,
@@ -145,6 +147,7 @@ class Auth:
         self._keys = keys
         self._people = people
         self._revocations = revocations
+        self._sights = sights
         self._clock = clock
         self._creates = token_creates_users
         self._recheck_s = recheck_s
@@ -201,6 +204,9 @@ class Auth:
     async def resolve(self, reference: str) -> UUID | None:
         found = await self._people.find(reference)
         return found.id if found else None
+
+    async def find_for(self, viewer: UUID, reference: str, meeting: Meeting) -> UUID | None:
+        return await access.find_for(self._people, self._sights, viewer, reference, meeting)
 
     def forget_users(self, payload: str | None) -> None:
         """Look at a user (by id) anew."""

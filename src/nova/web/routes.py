@@ -26,6 +26,8 @@ class Call(Struct, Generic[B, Q], frozen=True):
     user: UUID | None = None
     """The user that `{user}` in the path names (by either id), resolved; the actor for `me`."""
     traceparent: str | None = None
+    other: UUID | None = None
+    """The user that `{other}` in the path names, resolved."""
 
     def subject(self) -> UUID:
         """Return the user whom the path names, or else the one who calls."""
@@ -87,7 +89,8 @@ class Html(Struct, frozen=True):
 class Route(Struct, frozen=True, kw_only=True):
     """One operation of the API.
 
-    `path` holds `{name}` segments. `{user}` takes either id of a user, or `me`.
+    `path` holds `{name}` segments. `{user}` takes either id of a user, or `me`; `{other}` takes
+    either id of another one. Who is not there for the actor is 404 before the handler runs.
     `body` and `query` are msgspec Structs; query fields must be scalars or lists of them.
     A handler that returns None answers 204.
     """
@@ -108,6 +111,8 @@ class Route(Struct, frozen=True, kw_only=True):
     limit: Limit | None = None
     """A limit of its own on top, for users; for callers without credentials in place of theirs."""
     parallel: Parallel | None = None
+    looks_into: tuple[str, ...] = ("user",)
+    """Of `{user}` and `{other}`, those whose own lists are shown: private ones are closed."""
     secret: bool = False
     """Whether the answer holds a secret, which is then never kept under an Idempotency-Key."""
     max_body: int = 1 << 20

@@ -1,10 +1,17 @@
 """Blocks, mutes and close friends: who reaches whom, and who sees what."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
-from nova.kernel.clock import ManualClock
+from nova.backbone.database import Database
+from nova.backbone.outbox import PostgresOutbox
+from nova.features.accounts.people import People
+from nova.features.graph import Followees, Sights, Silences
+from nova.kernel.clock import ManualClock, SystemClock
+from nova.web.access import find_for
+from nova.web.actors import Meeting
 from support.connected import Connected, connected
 from support.notified import SERVER
 from support.waiting import until
@@ -189,3 +196,38 @@ async def test_a_mute_until_a_time_that_no_clock_shows_is_refused(
     assert refused["code"] == "mute_too_long"
     assert await here.names("ada", "me/mutes") == []
     assert not (await here.ask("ada", "GET", "me/relation/ben"))["mutes"]
+
+
+class Counting:
+    """A pool that counts the statements that are read."""
+
+    def __init__(self, pool: Any) -> None:
+        self._pool = pool
+        self.read = 0
+
+    async def fetch(self, sql: str, *args: Any) -> Any:
+        self.read += 1
+        return await self._pool.fetch(sql, *args)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._pool, name)
+
+
+@pytest.mark.parametrize("meeting", [Meeting.REACH, Meeting.INSIDE])
+async def test_nobody_takes_as_many_look_ups_as_who_hides(
+    here: Connected, meeting: Meeting
+) -> None:
+    await here.ask("ben", "PUT", "me/blocks/ada")
+    await here.ask("cleo", "PUT", "me/privacy", json={"private": True})
+    async with here.world.db.transaction() as tx:
+        await tx.run("update accounts.users set suspended = true where external_id = 'dora'")
+    pool: Any = Counting(here.world.pool)
+    db = Database(pool, PostgresOutbox(), wrote=lambda _: None, published=lambda _: None)
+    clock, people = SystemClock(), People(db)
+    sights = Sights(db, clock, Followees(db), Silences(db, clock))
+    hidden = ["nobody", "ben", "dora"] + (["cleo"] if meeting is Meeting.INSIDE else [])
+    for _ in range(2):  # at first nobody is remembered, and then all who are there
+        for name in hidden:
+            before = pool.read
+            found = await find_for(people, sights, here.world.ids["ada"], name, meeting)
+            assert (name, found, pool.read - before) == (name, None, 2)

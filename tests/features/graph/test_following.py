@@ -55,8 +55,9 @@ async def test_a_private_account_is_asked_and_may_say_yes(here: Connected) -> No
     assert await here.names("ada", "me/follow-requests/sent") == ["ben"]
     (rung,) = await here.world.told("ben", 1)
     assert rung["notification"]["title"] == "Ada wants to follow you"
-    refused = await here.ask("ada", "GET", "ben/followers", status=403)
-    assert refused["code"] == "private_account"
+    for path in ("followers", "following", "mutuals", "connections"):
+        refused = await here.ask("ada", "GET", f"ben/{path}", status=404)
+        assert refused["code"] == "no_such_user"
 
     await here.ask("ben", "POST", "me/follow-requests/ada/approve")
     (rung,) = await here.world.told("ada", 1)

@@ -129,9 +129,12 @@ async def test_visibility(here: Town, visibility: str, private: bool, who: set[s
     post = await here.post("ada", visibility=visibility)
     assert await seers(here, post) == who
     for name in PEOPLE[1:4]:
-        listed = [each["id"] for each in await here.all(name, "users/ada/posts")]
-        assert listed == ([post] if name in who else [])
         status = 200 if name in who else 404
+        if private and name == "dora":
+            await here.ask(name, "GET", "users/ada/posts", status=404)
+        else:
+            listed = [each["id"] for each in await here.all(name, "users/ada/posts")]
+            assert listed == ([post] if name in who else [])
         for method, path, json in (
             ("PUT", f"posts/{post}/like", None),
             ("GET", f"posts/{post}/likes", None),
@@ -416,3 +419,85 @@ async def test_what_was_done_to_a_post_that_is_hidden_by_now_can_be_taken_back(
     await here.ask("ada", "DELETE", f"posts/{post}/like", status=404)
     shown = await here.ask("ben", "GET", f"posts/{post}")
     assert (shown["likes"], shown["comments"]) == (1, 0)
+
+
+async def test_an_author_sees_and_deletes_what_blocked_people_said(here: Town) -> None:
+    post = await here.post("ada")
+    insult = await here.comment("ben", post, "insult")
+    reply = await here.comment("ben", post, "more", reply_to=insult)
+    other = await here.comment("cleo", post, "nice")
+    below = await here.comment("ben", post, "not", reply_to=other)
+    await here.like(post, "ben", "cleo")
+    await here.ask("ben", "PUT", "users/me/blocks/ada")  # either side may block, or both
+    await here.ask("ada", "PUT", "users/me/mutes/cleo", json={})
+    for _ in range(2):
+        said = await here.all("ada", f"posts/{post}/comments")
+        assert [each["id"] for each in said] == [insult, other]
+        below_it = await here.all("ada", f"comments/{insult}/replies")
+        assert [each["id"] for each in below_it] == [reply]
+        fans = await here.all("ada", f"posts/{post}/likes")
+        assert {each["person"]["external_id"] for each in fans} == {"ben", "cleo"}
+        seen = await here.ask("ada", "GET", f"posts/{post}")
+        assert (seen["likes"], seen["comments"]) == (2, 4)
+        assert (await here.ask("ada", "GET", f"comments/{insult}"))["replies"] == 1
+        for path in (f"posts/{post}", f"posts/{post}/comments", f"comments/{insult}"):
+            await here.ask("ben", "GET", path, status=404)
+        await here.ask(SERVER, "PUT", "users/ada/blocks/ben")
+    await here.ask("ada", "DELETE", f"comments/{reply}", status=204)
+    await here.ask("ada", "DELETE", f"comments/{insult}", status=204)
+    await here.ask("ben", "DELETE", f"comments/{below}", status=204)
+    assert await counts(here, post) == (2, 1)
+
+
+async def test_what_one_said_can_be_deleted_after_a_block_of_either_side(here: Town) -> None:
+    post = await here.post("ada")
+    ours = [await here.comment("ben", post) for _ in range(2)]
+    await here.like(post, "ben")
+    await here.ask("ada", "PUT", "users/me/blocks/ben")
+    await here.ask("ben", "DELETE", f"comments/{ours[0]}", status=204)
+    await here.ask("ben", "DELETE", f"posts/{post}/like")
+    await here.ask("ada", "DELETE", "users/me/blocks/ben")
+    await here.ask("ben", "PUT", "users/me/blocks/ada")
+    await here.ask("ben", "DELETE", f"comments/{ours[1]}", status=204)
+    assert await counts(here, post) == (0, 0)
+
+
+async def test_counts_are_those_of_the_lists_that_somebody_sees(here: Town) -> None:
+    post = await here.post("ada")
+    first = await here.comment("ben", post)
+    await here.comment("cleo", post, reply_to=first)
+    kept = await here.comment("cleo", post)
+    await here.comment("ben", post, reply_to=kept)
+    await here.like(post, "ben", "cleo")
+    await here.ask("ben", "PUT", "users/me/blocks/dora")
+    for who, comments, likes, replies in (("eve", 4, 2, 1), ("dora", 1, 1, 0), ("ada", 4, 2, 1)):
+        seen = await here.ask(who, "GET", f"posts/{post}")
+        assert (seen["comments"], seen["likes"]) == (comments, likes), who
+        said = await here.all(who, f"posts/{post}/comments")
+        below = [await here.all(who, f"comments/{each['id']}/replies") for each in said]
+        assert len(said) + sum(map(len, below)) == comments
+        assert len(await here.all(who, f"posts/{post}/likes")) == likes
+        assert (await here.ask(who, "GET", f"comments/{kept}"))["replies"] == replies
+    assert (await here.ask("dora", "PUT", f"posts/{post}/like"))["likes"] == 2
+    await here.ask("ben", "DELETE", "users/me/blocks/dora")
+    assert (await here.ask("dora", "GET", f"posts/{post}"))["likes"] == 3
+
+
+async def test_who_is_suspended_is_there_for_the_backend_alone(here: Town) -> None:
+    await here.follow("dora", "ben")
+    await here.follow("ben", "dora")
+    post = await here.post("ben")
+    other = await here.post("ada", "about #rain @ben")
+    said = await here.comment("ben", other)
+    await here.like(other, "ben")
+    async with here.world.db.transaction() as tx:
+        await tx.run("update accounts.users set suspended = true where external_id = 'ben'")
+        tx.after_commit(lambda: here.world.people.forget(None))
+    for who, there in (("dora", False), (SERVER, True)):
+        comments = await here.all(who, f"posts/{other}/comments")
+        assert [each["id"] for each in comments] == ([said] if there else [])
+        assert bool(await here.all(who, f"posts/{other}/likes")) is there
+        assert bool((await here.ask(who, "GET", f"posts/{other}"))["mentions"]) is there
+        assert bool(await here.all(who, "users/dora/followers")) is there
+        await here.ask(who, "GET", f"posts/{post}", status=200 if there else 404)
+    assert await here.feed("dora") == []

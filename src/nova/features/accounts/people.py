@@ -88,9 +88,17 @@ class People:
 
     async def find(self, reference: str) -> Profile | None:
         """Return the user that a reference names."""
+        return self.remembered(reference) or await self.look(reference)
+
+    def remembered(self, reference: str) -> Profile | None:
+        """Return the user that a reference names, if that is known without asking."""
         one = self._seen.get(reference)
-        if one is not None and not self._changes.since(one.mark, one.user):
-            return one.profile
+        if one is None or self._changes.since(one.mark, one.user):
+            return None
+        return one.profile
+
+    async def look(self, reference: str) -> Profile | None:
+        """Ask the database for the user that a reference names."""
         return (await self._fetch([reference])).get(reference)
 
     async def create(self, external_id: str) -> Profile:

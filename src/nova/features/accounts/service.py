@@ -25,7 +25,7 @@ from nova.features.accounts.models import (
 )
 from nova.features.accounts.people import People
 from nova.kernel.clock import Clock
-from nova.kernel.errors import Forbidden, Invalid, NotFound
+from nova.kernel.errors import Forbidden, Invalid, NoSuchUser
 from nova.kernel.ids import new_id
 from nova.web.auth import erased
 
@@ -33,10 +33,6 @@ TOKENS_END = timedelta(days=30)
 """For how long a token of an erased user does not create it anew."""
 
 _FIRST = UUID(int=0)
-
-
-class NoSuchUser(NotFound):
-    """There is no such user."""
 
 
 class NotYours(Forbidden):

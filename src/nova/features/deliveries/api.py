@@ -29,7 +29,7 @@ from nova.features.deliveries.webhooks import (
     Webhook,
     WebhookList,
 )
-from nova.kernel.errors import Invalid, NotFound
+from nova.kernel.errors import Invalid, NoSuchUser
 from nova.kernel.text import Name, Slug
 from nova.web.actors import User
 from nova.web.routes import Call, Html, Paged
@@ -52,12 +52,6 @@ class LaneStates(Struct, frozen=True):
     """Every lane."""
 
     data: list[LaneState]
-
-
-class NoSuchUser(NotFound):
-    """There is no such user."""
-
-    code = "no_such_user"
 
 
 class BadTypeName(Invalid):

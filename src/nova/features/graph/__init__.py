@@ -15,7 +15,7 @@ from nova.features.graph.numbers import Numbers
 from nova.features.graph.paths import Ways
 from nova.features.graph.reads import Place
 from nova.features.graph.routes import routes
-from nova.features.graph.service import Graph, People
+from nova.features.graph.service import Graph
 from nova.features.graph.sights import SIGNAL as FOLLOWEES
 from nova.features.graph.sights import Followees, Sights
 from nova.features.graph.silences import SIGNAL, Silences
@@ -36,7 +36,6 @@ __all__ = [
     "Lists",
     "Mirrored",
     "Numbers",
-    "People",
     "RebuildAsked",
     "Sights",
     "Silences",
@@ -53,10 +52,10 @@ def cursors(secret: bytes) -> Cursors[Place]:
     return Cursors(secret, "graph", Place)
 
 
-def plug(graph: Graph, lists: Lists, people: People, suggester: Suggester) -> Feature:
+def plug(graph: Graph, lists: Lists, suggester: Suggester) -> Feature:
     return Feature(
         name="graph",
-        routes=routes(Handlers(graph, lists, people, suggester)),
+        routes=routes(Handlers(graph, lists, suggester)),
         facts=FACTS,
         jobs=(Job("graph.forget_expired", 3_600.0, graph.forget_expired),),
         schema=Path(__file__).with_name("schema"),

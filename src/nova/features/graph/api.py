@@ -19,9 +19,9 @@ from nova.features.graph.models import (
     Suggestions,
     Tie,
 )
-from nova.features.graph.rules import NoSuchUser
-from nova.features.graph.service import Graph, People
+from nova.features.graph.service import Graph
 from nova.features.graph.suggestions import Suggester
+from nova.kernel.errors import NoSuchUser
 from nova.web.actors import ServerKey, User
 from nova.web.routes import Call, Paged
 
@@ -45,33 +45,29 @@ Handler = Callable[[Call[Any, Any]], Awaitable[Any]]
 class Handlers:
     """Answers requests."""
 
-    def __init__(self, graph: Graph, lists: Lists, people: People, suggester: Suggester) -> None:
+    def __init__(self, graph: Graph, lists: Lists, suggester: Suggester) -> None:
         self._graph = graph
         self._lists = lists
-        self._people = people
         self._suggester = suggester
 
     def does(self, act: Act) -> Handler:
         """Return the handler by which `{user}` does something about `{other}`."""
 
         async def handler(call: Call[Any, Any]) -> Relation:
-            return await self._graph.change(act, _user(call), await self._other(call))
+            return await self._graph.change(act, _user(call), _other(call))
 
         return handler
 
     async def mute(self, call: Call[Mute, Any]) -> Relation:
-        other = await self._other(call)
+        other = _other(call)
         return await self._graph.change(Act.MUTE, _user(call), other, call.body.until)
 
     async def relation(self, call: Call[Any, Any]) -> Relation:
         by_server = isinstance(call.actor, ServerKey)
-        return await self._graph.relation(_user(call), await self._other(call), by_server=by_server)
+        return await self._graph.relation(_user(call), _other(call), by_server=by_server)
 
     async def connections(self, call: Call[Any, Any]) -> Connections:
-        user = _user(call)
-        if isinstance(call.actor, User) and call.actor.id != user:
-            await self._graph.relation(call.actor.id, user, by_server=False)
-        return await self._graph.connections(user)
+        return await self._graph.connections(_user(call), _viewer(call))
 
     async def privacy(self, call: Call[Privacy, Any]) -> Connections:
         return await self._graph.set_private(_user(call), private=call.body.private)
@@ -89,7 +85,7 @@ class Handlers:
         page = call.query
         return await self._lists.common(
             _user(call),
-            await self._other(call),
+            _other(call),
             _viewer(call),
             limit=page.limit,
             cursor=page.cursor,
@@ -109,13 +105,13 @@ class Handlers:
         return handler
 
     async def path(self, call: Call[Any, Any]) -> Path:
-        return await self._lists.path(_user(call), await self._other(call), _viewer(call))
+        return await self._lists.path(_user(call), _other(call), _viewer(call))
 
     async def suggestions(self, call: Call[Any, Most]) -> Suggestions:
         return Suggestions(await self._suggester.suggest(_user(call), call.query.limit))
 
     async def dismiss(self, call: Call[Any, Any]) -> None:
-        await self._graph.change(Act.DISMISS, _user(call), await self._other(call))
+        await self._graph.change(Act.DISMISS, _user(call), _other(call))
 
     async def _follows(self, statement: str, call: Call[Any, Page]) -> Paged[Connection]:
         page = call.query
@@ -123,18 +119,17 @@ class Handlers:
             statement, _user(call), _viewer(call), limit=page.limit, cursor=page.cursor
         )
 
-    async def _other(self, call: Call[Any, Any]) -> UUID:
-        reference = call.path["other"]
-        found = await self._people.resolve([reference])
-        if reference not in found:
-            raise NoSuchUser
-        return found[reference]
-
 
 def _user(call: Call[Any, Any]) -> UUID:
     if call.user is None:
         raise NoSuchUser
     return call.user
+
+
+def _other(call: Call[Any, Any]) -> UUID:
+    if call.other is None:
+        raise NoSuchUser
+    return call.other
 
 
 def _viewer(call: Call[Any, Any]) -> UUID | None:

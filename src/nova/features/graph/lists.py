@@ -7,11 +7,11 @@ from uuid import UUID
 from nova.backbone.database import Database
 from nova.features.graph import reads, rules, store
 from nova.features.graph.models import Connection, Node, Path, Person, Tie
-from nova.features.graph.paths import Ways
+from nova.features.graph.paths import DETOURS, Ways
 from nova.features.graph.reads import Listed, Place
 from nova.features.graph.service import People
 from nova.kernel.clock import Clock
-from nova.kernel.errors import NotFound
+from nova.kernel.errors import NoSuchUser, NotFound
 from nova.web.cursors import Cursors
 from nova.web.routes import Paged
 
@@ -54,7 +54,7 @@ class Lists:
             viewer=_number(nodes, viewer),
             most=limit + 1,
         )
-        return await self._page(owner, found, limit)
+        return await self._page(owner, found, limit, all_=viewer is None)
 
     async def common(
         self, one: UUID, other: UUID, viewer: UUID | None, *, limit: int, cursor: str | None
@@ -73,12 +73,15 @@ class Lists:
             viewer=_number(nodes, viewer),
             most=limit + 1,
         )
-        return await self._page(owner, found, limit)
+        return await self._page(owner, found, limit, all_=viewer is None)
 
     async def ties(
         self, user: UUID, tie: Tie, *, limit: int, cursor: str | None
     ) -> Paged[Connection]:
-        """List those with whom a person has a tie: for the person alone."""
+        """List those with whom a person has a tie: for the person alone.
+
+        Who blocks the person is only among those whom the person blocks, too.
+        """
         owner = f"{user} {tie}"
         place = self._cursors.open(owner, cursor) if cursor else NEWEST
         node = (await store.find(self._db, [user])).get(user)
@@ -112,20 +115,27 @@ class Lists:
         start, end = nodes[one].number, nodes[other].number
         around = await reads.separated(self._db, start)
         if end in around and viewer is not None:
-            raise rules.NoSuchUser
-        way = await self._ways.shortest(start, end, around, viewer=_number(nodes, viewer))
-        if way is None:
-            raise NoPath
-        users = await reads.users(self._db, way)
-        people = await self.people([users[each] for each in way if each in users])
-        return Path(len(way) - 1, people)
+            raise NoSuchUser
+        for _ in range(DETOURS):
+            way = await self._ways.shortest(start, end, around, viewer=_number(nodes, viewer))
+            if way is None:
+                break
+            users = await reads.users(self._db, way)
+            people = await self.people([users[each] for each in way if each in users])
+            there = {person.id for person in people}
+            gone = [number for number in way if users.get(number) not in there]
+            if not gone:
+                return Path(len(way) - 1, people)
+            around = [*around, *gone]
+        raise NoPath
 
-    async def people(self, users: Sequence[UUID]) -> list[Person]:
+    async def people(self, users: Sequence[UUID], *, all_: bool = False) -> list[Person]:
+        """Return those who are there; who is suspended only shows up where `all_` are asked for."""
         profiles = await self._people.profiles(users)
         return [
             Person(id=user, external_id=one.external_id, name=one.name, avatar_url=one.avatar_url)
             for user in users
-            if (one := profiles.get(user)) is not None
+            if (one := profiles.get(user)) is not None and (all_ or not one.suspended)
         ]
 
     async def _seen(self, users: Sequence[UUID], viewer: UUID | None) -> Mapping[UUID, Node]:
@@ -137,21 +147,24 @@ class Lists:
             return nodes
         if viewer not in nodes:
             if any(each.private for each in others):
-                raise rules.PrivateAccount
+                raise NoSuchUser
             return nodes
         mine = nodes[viewer].number
         pairs = [p for each in others for p in ((mine, each.number), (each.number, mine))]
         bonds = await store.bonds(self._db, pairs, self._clock.now())
         for each in others:
-            if Tie.BLOCK in bonds[each.number, mine].ties:
-                raise rules.NoSuchUser
-            if each.private and not bonds[mine, each.number].follows:
-                raise rules.PrivateAccount
+            there, back = bonds[mine, each.number], bonds[each.number, mine]
+            is_open = there.follows or Tie.CLOSE_FRIEND in back.ties or not each.private
+            if not is_open or Tie.BLOCK in there.ties | back.ties:
+                raise NoSuchUser
         return nodes
 
-    async def _page(self, owner: str, found: list[Listed], limit: int) -> Paged[Connection]:
+    async def _page(
+        self, owner: str, found: list[Listed], limit: int, *, all_: bool = False
+    ) -> Paged[Connection]:
         shown, more = found[:limit], len(found) > limit
-        known = {each.id: each for each in await self.people([each.user for each in shown])}
+        people = await self.people([each.user for each in shown], all_=all_)
+        known = {each.id: each for each in people}
         page = [
             Connection(person=known[each.user], since=each.since, until=each.until)
             for each in shown

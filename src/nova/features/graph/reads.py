@@ -56,6 +56,10 @@ select p.user_id, t.other as number, t.since, t.until
   from graph.ties t join graph.people p on p.number = t.other
  where t.person = $1 and t.kind = $2 and (t.since, t.other) < ($3::timestamptz, $4::int)
    and (t.until is null or t.until > $5)
+   and (t.kind = 'block' or not exists (
+        select from graph.ties b where b.kind = 'block' and b.other = $1 and b.person = t.other
+           and not exists (select from graph.ties m
+                where m.kind = 'block' and m.person = $1 and m.other = t.other)))
  order by t.since desc, t.other desc limit $6
 """
 
@@ -104,6 +108,20 @@ select count(*) from unnest($1::int[], $2::int[]) as hop (follower, followee)
 SEPARATED = """
 select other as number from graph.ties where person = $1 and kind = 'block'
  union select person from graph.ties where other = $1 and kind = 'block'
+"""
+
+# How many of a person's followers, and of those followed, a block keeps apart from a viewer.
+UNSEEN = """
+with apart as (
+    select t.other as number from graph.ties t join graph.people v on v.number = t.person
+     where v.user_id = $2 and t.kind = 'block'
+     union
+    select t.person from graph.ties t join graph.people v on v.number = t.other
+     where v.user_id = $2 and t.kind = 'block')
+select (select count(*) from graph.follows f join apart a on f.follower = a.number
+         where f.followee = $1) as followers,
+       (select count(*) from graph.follows f join apart a on f.followee = a.number
+         where f.follower = $1) as following
 """
 
 # Never suggested is who is blocked, muted, asked or dismissed, and who blocks the person.
@@ -214,6 +232,12 @@ async def closed(db: Queries, viewer: int, among: Sequence[int]) -> list[int]:
 async def separated(db: Queries, number: int) -> list[int]:
     """Return those whom a block stands between, of either side."""
     return [row["number"] for row in await db.fetch(SEPARATED, number)]
+
+
+async def unseen(db: Queries, number: int, viewer: UUID) -> tuple[int, int]:
+    """Return how many followers and followed of a person a viewer's lists leave out."""
+    row = await db.row(UNSEEN, number, viewer)
+    return (0, 0) if row is None else (row["followers"], row["following"])
 
 
 async def standings(db: Queries, users: Sequence[UUID]) -> dict[UUID, Standing]:

@@ -62,6 +62,7 @@ def _follows(do: Handlers) -> Sequence[Route]:
             rule=Rule.EITHER,
             handler=do.connections,
             summary="Count followers and those followed, exactly",
+            description=LISTS,
             returns=Connections,
         ),
         Route(
@@ -79,8 +80,8 @@ def _follows(do: Handlers) -> Sequence[Route]:
 
 LISTS = (
     "Those of a private account are for itself, for whom it lets follow, and for server keys. "
-    "A person who is blocked gets 404; whom a block of either side separates from the caller is "
-    "left out."
+    "Others get 404, as if there were no such person, and so does a person who is blocked. Whom a "
+    "block of either side separates from the caller is left out."
 )
 
 
@@ -123,7 +124,7 @@ def _silences(do: Handlers) -> Sequence[Route]:
 def _two(do: Handlers) -> Sequence[Route]:
     return (
         _act("GET", "relation/{other}", do.relation, "Tell what two people are to each other"),
-        _list("common/{other}", do.common, "List whom both follow"),
+        _list("common/{other}", do.common, "List whom both follow", looks_into=("user", "other")),
         Route(
             method="GET",
             path=f"{USER}/path/{{other}}",
@@ -185,7 +186,13 @@ def _act(
 
 
 def _list(
-    path: str, handler: Handler, summary: str, rule: Rule = Rule.SELF, description: str = ""
+    path: str,
+    handler: Handler,
+    summary: str,
+    rule: Rule = Rule.SELF,
+    description: str = "",
+    *,
+    looks_into: tuple[str, ...] = ("user",),
 ) -> Route:
     return Route(
         method="GET",
@@ -197,4 +204,5 @@ def _list(
         description=description,
         query=Page,
         returns=Paged[Connection],
+        looks_into=looks_into,
     )

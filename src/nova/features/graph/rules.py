@@ -24,18 +24,12 @@ from nova.features.graph.events import (
     Unmuted,
 )
 from nova.features.graph.models import Act, Bond, Change, Relation, Tie
-from nova.kernel.errors import Conflict, Forbidden, Invalid, NotFound
+from nova.kernel.errors import Conflict, Invalid, NoSuchUser, NotFound
 from nova.kernel.events import Fact
 
 NOTHING = Bond()
 LATEST = datetime(9999, 12, 30, tzinfo=UTC)
 """Of times: in every zone, it is within the years that can be read again."""
-
-
-class NoSuchUser(NotFound):
-    """There is no such user."""
-
-    code = "no_such_user"
 
 
 class NoSuchRequest(NotFound):
@@ -71,13 +65,6 @@ class IsOver(Invalid):
     hint = "Leave 'until' out to mute somebody for good; DELETE ends a mute."
 
 
-class PrivateAccount(Forbidden):
-    """The account is private: only those it lets follow see its connections."""
-
-    code = "private_account"
-    hint = "Follow the person; once they approve, the lists open."
-
-
 class Outcome(Struct, frozen=True):
     """The two bonds after a change, and what has happened."""
 
@@ -92,16 +79,15 @@ Deed: TypeAlias = Callable[[Change, Bond, Bond], Outcome]
 def outcome(change: Change, mine: Bond, theirs: Bond, *, private: bool) -> Outcome:
     """Return what comes of a change; `private` says whether the other has to be asked.
 
-    Doing what is already done changes nothing. Who is blocked by the other finds nobody there,
-    but may end what they have, and may block in turn.
+    Doing what is already done changes nothing. Who is blocked by the other reaches nobody there.
     """
     if change.actor == change.other:
         raise Yourself
     if change.act in REACHING:
+        if Tie.BLOCK in mine.ties:  # asked first: nobody is to learn that they are blocked back
+            raise YouBlockThem
         if Tie.BLOCK in theirs.ties:
             raise NoSuchUser
-        if Tie.BLOCK in mine.ties:
-            raise YouBlockThem
     if change.act is Act.FOLLOW and private:
         return _ask(change, mine, theirs)
     return DEEDS[change.act](change, mine, theirs)

@@ -29,7 +29,7 @@ from nova.features.graph.sights import Followees
 from nova.features.graph.silences import SIGNAL, Silences
 from nova.kernel.batching import Batcher
 from nova.kernel.clock import Clock
-from nova.kernel.errors import Refused
+from nova.kernel.errors import NoSuchUser, Refused
 from nova.ports.database import Dangling
 
 DROPPED = 2_000
@@ -48,6 +48,8 @@ class Profile(Protocol):
     def name(self) -> str: ...
     @property
     def avatar_url(self) -> str | None: ...
+    @property
+    def suspended(self) -> bool: ...
 
 
 class People(Protocol):
@@ -91,15 +93,23 @@ class Graph:
         there = (nodes[one].number, nodes[other].number)
         bonds = await store.bonds(self._db, [there, there[::-1]], self._clock.now())
         found = rules.relation(bonds[there], bonds[there[::-1]])
-        if found.blocked_by and not by_server:
-            raise rules.NoSuchUser
+        if found.blocked_by and not found.blocks and not by_server:
+            raise NoSuchUser
         return found if by_server else seen(found)
 
-    async def connections(self, user: UUID) -> Connections:
+    async def connections(self, user: UUID, viewer: UUID | None = None) -> Connections:
+        """Count as the lists do: without those whom a block keeps apart from a viewer."""
         node = (await store.find(self._db, [user])).get(user)
         if node is None:
             return Connections(followers=0, following=0, private=False)
-        return Connections(followers=node.followers, following=node.following, private=node.private)
+        followers = following = 0
+        if viewer is not None:
+            followers, following = await reads.unseen(self._db, node.number, viewer)
+        return Connections(
+            followers=node.followers - followers,
+            following=node.following - following,
+            private=node.private,
+        )
 
     async def set_private(self, user: UUID, *, private: bool) -> Connections:
         """Open or close an account; who waits for an answer goes on waiting."""
@@ -109,7 +119,7 @@ class Graph:
                 if await store.set_private(tx, node.number, private=private):
                     await tx.emit(PrivacyChanged(user=user, private=private))
         except Dangling:
-            raise rules.NoSuchUser from None
+            raise NoSuchUser from None
         return await self.connections(user)
 
     async def forget_expired(self) -> None:
@@ -144,7 +154,7 @@ class Graph:
             return await self._commit(changes)
         except Dangling:
             if len(changes) == 1:
-                return [rules.NoSuchUser()]
+                return [NoSuchUser()]
             return [(await self._change([each]))[0] for each in changes]
 
     async def _commit(self, changes: Sequence[Change]) -> list[Relation | Exception]:
@@ -173,13 +183,16 @@ class Graph:
         bonds[there], bonds[back] = made.mine, made.theirs
         await tx.emit(*made.facts)
         if made.facts and change.act in SILENCING:
-            owner = str(change.actor)
-            tx.signal(SIGNAL, owner)
-            tx.after_commit(lambda: self.silences.forget(owner))
+            for person in (change.actor, change.other):  # a block hides each from the other
+                self._tell_of_silences(tx, str(person))
         for fact in made.facts:
             if isinstance(fact, Followed | FollowApproved | Unfollowed):
                 self._tell_of_followees(tx, str(fact.follower))
         return rules.relation(made.mine, made.theirs)
+
+    def _tell_of_silences(self, tx: Tx, person: str) -> None:
+        tx.signal(SIGNAL, person)
+        tx.after_commit(lambda: self.silences.forget(person))
 
     def _tell_of_followees(self, tx: Tx, follower: str) -> None:
         tx.signal(FOLLOWEES, follower)

@@ -6,8 +6,9 @@ from uuid import UUID
 
 from msgspec import Struct
 
+from nova.features.graph.silences import Silences
 from nova.kernel.clock import Clock
-from nova.kernel.recent import Changes, hear
+from nova.kernel.recent import Changes, Recent, hear
 from nova.ports.database import Queries
 
 SIGNAL = "followees"
@@ -24,6 +25,8 @@ select w.viewer, w.other, o.private,
        exists (select from graph.ties t where t.kind = 'block'
                   and ((t.person = o.number and t.other = v.number)
                     or (t.person = v.number and t.other = o.number))) as separated,
+       exists (select from graph.ties t where t.kind = 'block'
+                  and t.person = v.number and t.other = o.number) as blocks,
        exists (select from graph.ties t where t.person = v.number and t.other = o.number
                   and t.kind = 'mute' and (t.until is null or t.until > $3)) as muted
   from unnest($1::uuid[], $2::uuid[]) as w (viewer, other)
@@ -36,6 +39,20 @@ select p.user_id from graph.people me
   join graph.follows f on f.follower = me.number
   join graph.people p on p.number = f.followee
  where me.user_id = $1 order by f.since desc, f.followee desc limit $2
+"""
+
+# Whom a block of either side, or a mute of the one who looks, hides.
+APART = """
+select o.user_id from graph.people v
+  join lateral (
+    select other as number from graph.ties
+     where person = v.number
+       and (kind = 'block' or (kind = 'mute' and (until is null or until > $2)))
+     union
+    select person from graph.ties where other = v.number and kind = 'block'
+  ) t on true
+  join graph.people o on o.number = t.number
+ where v.user_id = $1 limit $3
 """
 
 # Whom more than $2 follow is not told of by name.
@@ -54,6 +71,8 @@ select v.user_id as viewer, a.user_id as author
  where v.user_id = any($2::uuid[]) and a.user_id = any($1::uuid[])
 """
 
+MOST_APART = 10_000
+"""Of people whom somebody does not see, so many are taken out of counts."""
 MOST_FOLLOWED = 20_000
 """Of whom somebody follows, so many make up what they see; the newest ones."""
 
@@ -67,6 +86,8 @@ class Sight(Struct, frozen=True, kw_only=True):
     """The other counts the one who looks among the close friends."""
     separated: bool = False
     """A block stands between them, of either side."""
+    blocks: bool = False
+    """The one who looks blocks the other."""
     muted: bool = False
     """The one who looks has muted the other."""
     private: bool = False
@@ -123,9 +144,11 @@ class Followees:
 class Sights:
     """Answers other features' narrow questions; all but the followees from the truth itself."""
 
-    def __init__(self, db: Queries, clock: Clock, followees: Followees) -> None:
+    def __init__(self, db: Queries, clock: Clock, followees: Followees, silences: Silences) -> None:
         self._db = db
         self._clock = clock
+        self._together: Recent[UUID, int] = Recent(200_000)
+        self._changes = silences.changes
         self.following = followees.of
         self.following_now = followees.read
 
@@ -140,12 +163,24 @@ class Sights:
                 follows=row["follows"],
                 close_friend=row["close_friend"],
                 separated=row["separated"],
+                blocks=row["blocks"],
                 muted=row["muted"],
                 private=row["private"],
             )
             for row in rows
         }
         return {pair: found.get(pair, STRANGER) for pair in pairs}
+
+    async def apart(self, viewer: UUID) -> Sequence[UUID]:
+        """Return who is hidden from a viewer; that nobody is, is remembered."""
+        seen = self._together.get(viewer)
+        if seen is not None and not self._changes.since(seen, viewer):
+            return ()
+        mark = self._changes.mark()
+        rows = await self._db.fetch(APART, viewer, self._clock.now(), MOST_APART)
+        if not rows:
+            self._together.put(viewer, mark)
+        return [row["user_id"] for row in rows]
 
     async def followers(
         self, authors: Sequence[UUID], most: int

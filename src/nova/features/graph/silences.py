@@ -42,18 +42,18 @@ class Silences:
         self._db = db
         self._clock = clock
         self._content: Recent[UUID, _Seen] = Recent(remembered)
-        self._changes: Changes[UUID] = Changes(remembered)
+        self.changes: Changes[UUID] = Changes(remembered)
 
     def forget(self, payload: str | None) -> None:
         """Look at a person anew; None means that some signals may have been missed."""
-        hear(self._changes, payload)
+        hear(self.changes, payload)
 
     async def blocked(self, pairs: Sequence[tuple[UUID, UUID]]) -> Mapping[tuple[UUID, UUID], str]:
         """Return `blocked` or `muted` for those (owner, other) of whom the owner won't hear."""
         asked = [pair for pair in pairs if not self._is_content(pair[0])]
         if not asked:
             return {}
-        mark = self._changes.mark()
+        mark = self.changes.mark()
         rows = await self._db.fetch(
             ASK, [owner for owner, _ in asked], [other for _, other in asked], self._clock.now()
         )
@@ -67,4 +67,4 @@ class Silences:
 
     def _is_content(self, owner: UUID) -> bool:
         seen = self._content.get(owner)
-        return seen is not None and not self._changes.since(seen.mark, owner)
+        return seen is not None and not self.changes.since(seen.mark, owner)

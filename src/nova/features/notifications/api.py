@@ -25,7 +25,7 @@ from nova.features.notifications.models import (
 )
 from nova.features.notifications.service import Notifications
 from nova.features.notifications.watching import Funnel, Stretch, Tail, Told
-from nova.kernel.errors import Invalid, NotFound, Unauthenticated
+from nova.kernel.errors import Invalid, NoSuchUser, NotFound, Unauthenticated
 from nova.kernel.text import Name
 from nova.web.actors import ServerKey, User
 from nova.web.routes import Call, Paged
@@ -116,13 +116,6 @@ class WhoseInbox(Invalid):
 
     code = "whose_inbox"
     hint = "Add ?user=<either id of the user>."
-
-
-class NoSuchUser(NotFound):
-    """There is no such user, or not for you: a user's token reaches that user's own inbox."""
-
-    code = "no_such_user"
-    hint = "With a user token, leave ?user= out."
 
 
 class NoSuchLetter(NotFound):

@@ -13,7 +13,7 @@ from nova.features.notifications.remembered import Remembered
 from nova.features.notifications.rules import CHANNELS, chosen
 from nova.features.notifications.types import Types, unknown
 from nova.kernel.clock import Clock
-from nova.kernel.errors import Invalid, NotFound
+from nova.kernel.errors import Invalid, NoSuchUser
 from nova.ports.database import Dangling
 
 SIGNAL = "preferences"
@@ -56,12 +56,6 @@ class TooManyChoices(Invalid):
 
     code = "too_many_choices"
     hint = "Send null for types whose choices are no longer needed."
-
-
-class NoSuchPerson(NotFound):
-    """There is no such user."""
-
-    code = "no_such_user"
 
 
 class UnknownPreferredType(Invalid):
@@ -121,7 +115,7 @@ class PreferenceBook:
             async with self._db.transaction() as tx:
                 await self._save(tx, user, choices)
         except Dangling:
-            raise NoSuchPerson from None
+            raise NoSuchUser from None
         return await self._whole(choices)
 
     async def patch(self, user: UUID, changes: Changes) -> Preferences:
@@ -143,7 +137,7 @@ class PreferenceBook:
                     raise TooManyObjects
                 await self._save(tx, user, choices)
         except Dangling:
-            raise NoSuchPerson from None
+            raise NoSuchUser from None
         return await self._whole(choices)
 
     async def wanted(

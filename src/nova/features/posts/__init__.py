@@ -39,6 +39,8 @@ class Relations(Follows, Audience, Followings, Protocol):
 
     async def following(self, user: UUID, /) -> Sequence[UUID]: ...
 
+    async def apart(self, viewer: UUID) -> Sequence[UUID]: ...
+
 
 class Knobs(Struct, frozen=True, kw_only=True):
     """What a deployment chooses about home feeds."""

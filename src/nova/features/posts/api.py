@@ -19,10 +19,10 @@ from nova.features.posts.models import (
     NewPost,
     Post,
 )
-from nova.features.posts.rules import NoSuchComment, NoSuchPost, NoSuchUser, NotYours, WhoActs
+from nova.features.posts.rules import NoSuchComment, NoSuchPost, NotYours, WhoActs
 from nova.features.posts.service import Posts
 from nova.features.posts.views import People
-from nova.kernel.errors import Unauthenticated
+from nova.kernel.errors import NoSuchUser, Unauthenticated
 from nova.kernel.text import Name
 from nova.web.actors import ServerKey, User
 from nova.web.routes import Call, Paged

@@ -10,9 +10,10 @@ from nova.features.posts import rules
 from nova.features.posts import store_responses as store
 from nova.features.posts.events import CommentDeleted, Commented, CommentEdited, Mentioned
 from nova.features.posts.models import Comment, CommentEdit, NewComment, Said, Written
-from nova.features.posts.rules import NoSuchComment, NoSuchPost, NoSuchUser
-from nova.features.posts.views import People, Views, page
+from nova.features.posts.rules import NoSuchComment, NoSuchPost
+from nova.features.posts.views import NOBODY, People, Views, page
 from nova.kernel.clock import Clock
+from nova.kernel.errors import NoSuchUser
 from nova.kernel.ids import new_id
 from nova.ports.database import Dangling
 from nova.web.cursors import Cursors
@@ -38,7 +39,7 @@ class Comments:
         about = await self._views.post(person, post)
         answered = None
         if new.reply_to is not None:
-            answered = await self._comment(person, new.reply_to)
+            answered, _ = await self._comment(person, new.reply_to)
             if answered.post != post:
                 raise NoSuchComment
         said = Said(
@@ -52,7 +53,7 @@ class Comments:
             created_at=self._clock.now(),
         )
         await self._add(about, said, None if answered is None else answered.author)
-        return await self._shown(person, said)
+        return await self._shown(person, said, about)
 
     async def _add(self, about: Written, said: Said, replies_to: UUID | None) -> None:
         fact = Commented(
@@ -77,10 +78,9 @@ class Comments:
 
     async def edit(self, viewer: UUID | None, id_: UUID, edit: CommentEdit) -> Comment:
         """Change what a comment of one's own says; who is named anew is told."""
-        said = await self._comment(viewer, id_)
+        said, about = await self._comment(viewer, id_)
         if viewer not in (None, said.author):
             raise NoSuchComment("You have no such comment.")
-        about = await self._views.post(viewer, said.post)
         named = await self._views.named(edit.text)
         async with self._db.transaction() as tx:
             old = await store.lock_comment(tx, id_)
@@ -95,12 +95,12 @@ class Comments:
     async def delete(self, viewer: UUID | None, id_: UUID) -> None:
         """Take a comment away with its replies: one's own, or one on a post of one's own.
 
-        One's own goes from a post, too, that is not for the person any more.
+        Blocks do not matter for either: one's own goes from a post, too, that is not for the
+        person any more, and whoever answers for a post takes away what anybody said there.
         """
         found = await store.comment(self._db, id_)
         sees = None if found is not None and found.author == viewer else viewer
-        said = await self._comment(sees, id_)
-        post = await self._views.post(sees, said.post)
+        said, post = await self._comment(sees, id_)
         if viewer not in (None, said.author, post.author):
             raise NoSuchComment("You have no such comment.")
         async with self._db.transaction() as tx:
@@ -109,59 +109,71 @@ class Comments:
             await tx.emit(CommentDeleted(post=post.id, author=post.author, comment=id_))
 
     async def one(self, viewer: UUID | None, id_: UUID) -> Comment:
-        return await self._shown(viewer, await self._comment(viewer, id_))
+        return await self._shown(viewer, *await self._comment(viewer, id_))
 
     async def of_post(
         self, viewer: UUID | None, post: UUID, *, limit: int, cursor: str | None
     ) -> Paged[Comment]:
         """Return a page of the comments on a post, the oldest first."""
-        await self._views.post(viewer, post)
-        return await self._list(viewer, post, None, limit, cursor)
+        about = await self._views.post(viewer, post)
+        return await self._list(viewer, about, None, limit, cursor)
 
     async def replies(
         self, viewer: UUID | None, comment: UUID, *, limit: int, cursor: str | None
     ) -> Paged[Comment]:
         """Return a page of the replies to a comment, the oldest first."""
-        said = await self._comment(viewer, comment)
-        return await self._list(viewer, said.post, comment, limit, cursor)
+        _, about = await self._comment(viewer, comment)
+        return await self._list(viewer, about, comment, limit, cursor)
 
     async def _list(
-        self, viewer: UUID | None, post: UUID, parent: UUID | None, limit: int, cursor: str | None
+        self,
+        viewer: UUID | None,
+        about: Written,
+        parent: UUID | None,
+        limit: int,
+        cursor: str | None,
     ) -> Paged[Comment]:
-        owner = f"{viewer} {post} {parent}"
+        owner = f"{viewer} {about.id} {parent}"
+        on_own = about.author == viewer
         start = self._cursors.open(owner, cursor) if cursor else OLDEST
 
         async def read(place: UUID, most: int) -> list[Said]:
             if parent is None:
-                return await store.comments(self._db, post, place, most)
+                return await store.comments(self._db, about.id, place, most)
             return await store.replies(self._db, parent, place, most)
 
         async def keep(some: Sequence[Said]) -> list[Said]:
-            return await self._views.in_lists(viewer, some)
+            return await self._views.in_lists(viewer, some, on_own=on_own)
 
         found, more = await page(read, keep, start, limit)
         return Paged(
-            await self._views.comments(viewer, found),
+            await self._views.comments(viewer, found, on_own=on_own),
             None if more is None else self._cursors.seal(owner, more),
         )
 
-    async def _comment(self, viewer: UUID | None, id_: UUID) -> Said:
-        """Return a comment that the viewer may see: neither its post nor its author is hidden."""
-        said = await store.comment(self._db, id_)
-        if said is None:
-            raise NoSuchComment
-        try:
-            await self._views.post(viewer, said.post)
-        except NoSuchPost:
-            raise NoSuchComment from None
-        if viewer not in (None, said.author):
-            sight = await self._views.sight(viewer, said.author)
-            if sight.separated:
-                raise NoSuchComment
-        return said
+    async def _comment(self, viewer: UUID | None, id_: UUID) -> tuple[Said, Written]:
+        """Return a comment that the viewer may see, and its post.
 
-    async def _shown(self, viewer: UUID | None, said: Said) -> Comment:
-        shown = await self._views.comments(viewer, [said])
+        Neither is hidden from the viewer; on a post of one's own no comment is. Everything is asked
+        where there is no comment, too: the time does not tell a hidden one from none.
+        """
+        said = await store.comment(self._db, id_)
+        try:
+            about = await self._views.post(viewer, NOBODY if said is None else said.post)
+        except NoSuchPost:
+            about = None
+        is_hidden = False
+        if viewer is not None and (said is None or viewer != said.author):
+            author = NOBODY if said is None else said.author
+            is_hidden = (await self._views.sight(viewer, author)).separated
+        if said is None or about is None or (is_hidden and viewer != about.author):
+            raise NoSuchComment
+        if not await self._views.people(viewer, [said.author]):
+            raise NoSuchComment
+        return said, about
+
+    async def _shown(self, viewer: UUID | None, said: Said, about: Written) -> Comment:
+        shown = await self._views.comments(viewer, [said], on_own=about.author == viewer)
         if not shown:
             raise NoSuchComment
         return shown[0]

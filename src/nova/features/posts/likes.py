@@ -11,11 +11,13 @@ from nova.features.posts import rules
 from nova.features.posts import store_responses as store
 from nova.features.posts.events import Liked, Unliked
 from nova.features.posts.models import Fan, Liker, Liking
-from nova.features.posts.rules import NoSuchPost, NoSuchUser
+from nova.features.posts.rules import NoSuchPost
+from nova.features.posts.store import HIDDEN_OF_POSTS
 from nova.features.posts.store_responses import Pair
 from nova.features.posts.views import People, Views, page
 from nova.kernel.batching import Batcher
 from nova.kernel.clock import Clock
+from nova.kernel.errors import NoSuchUser
 from nova.web.cursors import Cursors
 from nova.web.routes import Paged
 
@@ -60,7 +62,9 @@ class Likes:
         """
         if likes or not await store.liked(self._db, [(post, person)]):
             await self._views.post(person, post)
-        return await self._wishes(_Wish(post, person, likes))
+        granted = await self._wishes(_Wish(post, person, likes))
+        hidden = await self._views.hidden(person, HIDDEN_OF_POSTS, [post])
+        return Liking(granted.liked, granted.likes - hidden.get(post, (0, 0))[0])
 
     async def of_post(
         self, viewer: UUID | None, post: UUID, *, limit: int, cursor: str | None
@@ -68,17 +72,17 @@ class Likes:
         """Return a page of who likes a post, the newest first."""
         owner = f"{viewer} {post}"
         start = self._cursors.open(owner, cursor) if cursor else NEWEST
-        await self._views.post(viewer, post)
+        about = await self._views.post(viewer, post)
 
         async def read(place: tuple[datetime, UUID], most: int) -> list[Fan]:
             return await store.likers(self._db, post, place, most)
 
         async def keep(some: Sequence[Fan]) -> list[Fan]:
-            return await self._views.in_lists(viewer, some)
+            return await self._views.in_lists(viewer, some, on_own=about.author == viewer)
 
         found, more = await page(read, keep, start, limit)
         return Paged(
-            await self._views.likers(found),
+            await self._views.likers(viewer, found),
             None if more is None else self._cursors.seal(owner, more),
         )
 

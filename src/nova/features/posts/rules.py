@@ -34,12 +34,6 @@ class NoSuchComment(NotFound):
     code = "no_such_comment"
 
 
-class NoSuchUser(NotFound):
-    """There is no such user."""
-
-    code = "no_such_user"
-
-
 class NoSuchTag(NotFound):
     """A hashtag has 1 to 64 letters, digits and underscores, and not digits alone."""
 

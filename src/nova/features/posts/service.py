@@ -18,9 +18,10 @@ from nova.features.posts.events import (
     PostPublished,
 )
 from nova.features.posts.models import Edit, Media, NewPost, Post, Written
-from nova.features.posts.rules import NoSuchPost, NoSuchUser
+from nova.features.posts.rules import NoSuchPost
 from nova.features.posts.views import BACKEND, Views, page
 from nova.kernel.clock import Clock
+from nova.kernel.errors import NoSuchUser
 from nova.kernel.ids import new_id
 from nova.ports.database import Dangling
 from nova.web.cursors import Cursors

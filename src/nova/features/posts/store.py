@@ -44,6 +44,30 @@ insert into posts.tagged (tag, post) select unnest($2::text[]), $1 on conflict d
 
 UNTAG = "delete from posts.tagged where post = $1 and tag <> all($2::text[])"
 
+# Of each post, what people ($2) did who are hidden from whoever looks; replies to what one of them
+# said are not found by that viewer either.
+HIDDEN_OF_POSTS = """
+with said as (
+    select id, post from posts.comments where post = any($1::uuid[]) and author = any($2::uuid[])
+), gone as (
+    select id, post from said
+     union
+    select r.id, r.post from posts.comments r join said on r.parent = said.id
+)
+select post as id, count(*) filter (where is_like) as likes,
+       count(*) filter (where not is_like) as comments
+  from (select post, true as is_like from posts.likes
+         where post = any($1::uuid[]) and person = any($2::uuid[])
+         union all
+        select post, false from gone) deeds
+ group by post
+"""
+
+HIDDEN_OF_COMMENTS = """
+select parent as id, 0 as likes, count(*) as comments from posts.comments
+ where parent = any($1::uuid[]) and author = any($2::uuid[]) group by parent
+"""
+
 LOCK = "select p.*, false as liked from posts.posts p where id = $1 for update"
 
 CHANGE = """
@@ -149,6 +173,14 @@ async def add(db: Queries, new: Written) -> None:
 async def many(db: Queries, ids: Sequence[UUID], viewer: UUID) -> dict[UUID, Written]:
     """Return those that exist, with whether the viewer likes them."""
     return {row["id"]: written(row) for row in await db.fetch(MANY, ids, viewer)}
+
+
+async def hidden(
+    db: Queries, statement: str, ids: Sequence[UUID], people: Sequence[UUID]
+) -> dict[UUID, tuple[int, int]]:
+    """Return by post or comment how many likes and comments of these people it has, if any."""
+    rows = await db.fetch(statement, ids, people)
+    return {row["id"]: (row["likes"], row["comments"]) for row in rows}
 
 
 async def of_author(

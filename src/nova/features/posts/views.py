@@ -12,7 +12,7 @@ from nova.features.posts.models import Comment, Fan, Liker, Person, Post, Said, 
 from nova.features.posts.rules import NoSuchPost, Sight
 from nova.ports.database import Queries
 
-BACKEND = UUID(int=0)
+NOBODY = BACKEND = UUID(int=0)
 """Stands where a statement asks who looks, and it is the host app's backend."""
 ROUNDS = 4
 """How often a page reads on because much of what it read may not be seen."""
@@ -32,6 +32,8 @@ class Profile(Protocol):
     def name(self) -> str: ...
     @property
     def avatar_url(self) -> str | None: ...
+    @property
+    def suspended(self) -> bool: ...
 
 
 class People(Protocol):
@@ -51,6 +53,9 @@ class People(Protocol):
 
 class Sights(Protocol):
     """What stands between people."""
+
+    async def apart(self, viewer: UUID) -> Sequence[UUID]:
+        """Return whom a block of either side, or the viewer's mute, hides from the viewer."""
 
     async def seen(self, pairs: Sequence[tuple[UUID, UUID]]) -> Mapping[tuple[UUID, UUID], Sight]:
         """Return for each pair what the first has to do with the second, whom they look at."""
@@ -109,22 +114,30 @@ class Views:
     async def post(self, viewer: UUID | None, id_: UUID) -> Written:
         """Return a post that the viewer may see. Raises NoSuchPost."""
         found = (await store.many(self._db, [id_], viewer or BACKEND)).get(id_)
-        if found is None or not await self.may_see(viewer, found):
+        if viewer is None or (found is not None and found.author == viewer):
+            if found is None:
+                raise NoSuchPost
+            return found
+        # Asked where there is no post, too: the time does not tell a hidden one from none.
+        sight = await self.sight(viewer, NOBODY if found is None else found.author)
+        if found is None or found.visibility not in rules.open_to(sight):
+            raise NoSuchPost
+        if not await self.people(viewer, [found.author]):
             raise NoSuchPost
         return found
-
-    async def may_see(self, viewer: UUID | None, post: Written) -> bool:
-        if viewer is None or viewer == post.author:
-            return True
-        return post.visibility in rules.open_to(await self.sight(viewer, post.author))
 
     async def sight(self, viewer: UUID, other: UUID) -> Sight:
         pair = (viewer, other)
         return (await self._sights.seen([pair]))[pair]
 
-    async def in_lists(self, viewer: UUID | None, some: Sequence[A]) -> list[A]:
-        """Leave out what people did whom a block or a mute hides."""
-        if viewer is None:
+    async def in_lists(
+        self, viewer: UUID | None, some: Sequence[A], *, on_own: bool = False
+    ) -> list[A]:
+        """Leave out what people did whom a block or a mute hides, but on a post of one's own.
+
+        There the author answers for what stands, and has to be able to take it away.
+        """
+        if viewer is None or on_own:
             return list(some)
         others = {each.author for each in some} - {viewer}
         seen = await self._sights.seen([(viewer, other) for other in others])
@@ -148,8 +161,13 @@ class Views:
         ]
 
     async def posts(self, viewer: UUID | None, some: Sequence[Written]) -> list[Post]:
-        """Put posts into the shape in which they go out; whose author is gone is left out."""
+        """Put posts into the shape in which they go out; whose author is gone is left out.
+
+        They count what the viewer's lists of likes and comments show.
+        """
         people = await self._shown(viewer, some)
+        others = [each.id for each in some if each.author != viewer]
+        hidden = await self.hidden(viewer, store.HIDDEN_OF_POSTS, others)
         return [
             Post(
                 id=each.id,
@@ -159,8 +177,8 @@ class Views:
                 visibility=each.visibility,
                 tags=each.tags,
                 mentions=[people[one] for one in each.mentions if one in people],
-                likes=each.likes,
-                comments=each.comments,
+                likes=each.likes - hidden.get(each.id, (0, 0))[0],
+                comments=each.comments - hidden.get(each.id, (0, 0))[1],
                 liked=each.liked,
                 created_at=each.created_at,
                 edited_at=each.edited_at,
@@ -169,8 +187,13 @@ class Views:
             if each.author in people
         ]
 
-    async def comments(self, viewer: UUID | None, some: Sequence[Said]) -> list[Comment]:
+    async def comments(
+        self, viewer: UUID | None, some: Sequence[Said], *, on_own: bool
+    ) -> list[Comment]:
+        """Put comments into the shape in which they go out; on one's own post all replies count."""
         people = await self._shown(viewer, some)
+        ids = [] if on_own else [each.id for each in some]
+        hidden = await self.hidden(viewer, store.HIDDEN_OF_COMMENTS, ids)
         return [
             Comment(
                 id=each.id,
@@ -179,7 +202,7 @@ class Views:
                 author=people[each.author],
                 text=each.body,
                 mentions=[people[one] for one in each.mentions if one in people],
-                replies=each.replies,
+                replies=each.replies - hidden.get(each.id, (0, 0))[1],
                 created_at=each.created_at,
                 edited_at=each.edited_at,
             )
@@ -187,11 +210,18 @@ class Views:
             if each.author in people
         ]
 
-    async def likers(self, some: Sequence[Fan]) -> list[Liker]:
-        people = await self.people({each.author for each in some})
+    async def likers(self, viewer: UUID | None, some: Sequence[Fan]) -> list[Liker]:
+        people = await self.people(viewer, {each.author for each in some})
         return [
             Liker(person=people[each.author], at=each.at) for each in some if each.author in people
         ]
+
+    async def hidden(
+        self, viewer: UUID | None, statement: str, ids: Sequence[UUID]
+    ) -> Mapping[UUID, tuple[int, int]]:
+        """Return how many likes and comments of each the viewer's lists leave out, if any."""
+        apart = await self._sights.apart(viewer) if viewer is not None and ids else ()
+        return await store.hidden(self._db, statement, ids, apart) if apart else {}
 
     async def _shown(
         self, viewer: UUID | None, some: Sequence[Written | Said]
@@ -202,15 +232,17 @@ class Views:
         if viewer is not None and (others := named - {viewer}):
             seen = await self._sights.seen([(viewer, other) for other in others])
             named -= {other for (_, other), sight in seen.items() if sight.separated}
-        return await self.people(authors | named)
+        return await self.people(viewer, authors | named)
 
-    async def people(self, users: Collection[UUID]) -> dict[UUID, Person]:
+    async def people(self, viewer: UUID | None, users: Collection[UUID]) -> dict[UUID, Person]:
+        """Return those who are there: who is suspended is so for the backend alone."""
         profiles = await self._people.profiles(list(users))
         return {
             user: Person(
                 id=one.id, external_id=one.external_id, name=one.name, avatar_url=one.avatar_url
             )
             for user, one in profiles.items()
+            if viewer is None or not one.suspended
         }
 
     async def named(self, text: str) -> list[UUID]:
