@@ -1,6 +1,6 @@
 """The shape that a feature hands over: its door returns one of these."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from nova.backbone.database import Tx
 from nova.kernel.events import Fact, Heard
+from nova.kernel.subjects import Stands, Subject, Touched
 from nova.ports.channels import Retention
 from nova.web.actors import User
 from nova.web.routes import Route
@@ -58,6 +59,17 @@ class Rpc(Struct, frozen=True, kw_only=True):
     summary: str
     cost: int = 1
     """What a call takes from its user's budget (nova.web.limits.Budgets)."""
+
+
+class Subjects(Struct, frozen=True, kw_only=True):
+    """How a feature answers for what notifications stand on, and which facts change that."""
+
+    kinds: Collection[str]
+    """Of subjects that it answers for. Empty: it answers about the actor of every notification."""
+    standing: Callable[[Sequence[Subject]], Awaitable[Mapping[Subject, Stands]]]
+    """Returns those that stand, for the recipient's eyes, too; asks the database each time."""
+    changed_by: Mapping[type[Fact], Callable[[Any], Sequence[Touched]]]
+    """By fact, which subjects may have ceased to stand, or say something else."""
 
 
 class Feature(Struct, frozen=True, kw_only=True):

@@ -10,12 +10,12 @@ from prometheus_client import CollectorRegistry
 
 from nova.adapters.postgres.pool import PostgresPool, open_pool
 from nova.backbone.backbone import Backbone
-from nova.features import posts
-from nova.features.accounts import store as accounts
+from nova.features import accounts, graph, posts
+from nova.features.accounts import store as stored_accounts
 from nova.features.accounts.models import Written
 from nova.features.accounts.people import People
 from nova.features.graph import FOLLOWEES, SIGNAL, Graph, Sights, Silences
-from nova.features.notifications import Notifications, plug
+from nova.features.notifications import Notifications, plug, plug_subjects
 from nova.features.notifications.models import Event, Results
 from nova.kernel.clock import Clock, SystemClock
 from nova.kernel.ids import new_id
@@ -60,7 +60,11 @@ class World:
             self.backbone.signals,
             registry,
             blocks=self.graph.silences,
-            standing=posts.Standing(self.db, sights),
+            subjects=[
+                accounts.subjects(self.db),
+                *graph.subjects(self.db),
+                posts.subjects(self.db, sights),
+            ],
             signing_secret=b"of the tests",
             dead_letters=self.backbone.dead_letters,
             failures=self.backbone.dead_letters,
@@ -68,6 +72,7 @@ class World:
         )
         self.feature = plug(self.all)
         self.backbone.group("notifications", self.feature.hears)
+        self.backbone.group("subjects", plug_subjects(self.all).hears)
         hears = posts.plug(self.posts).hears
         if hears:
             self.backbone.group("posts", hears)
@@ -89,7 +94,7 @@ class World:
                 )
                 for name in names
             ]
-            await accounts.upsert(tx, [new_id() for _ in names], users)
+            await stored_accounts.upsert(tx, [new_id() for _ in names], users)
         self.ids |= await self.people.resolve([name.lower() for name in names])
 
     async def send(self, *events: Event) -> Results:

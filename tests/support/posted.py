@@ -19,11 +19,14 @@ from support.notified import World
 from support.waiting import until
 
 UNHEARD = """
-select count(*) from backbone.event_log e
- where e.type in ('Liked', 'Unliked', 'Commented', 'Mentioned')
-   and (e.xact, e.position) > (
-     select c.xact, c.position from backbone.cursors c
-      where c.consumer = 'notifications' and c.partition = e.partition)
+select count(*) from backbone.event_log e join backbone.cursors c using (partition)
+ where (e.xact, e.position) > (c.xact, c.position)
+   and ((c.consumer = 'notifications' and e.type in (
+        'Liked', 'Commented', 'Mentioned', 'Followed', 'FollowRequested', 'FollowApproved'))
+     or (c.consumer = 'subjects' and e.type in (
+        'SubjectsTouched', 'Unliked', 'PostEdited', 'PostDeleted', 'CommentEdited',
+        'CommentDeleted', 'Unfollowed', 'FollowCancelled', 'FollowDeclined', 'Blocked',
+        'CloseFriendRemoved', 'PrivacyChanged', 'UserSuspended', 'UserDeleted')))
 """
 
 

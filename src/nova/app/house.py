@@ -24,6 +24,7 @@ from nova.features.deliveries import Deliveries, Tale
 from nova.features.demo import Demo
 from nova.features.demo import plug as plug_demo
 from nova.features.graph import EdgeImport, Graph, Sights, Silences
+from nova.features.graph import subjects as between_people
 from nova.features.notifications import Notifications
 from nova.kernel.clock import Clock, SystemClock
 from nova.ports.channels import Retention
@@ -138,7 +139,11 @@ async def _built(
         backbone.signals,
         registry,
         blocks=relations.silences,
-        standing=posts.Standing(db, sights),
+        subjects=[
+            accounts.subjects(db),
+            *between_people(db),
+            posts.subjects(db, sights),
+        ],
         burst_s=settings.notifications.burst_s,
         signing_secret=signing,
         dead_letters=backbone.dead_letters,
@@ -177,6 +182,7 @@ async def _built(
         accounts.plug(owners, credentials, cursor_secret=signing),
         connected,
         notifications.plug(notifier),
+        notifications.plug_subjects(notifier),
         posts.plug(written),
         deliveries.plug(courier),
     ]

@@ -19,6 +19,11 @@ delete from backbone.intake where ctid = any(array(
     select ctid from backbone.intake where at < $1 limit $2))
 """
 
+RENAME = """
+update backbone.intake i set record = w.record
+  from unnest($1::text[], $2::uuid[]) as w (id, record) where i.id = w.id
+"""
+
 FREE = "delete from backbone.intake where id = any($1::text[])"
 
 
@@ -57,6 +62,11 @@ async def known(db: Queries, ids: Sequence[str]) -> Mapping[str, Known]:
 async def entry(db: Queries, id_: str) -> Entry | None:
     row = await db.row(ENTRY, id_)
     return None if row is None else Entry(row["id"], row["record"], row["at"])
+
+
+async def rename(db: Queries, records: Mapping[str, UUID]) -> None:
+    """Have ids stand for other records than they did."""
+    await db.run(RENAME, list(records), list(records.values()))
 
 
 async def free(db: Queries, ids: Sequence[str]) -> None:

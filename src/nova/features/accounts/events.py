@@ -26,6 +26,10 @@ class UserChanged(_AboutUser, frozen=True, kw_only=True):
     """Something about a user changed: name, picture, locale, time zone, profile or standing."""
 
 
+class UserSuspended(_AboutUser, frozen=True, kw_only=True):
+    """A user was suspended: what they did is no longer told to anybody."""
+
+
 class DeviceDied(_AboutUser, frozen=True, kw_only=True):
     """A provider said that a device, or the user's mailbox, is gone."""
 

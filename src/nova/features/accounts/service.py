@@ -10,7 +10,7 @@ from nova.backbone.database import Database, Tx
 from nova.feature import Feature
 from nova.features.accounts import rules, store, store_keys
 from nova.features.accounts.devices import Devices
-from nova.features.accounts.events import UserChanged, UserCreated, UserDeleted
+from nova.features.accounts.events import UserChanged, UserCreated, UserDeleted, UserSuspended
 from nova.features.accounts.models import (
     Change,
     Device,
@@ -120,6 +120,7 @@ class Accounts:
             self._tell(tx, user)
             self.devices.changed(tx, user)
             if suspended:
+                await tx.emit(UserSuspended(user=user))
                 self._close_sockets(tx, user)
         return changed
 

@@ -20,6 +20,7 @@ from nova.features.graph.sights import SIGNAL as FOLLOWEES
 from nova.features.graph.sights import Followees, Sights
 from nova.features.graph.silences import SIGNAL, Silences
 from nova.features.graph.standby import Standby
+from nova.features.graph.still_valid import subjects
 from nova.features.graph.suggestions import Suggester
 from nova.web.cursors import Cursors
 
@@ -45,6 +46,7 @@ __all__ = [
     "cursors",
     "plug",
     "size",
+    "subjects",
 ]
 
 

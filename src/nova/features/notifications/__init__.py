@@ -7,18 +7,20 @@ from nova.features.graph.events import FollowApproved, Followed, FollowRequested
 from nova.features.notifications.api import rpcs
 from nova.features.notifications.events import (
     EventAccepted,
+    NotificationEdited,
     NotificationsMarked,
     NotificationsRemoved,
     NotificationStored,
+    SubjectsTouched,
 )
 from nova.features.notifications.routes import routes
 from nova.features.notifications.service import Notifications
 from nova.features.notifications.store import CHANNEL
-from nova.features.posts.events import Commented, Liked, Mentioned, Unliked
+from nova.features.posts.events import Commented, Liked, Mentioned
 from nova.ports.channels import Retention
 from nova.web.actors import User
 
-__all__ = ["Notifications", "plug"]
+__all__ = ["Notifications", "plug", "plug_subjects"]
 
 RETENTION = Retention(size=1_000, seconds=86_400.0)
 """Of `user:<id>`: a client that was away for longer fetches its inbox anew."""
@@ -36,9 +38,15 @@ def plug(notifications: Notifications) -> Feature:
             Liked: notifications.post_rings.hear,
             Commented: notifications.post_rings.hear,
             Mentioned: notifications.post_rings.hear,
-            Unliked: notifications.post_rings.take_back,
         },
-        facts=(EventAccepted, NotificationStored, NotificationsMarked, NotificationsRemoved),
+        facts=(
+            EventAccepted,
+            NotificationStored,
+            NotificationEdited,
+            NotificationsMarked,
+            NotificationsRemoved,
+            SubjectsTouched,
+        ),
         channels=(
             Channel(
                 name=CHANNEL.removesuffix(":"),
@@ -55,6 +63,17 @@ def plug(notifications: Notifications) -> Feature:
         schema=Path(__file__).with_name("schema"),
         erase=notifications.erase,
         export=notifications.export,
+    )
+
+
+def plug_subjects(notifications: Notifications) -> Feature:
+    """Return the listeners to whatever changes what notifications stand on: a reader of their own.
+
+    What they look at is locked for as long as the answers take; nothing else waits for that.
+    """
+    return Feature(
+        name="subjects",
+        hears={**notifications.valid.hears(), SubjectsTouched: notifications.reviews.hear},
     )
 
 

@@ -47,8 +47,6 @@ select * from notifications.inbox
 
 ONE = "select * from notifications.inbox where id = $1 and user_id = $2"
 
-JOINED = "select others > 0 from notifications.inbox where id = $1"
-
 NUMBER = "select number from notifications.inbox where id = $1 and user_id = $2"
 
 OWNER = "select user_id from notifications.inbox where id = $1"
@@ -151,6 +149,9 @@ with gone as (
            $3, rule
       from gone where accepted_at > $4
         on conflict (id) do nothing
+), parted as (
+    delete from notifications.gathered
+     where into_id = any(array(select id from gone where others > 0))
 )
 select id, user_id,
        case when seen_at is null and archived_at is null then -1 else 0 end as unseen,
@@ -171,6 +172,10 @@ select id, user_id from notifications.inbox where expires_at <= $1 limit $2
 """
 
 ERASE = (
+    """
+delete from notifications.gathered g using notifications.inbox i
+ where i.user_id = $1 and g.into_id = i.id
+""",
     "delete from notifications.inbox where user_id = $1",
     "delete from notifications.suppressed where user_id = $1",
     "delete from notifications.boxes where user_id = $1",
@@ -213,11 +218,6 @@ async def owner(db: Queries, id_: UUID) -> UUID | None:
 
 async def suppressed(db: Queries, id_: UUID) -> bool:
     return bool(await db.value(SUPPRESSED, id_))
-
-
-async def joined(db: Queries, id_: UUID) -> bool:
-    """Whether others joined a notification."""
-    return bool(await db.value(JOINED, id_))
 
 
 async def number(db: Queries, user: UUID, id_: UUID) -> int | None:

@@ -10,12 +10,13 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from nova.backbone.database import Tx
-from nova.features.notifications import boxes, store
+from nova.features.notifications import boxes, store, subject_store
 from nova.features.notifications.catalogue import Ready, others_in, someone
 from nova.features.notifications.events import EventAccepted
 from nova.features.notifications.models import Counts, Notification, Profile, Updated
 from nova.features.notifications.rules import Decision
 from nova.features.notifications.store import Run, Unmade
+from nova.features.notifications.subject_store import Joined
 from nova.features.notifications.templates import MOST_TITLE
 from nova.kernel.clock import Clock
 from nova.ports.database import Queries, Row
@@ -108,6 +109,14 @@ class Bursts:
         if not joining:
             return 0, []
         new = await store.joined(tx, run, [_joined(each) for each in joining])
+        await subject_store.gather(
+            tx,
+            [
+                Joined(fact.notification, each.into, fact.origin.actor, fact.id)
+                for each in joining
+                if (fact := each.fact).notification in new and fact.origin is not None
+            ],
+        )
         by_head: dict[UUID, int] = {}
         for each in joining:
             if each.fact.notification in new:

@@ -7,19 +7,20 @@ from uuid import UUID
 from msgspec import Raw, Struct
 
 from nova.kernel.events import Fact
+from nova.kernel.subjects import Subject
 
 
 class Origin(Struct, frozen=True):
-    """What made an event of Nova's own, to be asked for again before it is told."""
+    """What an event of Nova's own stands on, to be asked about before it is told."""
 
     kind: str
-    """`like`, `comment` or `mention`."""
+    """`like`, `comment`, `mention`, `follow` and so on."""
     item: UUID
-    """The post or comment."""
+    """The post or comment, or the person."""
     actor: UUID
 
-    def deed(self, recipient: UUID) -> tuple[str, UUID, UUID, UUID]:
-        return self.kind, self.item, self.actor, recipient
+    def subject(self, recipient: UUID) -> Subject:
+        return Subject(self.kind, self.item, self.actor, recipient)
 
 
 class EventAccepted(Fact, frozen=True, kw_only=True):
@@ -100,4 +101,38 @@ class NotificationsRemoved(_OfUser, frozen=True, kw_only=True):
 
     ids: list[UUID]
     reason: str
-    """`deleted` by the person, `retracted` by who sent the event, or `expired`."""
+    """`deleted` by the person, `retracted` by who sent the event, `withdrawn` since what it stood
+    on is gone, or `expired`."""
+
+
+class NotificationEdited(_OfUser, frozen=True, kw_only=True):
+    """A notification says something else than it did."""
+
+    notification: UUID
+    title: str
+    body: str
+    actor_id: UUID | None = None
+    actor_name: str | None = None
+    is_other: bool = False
+    """Whether it names somebody else: what it named before is gone."""
+
+
+class SubjectsTouched(Fact, frozen=True, kw_only=True):
+    """What some notifications stand on may have changed: they are looked at again.
+
+    The fields are those of `nova.kernel.subjects.Touched`.
+    """
+
+    topic: ClassVar[str] = "notifications"
+
+    owner: UUID | None = None
+    within: UUID | None = None
+    items: tuple[UUID, ...] | None = None
+    actor: UUID | None = None
+    recipient: UUID | None = None
+    after: UUID | None = None
+    """Those up to this one have been looked at."""
+
+    @property
+    def key(self) -> str:
+        return str(self.owner or self.recipient or self.actor)

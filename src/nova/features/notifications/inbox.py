@@ -162,7 +162,7 @@ class Removal:
     async def delete(self, user: UUID, id_: UUID) -> None:
         async with self._db.transaction() as tx:
             await boxes.lock(tx, user)
-            gone = await self._remove(tx, [user], [id_], "deleted")
+            gone = await self.remove(tx, [user], [id_], "deleted")
             if not gone:
                 raise NoSuchNotification
 
@@ -174,19 +174,7 @@ class Removal:
         async with self._db.transaction() as tx:
             owner = await self._held(tx, accepted.record)
             if owner is not None:
-                await self._remove(tx, [owner], [accepted.record], "retracted")
-
-    async def withdraw(self, tx: Tx, event: str) -> None:
-        """Take back what an event caused, unless others joined it since.
-
-        What was never accepted needs nothing. Raises Undecided: try again in a moment.
-        """
-        accepted = await intake.entry(tx, event)
-        if accepted is None:
-            return
-        owner = await self._held(tx, accepted.record)
-        if owner is not None and not await boxes.joined(tx, accepted.record):
-            await self._remove(tx, [owner], [accepted.record], "retracted")
+                await self.remove(tx, [owner], [accepted.record], "retracted")
 
     async def _held(self, tx: Tx, record: UUID) -> UUID | None:
         """Lock the box that a notification lies in, and return whose; None for in no box.
@@ -208,12 +196,13 @@ class Removal:
         users = list({user for _, user in due})
         async with self._db.transaction() as tx:
             await boxes.lock_many(tx, users)
-            gone = await self._remove(tx, users, [id_ for id_, _ in due], "expired")
+            gone = await self.remove(tx, users, [id_ for id_, _ in due], "expired")
         return sum(len(some) for some in gone.values())
 
-    async def _remove(
+    async def remove(
         self, tx: Tx, users: Sequence[UUID], ids: Sequence[UUID], reason: str
     ) -> Mapping[UUID, Sequence[boxes.Changed]]:
+        """Remove some of these users, whose boxes are locked, and tell everybody."""
         since = self._clock.now() - timedelta(seconds=self._remembered_s)
         gone = await boxes.remove(tx, users, ids, reason, since)
         if gone:

@@ -4,38 +4,42 @@ import asyncio
 from collections import Counter as Tally
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from types import MappingProxyType
 from typing import Any, Protocol
 from uuid import UUID
 
 import msgspec
-from msgspec import Struct
+from msgspec import Raw, Struct
+from msgspec.structs import replace
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from nova.backbone.database import Tx
 from nova.features.notifications import store
-from nova.features.notifications.bursts import JOINED, Blocks, Bursts
+from nova.features.notifications.bursts import JOINED, Blocks, Bursts, Make
 from nova.features.notifications.catalogue import Ready, someone
 from nova.features.notifications.events import EventAccepted, NotificationStored
 from nova.features.notifications.models import Arrived, Choices, Notification, Profile
-from nova.features.notifications.posted import Standing
 from nova.features.notifications.preferences import PreferenceBook
 from nova.features.notifications.rules import (
     CHANNELS,
     GONE,
     IN_APP,
     SILENCED,
+    SUSPENDED,
     Decision,
     allowed,
     chosen,
     decide,
 )
 from nova.features.notifications.runs import Runs
+from nova.features.notifications.still_valid import StillValid
 from nova.features.notifications.store import CHANNEL, Made, Run, Unmade
 from nova.features.notifications.templates import MOST_BODY, MOST_TITLE
 from nova.features.notifications.types import Types
 from nova.kernel.clock import Clock
 from nova.kernel.events import Heard
 from nova.kernel.ids import new_id
+from nova.kernel.subjects import Stands
 
 _encode = msgspec.json.Encoder().encode
 _metadata = msgspec.json.Decoder(dict[str, Any])
@@ -64,7 +68,7 @@ class Known(Struct, frozen=True):
     types: Mapping[str, Ready]
     choices: Mapping[UUID, Choices | None]
     silenced: Mapping[tuple[UUID, UUID], str]
-    """Why, by recipient and actor; almost always empty."""
+    """Why, by who silences and whom; almost always empty."""
     reachable: set[UUID]
     """Who has a device or a mailbox: of their notifications the log tells."""
 
@@ -87,12 +91,12 @@ class Pipeline:
         registry: CollectorRegistry,
         lifetime_s: float,
         bursts: Bursts,
-        standing: Standing | None = None,
+        valid: StillValid,
         reach: Reach | None = None,
     ) -> None:
         self._clock = clock
         self._bursts = bursts
-        self._standing = standing
+        self._valid = valid
         self._reach = reach
         self._people = people
         self._types = types
@@ -121,11 +125,11 @@ class Pipeline:
         known = await self._learn(facts)
         run = Run(new_id(), heard_at, self._clock.now())
         decided, unmade = self._decided(facts, known)
-        made, gone = await self._standing_ones(decided)
+        made, stands, gone = await self._standing_ones(tx, decided)
         unmade += gone
         made, joining = await self._bursts.split(tx, made)
         last = tx.is_closing and not joining
-        stored = await self._make(tx, run, made, known, last=last) if made else 0
+        stored = await self._make(tx, run, made, known, stands, last=last) if made else 0
         joined, updates = await self._bursts.join(tx, run, joining, known.types)
         for user, update in updates:
             tx.publish(CHANNEL + str(user), update)
@@ -184,7 +188,7 @@ class Pipeline:
     async def _who(
         self, facts: Sequence[EventAccepted]
     ) -> tuple[Mapping[str, UUID], list[UUID], list[tuple[UUID, UUID]]]:
-        """Return the ids of all, the recipients, and each recipient with each actor."""
+        """Return the ids of all, the recipients, and each recipient with each actor and back."""
         references = {fact.recipient_id for fact in facts}
         references.update(fact.actor_id for fact in facts if fact.actor_id is not None)
         ids = await self._people.resolve(list(references))
@@ -194,6 +198,7 @@ class Pipeline:
             for fact in facts
             if fact.recipient_id in ids and fact.actor_id is not None and fact.actor_id in ids
         }
+        pairs.update([(actor, user) for user, actor in pairs])
         return ids, list(recipients), list(pairs)
 
     async def _reachable(self, users: Sequence[UUID]) -> set[UUID]:
@@ -201,12 +206,12 @@ class Pipeline:
 
     def _decided(
         self, facts: Sequence[EventAccepted], known: Known
-    ) -> tuple[list[tuple[EventAccepted, UUID, Decision]], list[Unmade]]:
+    ) -> tuple[list[Make], list[Unmade]]:
         """Decide about each: what becomes a notification (of whom), and what does not."""
         ids, types, choices = known.ids, known.types, known.choices
         defaults = self._preferences.defaults
         usual: dict[str, Decision] = {}  # of people who chose nothing, by type
-        makes: list[tuple[EventAccepted, UUID, Decision]] = []
+        makes: list[Make] = []
         unmade: list[Unmade] = []
         for fact in facts:
             user = ids.get(fact.recipient_id)
@@ -220,9 +225,8 @@ class Pipeline:
                 if found is None:
                     found = usual[kind.name] = allowed(kind, None, defaults)
                 decision = found
-            if known.silenced and user is not None and actor is not None:
-                why = known.silenced.get((user, actor))
-                decision = decision if why is None else SILENCED[why]
+            if user is not None and actor is not None:
+                decision = _against(user, actor, known) or decision
             if user is not None and decision.reason is None:
                 makes.append((fact, user, decision))
             else:
@@ -230,28 +234,44 @@ class Pipeline:
         return makes, unmade
 
     async def _standing_ones(
-        self, decided: Sequence[tuple[EventAccepted, UUID, Decision]]
-    ) -> tuple[list[tuple[EventAccepted, UUID, Decision]], list[Unmade]]:
-        """Leave out what was taken back since it was accepted, such as a like."""
-        deeds = [fact.origin.deed(user) for fact, user, _ in decided if fact.origin is not None]
-        if not deeds or self._standing is None:
-            return list(decided), []
-        gone = await self._standing.gone(deeds)
-        made: list[tuple[EventAccepted, UUID, Decision]] = []
+        self, tx: Tx, decided: Sequence[Make]
+    ) -> tuple[list[Make], Mapping[UUID, Stands], list[Unmade]]:
+        """Leave out what was taken back since it was accepted; the rest says what it says now.
+
+        Returns what is known of those that stand, by notification, too.
+        """
+        subjects = {
+            fact.notification: fact.origin.subject(user)
+            for fact, user, _ in decided
+            if fact.origin is not None
+        }
+        if not subjects:
+            return list(decided), {}, []
+        # With its number before it asks, whoever looks for what this transaction stores, because
+        # of a change that it does not see, waits for its end.
+        await tx.value("select pg_current_xact_id()")
+        standing = await self._valid.standing(list(subjects.values()))
+        made: list[Make] = []
         unmade: list[Unmade] = []
+        stands: dict[UUID, Stands] = {}
         for fact, user, decision in decided:
-            if fact.origin is not None and fact.origin.deed(user) in gone:
+            subject = subjects.get(fact.notification)
+            if subject is None:
+                made.append((fact, user, decision))
+            elif (found := standing.get(subject)) is None:
                 unmade.append(Unmade(fact, user, GONE))
             else:
-                made.append((fact, user, decision))
-        return made, unmade
+                stands[fact.notification] = found
+                made.append((_saying(fact, found.words), user, decision))
+        return made, stands, unmade
 
     async def _make(
         self,
         tx: Tx,
         run: Run,
-        makes: Sequence[tuple[EventAccepted, UUID, Decision]],
+        makes: Sequence[Make],
         known: Known,
+        stands: Mapping[UUID, Stands],
         *,
         last: bool,
     ) -> int:
@@ -259,7 +279,7 @@ class Pipeline:
 
         The `last` of a transaction conclude it, unless further facts need their numbers.
         """
-        writer = Writer(known, run, self._lifetime_s)
+        writer = Writer(known, run, self._lifetime_s, stands=stands)
         made = [writer.write(*each) for each in makes]
         if last and known.reachable.isdisjoint(each.user for each in made):
             tx.conclude(store.delivery(run, made))
@@ -270,6 +290,18 @@ class Pipeline:
             if each.user in known.reachable:
                 await tx.emit(stored(each, number, run, known, self._preferences.defaults))
         return len(placed)
+
+
+def _against(user: UUID, actor: UUID, known: Known) -> Decision | None:
+    """Return what stands between two people: a block of either side, a mute, a suspension."""
+    who = known.profiles.get(actor)
+    if who is not None and who.suspended:
+        return SUSPENDED
+    if not known.silenced:
+        return None
+    if (why := known.silenced.get((user, actor))) is not None:
+        return SILENCED[why]
+    return GONE if known.silenced.get((actor, user)) == "blocked" else None
 
 
 def stored(
@@ -305,6 +337,16 @@ def stored(
     )
 
 
+def _saying(fact: EventAccepted, words: Mapping[str, str]) -> EventAccepted:
+    """Return the event with what its subject says now: it may have been edited meanwhile."""
+    if not words:
+        return fact
+    said = _metadata.decode(fact.metadata)
+    if all(said.get(key) == text for key, text in words.items()):
+        return fact
+    return replace(fact, metadata=Raw(_encode(said | dict(words))))
+
+
 def _around_numbers(notification: Notification) -> tuple[bytes, bytes]:
     """Return what the socket says up to the notification's number, and on to the counts."""
     said = _encode(Arrived(notification=notification, unseen=0, unread=0))
@@ -316,9 +358,15 @@ class Writer:
     """Puts notifications into words, for one batch."""
 
     def __init__(
-        self, known: Known, run: Run, lifetime_s: float, locale: str | None = None
+        self,
+        known: Known,
+        run: Run,
+        lifetime_s: float,
+        locale: str | None = None,
+        stands: Mapping[UUID, Stands] = MappingProxyType({}),
     ) -> None:
         """`locale` is spoken in place of each reader's own."""
+        self._stands = stands
         self._locale = locale
         self._known = known
         self._run = run
@@ -368,6 +416,7 @@ class Writer:
             decision.rule,
             notification.expires_at,
             *_around_numbers(notification),
+            self._stands.get(fact.notification),
         )
 
     def _expires(self, kind: Ready) -> datetime:

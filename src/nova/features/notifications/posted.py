@@ -1,8 +1,8 @@
 """What happens to posts, turned into events of Nova's own."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from hashlib import blake2b
-from typing import Any, Protocol, TypeAlias
+from typing import Any, TypeAlias
 from uuid import UUID
 
 import msgspec
@@ -11,31 +11,18 @@ from msgspec import Raw, Struct
 from nova.backbone import intake
 from nova.backbone.database import Tx
 from nova.backbone.intake import Offer
-from nova.features.notifications import store
+from nova.features.notifications import subject_store
 from nova.features.notifications.events import EventAccepted, Origin
-from nova.features.posts.events import Commented, Liked, Mentioned, Unliked
+from nova.features.notifications.still_valid import StillValid
+from nova.features.posts.events import Commented, Liked, Mentioned
 from nova.kernel.clock import Clock
 from nova.kernel.events import Heard
 from nova.kernel.ids import new_id
+from nova.kernel.subjects import Subject
 
 Posted: TypeAlias = Liked | Commented | Mentioned
-Deed = tuple[str, UUID, UUID, UUID]
-"""The kind of origin, the post or comment, who did it, and whom it would be told."""
 
 _encode = msgspec.json.Encoder().encode
-
-
-class Standing(Protocol):
-    """Whether what was done still stands."""
-
-    async def gone(self, deeds: Sequence[Deed]) -> Collection[Deed]:
-        """Return those that were taken back, or that the recipient may not see."""
-
-
-class Removal(Protocol):
-    """Takes back what events caused."""
-
-    async def withdraw(self, tx: Tx, event: str) -> None: ...
 
 
 class Ring(Struct, frozen=True):
@@ -55,8 +42,8 @@ class Ring(Struct, frozen=True):
         return f"{self.type}:{self.origin.item}:{self.origin.actor}:{self.recipient}"
 
     @property
-    def deed(self) -> Deed:
-        return self.origin.deed(self.recipient)
+    def subject(self) -> Subject:
+        return self.origin.subject(self.recipient)
 
 
 def rings(fact: Posted) -> Iterator[Ring]:
@@ -84,10 +71,9 @@ class PostRings:
     forgotten once it is done again, so that doing it again may ring.
     """
 
-    def __init__(self, clock: Clock, standing: Standing | None, removal: Removal) -> None:
+    def __init__(self, clock: Clock, valid: StillValid) -> None:
         self._clock = clock
-        self._standing = standing
-        self._removal = removal
+        self._valid = valid
 
     async def hear(self, tx: Tx, heard: Sequence[Heard[Any]]) -> None:
         at = self._clock.now()
@@ -97,12 +83,10 @@ class PostRings:
             for ring in rings(each.fact)
             if ring.recipient != ring.origin.actor
         }
-        gone: Collection[Deed] = ()
-        if self._standing is not None:
-            gone = await self._standing.gone([ring.deed for ring, _ in found.values()])
+        standing = await self._valid.standing([ring.subject for ring, _ in found.values()])
         offers = []
         for ring, each in found.values():
-            if ring.deed in gone:
+            if ring.subject not in standing:
                 continue
             event = EventAccepted(
                 notification=new_id(),
@@ -123,18 +107,12 @@ class PostRings:
             await _free(tx, [offer.id for offer in offers])
             tx.offer(offers, at)
 
-    async def take_back(self, tx: Tx, heard: Sequence[Heard[Unliked]]) -> None:
-        """Take back what likes rang, on every device and from what waits to be sent."""
-        for each in heard:
-            fact = each.fact
-            like = Ring("like", fact.author, Origin("like", fact.post, fact.person), fact.post, "")
-            await self._removal.withdraw(tx, like.id)
-
 
 async def _free(tx: Tx, events: Sequence[str]) -> None:
-    """Let those that told nobody, since they were taken back too soon, be accepted again."""
+    """Let those be accepted again that told nobody, or that left a notification that goes on."""
     known = await intake.known(tx, events)
-    gone = await store.gone(tx, [each.record for each in known.values()]) if known else ()
+    records = [each.record for each in known.values()]
+    gone = await subject_store.may_ring_again(tx, records) if known else ()
     if gone:
         await intake.free(tx, [id_ for id_, each in known.items() if each.record in gone])
 

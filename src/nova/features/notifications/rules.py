@@ -29,6 +29,7 @@ SILENCED = {
 """By what the recipient has against the actor."""
 GONE = Decision(frozenset(), "origin", "gone")
 """What was done is undone, or hidden from the recipient by now."""
+SUSPENDED = Decision(frozenset(), "actor", "gone")
 UNKNOWN_TYPE = Decision(frozenset(), "type", "unknown_type")
 
 

@@ -8,18 +8,21 @@ from prometheus_client import CollectorRegistry
 
 from nova.backbone.database import Database, Tx
 from nova.backbone.portions import in_portions
+from nova.feature import Subjects
 from nova.features.notifications import boxes, preferences, types
 from nova.features.notifications.bursts import Blocks, Bursts
 from nova.features.notifications.catalogue import DAY_S
 from nova.features.notifications.inbox import Inbox, Removal, everything
 from nova.features.notifications.ingest import Ingest
 from nova.features.notifications.pipeline import People, Pipeline, Reach
-from nova.features.notifications.posted import PostRings, Standing
+from nova.features.notifications.posted import PostRings
 from nova.features.notifications.preferences import PreferenceBook
 from nova.features.notifications.rehearsal import Rehearsal
 from nova.features.notifications.retention import Ages, Retention
+from nova.features.notifications.reviews import Reviews
 from nova.features.notifications.runs import Runs
 from nova.features.notifications.social import Social
+from nova.features.notifications.still_valid import StillValid
 from nova.features.notifications.traces import Afterwards, Failures, Traces
 from nova.features.notifications.types import Types
 from nova.features.notifications.watching import Watching
@@ -57,7 +60,7 @@ class Notifications:
         *,
         blocks: Blocks,
         signing_secret: bytes,
-        standing: Standing | None = None,
+        subjects: Sequence[Subjects] = (),
         burst_s: float = 3_600.0,
         dead_letters: DeadLetters | None = None,
         failures: Failures | None = None,
@@ -69,14 +72,15 @@ class Notifications:
     ) -> None:
         """`defaults` says which channels are off where neither person nor type says so.
 
-        `standing` is asked whether a like and so on is still there, and `burst_s` is for how
-        many seconds others join the notification of the first.
+        `subjects` answer whether what notifications stand on still does, and `burst_s` is for
+        how many seconds others join the notification of the first.
         `reach` knows who has devices, and `afterwards` what became of deliveries to them.
         """
         ages = Ages(dedupe_s=dedupe_days * DAY_S, lifetime_s=retention_days * DAY_S)
         self._db = db
         self.people = people
         self.dead_letters = dead_letters
+        self.valid = StillValid(subjects)
         self.types = Types(db, clock)
         self.preferences = PreferenceBook(db, clock, self.types, defaults=defaults or {})
         self.social = Social(clock)
@@ -91,14 +95,15 @@ class Notifications:
             registry=registry,
             lifetime_s=ages.lifetime_s,
             bursts=Bursts(clock, people, blocks, burst_s),
-            standing=standing,
+            valid=self.valid,
             reach=reach,
         )
         self.ingest = Ingest(db, clock, self.types, self.pipeline)
         self.rehearsal = Rehearsal(self.pipeline)
         self.inbox = Inbox(db, clock, Cursors(signing_secret, "inbox", int))
         self.removal = Removal(db, clock, remembered_s=ages.dedupe_s)
-        self.post_rings = PostRings(clock, standing, self.removal)
+        self.post_rings = PostRings(clock, self.valid)
+        self.reviews = Reviews(db, self.valid, self.types, people, self.removal)
         self.traces = Traces(db, failures, afterwards)
         self.watching = Watching(db, clock, people, Cursors(signing_secret, "events", UUID))
         self.retention = Retention(db, clock, ages)

@@ -8,7 +8,7 @@ from uuid import UUID
 from nova.backbone.database import Tx
 from nova.backbone.intake import Offer
 from nova.features.graph.events import FollowApproved, Followed, FollowRequested
-from nova.features.notifications.events import EventAccepted
+from nova.features.notifications.events import EventAccepted, Origin
 from nova.kernel.clock import Clock
 from nova.kernel.events import Fact, Heard
 from nova.kernel.ids import new_id
@@ -49,6 +49,7 @@ class Social:
                 actor_id=str(actor),
                 timestamp=each.at,
                 accepted_at=at,
+                origin=Origin(kind, recipient, actor),
             )
             offers[id_] = Offer(id_, digest, event.notification, event)
         tx.offer(list(offers.values()), at)

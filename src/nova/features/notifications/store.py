@@ -9,7 +9,8 @@ from msgspec import Raw, Struct
 from nova.backbone.conclusion import Conclusion
 from nova.features.notifications.events import EventAccepted
 from nova.features.notifications.models import Counts, Notification
-from nova.features.notifications.rules import GONE, Decision
+from nova.features.notifications.rules import Decision
+from nova.kernel.subjects import Stands
 from nova.ports.database import Queries, Row
 
 CHANNEL = "user:"
@@ -29,9 +30,11 @@ with decided as (
       from unnest($4::uuid[], $5::uuid[], $6::uuid[], $7::timestamptz[], $8::timestamptz[],
                   $9::timestamptz[], $10::text[], $11::text[], $12::text[], $13::text[],
                   $14::text[], $15::text[], $16::text[], $17::text[], $18::text[],
-                  $19::bytea[], $20::bytea[]) with ordinality
+                  $19::bytea[], $20::bytea[], $21::text[], $22::uuid[], $23::uuid[],
+                  $24::uuid[]) with ordinality
         as w (id, user_id, actor_id, occurred_at, accepted_at, expires_at, type, event_id,
-              related_entity_id, title, body, locale, rule, metadata, burst, head, tail, place)
+              related_entity_id, title, body, locale, rule, metadata, burst, head, tail,
+              subject_kind, subject_item, subject_within, subject_owner, place)
      where w.id not in (select id from decided)
 ), dealt as (
     insert into notifications.boxes as box (user_id, top, unseen, unread)
@@ -50,9 +53,11 @@ with decided as (
 ), added as (
     insert into notifications.inbox (
         heard_at, created_at, run, id, user_id, number, actor_id, occurred_at, accepted_at,
-        expires_at, type, event_id, related_entity_id, title, body, locale, rule, metadata, burst)
+        expires_at, type, event_id, related_entity_id, title, body, locale, rule, metadata, burst,
+        subject_kind, subject_item, subject_within, subject_owner)
     select $1, $2, $3, id, user_id, number, actor_id, occurred_at, accepted_at,
-           expires_at, type, event_id, related_entity_id, title, body, locale, rule, metadata, burst
+           expires_at, type, event_id, related_entity_id, title, body, locale, rule, metadata,
+           burst, subject_kind, subject_item, subject_within, subject_owner
       from placed
 )
 """
@@ -64,7 +69,7 @@ select p.* from (
     select array_agg('user:' || user_id order by place) as channels,
            array_agg(told order by place) as told
       from placed
-) made, backbone.publish($21, $22, $23, $24, $25, $26, $27, made.channels, made.told, null) p
+) made, backbone.publish($25, $26, $27, $28, $29, $30, $31, made.channels, made.told, null) p
 """
 
 ADD = _PLACE + _TELL
@@ -81,8 +86,6 @@ select $1, $2, $3, new.*
     on conflict (id) do nothing
 returning id, reason
 """
-
-GONE_ONES = "select id from notifications.suppressed where id = any($1::uuid[]) and reason = $2"
 
 RAN = """
 insert into notifications.runs (id, stored_at, published_at)
@@ -114,6 +117,8 @@ class Made(Struct, frozen=True):
     """What the socket says, up to the number."""
     tail: bytes
     """What it says from there to the counts."""
+    stands: Stands | None = None
+    """Of one that stands on more than its actor."""
 
 
 class Unmade(Struct, frozen=True):
@@ -162,6 +167,10 @@ def _columns(run: Run, made: Sequence[Made]) -> Sequence[object]:
         [fact.burst for fact in facts],
         [each.head for each in made],
         [each.tail for each in made],
+        [fact.origin.kind if fact.origin else None for fact in facts],
+        [fact.origin.item if fact.origin else None for fact in facts],
+        [each.stands.within if each.stands else None for each in made],
+        [each.stands.owner if each.stands else None for each in made],
     )
 
 
@@ -191,11 +200,6 @@ async def _suppressed(db: Queries, run: Run, unmade: Sequence[Unmade]) -> Sequen
         [each.decision.reason or "" for each in unmade],
         [each.decision.rule for each in unmade],
     )
-
-
-async def gone(db: Queries, ids: Sequence[UUID]) -> set[UUID]:
-    """Return which of them told nobody, since they were taken back before they were decided."""
-    return {row["id"] for row in await db.fetch(GONE_ONES, ids, GONE.reason)}
 
 
 async def ran(db: Queries, runs: Sequence[tuple[UUID, datetime, datetime]]) -> None:

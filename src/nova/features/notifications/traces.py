@@ -32,11 +32,14 @@ REASONS = {
     "muted": "The recipient has muted who did it.",
     "gone": "What it told of was taken back, or is not for the recipient's eyes.",
     "joined": "It joined a notification that had rung already: a burst rings once.",
+    "withdrawn": "It was stored; then what it told of was taken back, or is no longer for the "
+    "recipient's eyes.",
+    "left": "It had joined others or begun with them; then it was taken back, and they went on.",
     "retracted": "It was stored; then the app took the event back.",
     "deleted": "It was stored; then its recipient deleted it.",
     "expired": "It was stored; then its time was over.",
 }
-REMOVED = ("deleted", "expired", "retracted")
+REMOVED = ("deleted", "expired", "retracted", "withdrawn")
 
 
 class NoSuchStory(NoSuchNotification):

@@ -21,14 +21,14 @@ from nova.features.posts.pull import Pull
 from nova.features.posts.push import KEPT, Followings, Push
 from nova.features.posts.routes import routes
 from nova.features.posts.service import Posts
-from nova.features.posts.standing import Standing
+from nova.features.posts.still_valid import subjects
 from nova.features.posts.views import People, Views
 from nova.kernel.clock import Clock
 from nova.kernel.events import Fact
 from nova.web.actors import User
 from nova.web.cursors import Cursors
 
-__all__ = ["HEARS", "House", "Knobs", "Standing", "plug"]
+__all__ = ["HEARS", "House", "Knobs", "plug", "subjects"]
 
 
 LIKE = tuple[datetime, UUID]

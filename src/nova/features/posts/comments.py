@@ -104,9 +104,13 @@ class Comments:
         if viewer not in (None, said.author, post.author):
             raise NoSuchComment("You have no such comment.")
         async with self._db.transaction() as tx:
-            if not (await store.lock_one(tx, post.id) and await store.remove_comment(tx, said)):
+            there = await store.lock_one(tx, post.id)
+            gone = await store.remove_comment(tx, said) if there else []
+            if not gone:
                 raise NoSuchComment
-            await tx.emit(CommentDeleted(post=post.id, author=post.author, comment=id_))
+            replies = tuple(each for each in gone if each != id_)
+            fact = CommentDeleted(post=post.id, author=post.author, comment=id_, replies=replies)
+            await tx.emit(fact)
 
     async def one(self, viewer: UUID | None, id_: UUID) -> Comment:
         return await self._shown(viewer, *await self._comment(viewer, id_))

@@ -70,6 +70,7 @@ class CommentDeleted(_OfPost, frozen=True, kw_only=True):
     """A comment is gone, with its replies."""
 
     comment: UUID
+    replies: tuple[UUID, ...] = ()
 
 
 class Mentioned(Fact, frozen=True, kw_only=True):

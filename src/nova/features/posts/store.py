@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from uuid import UUID
 
-from msgspec import Raw
+from msgspec import Raw, Struct
 
 from nova.features.posts.models import Visibility, Written
+from nova.kernel.subjects import Subject
 from nova.ports.database import Queries, Row
 
 ADD = """
@@ -78,9 +79,10 @@ update posts.posts
 
 DELETE = "delete from posts.posts where id = $1 and author = $2"
 
-# Of (kind, item, actor, recipient): those that still hold, and whose post it is about.
+# Of (kind, item, actor, recipient): those that still hold, whose post it is about, and what the
+# post or comment says (a little more than an excerpt shows).
 STANDING = """
-select w.place, p.author, p.visibility
+select w.place, p.id, p.author, p.visibility, left(coalesce(c.body, p.body), 2000) as body
   from unnest($1::text[], $2::uuid[], $3::uuid[], $4::uuid[]) with ordinality
     as w (kind, item, actor, recipient, place)
   left join posts.comments c on c.id = w.item
@@ -154,6 +156,17 @@ select id, post, parent, body as text, created_at, edited_at from posts.comments
 }
 
 
+class Holds(Struct, frozen=True):
+    """What a like, comment or mention that still holds is about."""
+
+    post: UUID
+    author: UUID
+    """Whose post it is."""
+    visibility: Visibility
+    text: str
+    """Of the post, or of the comment."""
+
+
 async def add(db: Queries, new: Written) -> None:
     await db.run(
         ADD,
@@ -225,12 +238,15 @@ async def delete(db: Queries, post: UUID, author: UUID) -> bool:
     return await db.run(DELETE, post, author) > 0
 
 
-async def standing(
-    db: Queries, asked: Sequence[tuple[str, UUID, UUID, UUID]]
-) -> dict[int, tuple[UUID, Visibility]]:
-    """Return by place in `asked` whose post it is about, and who may see it, while it holds."""
+async def standing(db: Queries, asked: Sequence[Subject]) -> dict[int, Holds]:
+    """Return by place in `asked` what it is about, while it holds."""
     rows = await db.fetch(STANDING, *(list(column) for column in zip(*asked, strict=True)))
-    return {row["place"] - 1: (row["author"], Visibility(row["visibility"])) for row in rows}
+    return {
+        row["place"] - 1: Holds(
+            row["id"], row["author"], Visibility(row["visibility"]), row["body"]
+        )
+        for row in rows
+    }
 
 
 async def erase(db: Queries, user: UUID) -> None:

@@ -66,7 +66,7 @@ REPLIES = "select * from posts.comments where parent = $1 and id > $2 order by i
 
 LOCK_ONE = "select author from posts.posts where id = $1 for update"
 
-REMOVE_COMMENT = "delete from posts.comments where id = $1 or parent = $1"
+REMOVE_COMMENT = "delete from posts.comments where id = $1 or parent = $1 returning id"
 
 UNCOUNT_COMMENTS = "update posts.posts set comments = comments - $2 where id = $1"
 
@@ -150,14 +150,14 @@ async def lock_one(db: Queries, post: UUID) -> bool:
     return await db.value(LOCK_ONE, post) is not None
 
 
-async def remove_comment(db: Queries, gone: Said) -> bool:
-    """Remove a comment with its replies, and count; the post is locked."""
-    removed = await db.run(REMOVE_COMMENT, gone.id)
+async def remove_comment(db: Queries, gone: Said) -> list[UUID]:
+    """Remove a comment with its replies, and count; the post is locked. Return their ids."""
+    removed = [row["id"] for row in await db.fetch(REMOVE_COMMENT, gone.id)]
     if removed:
-        await db.run(UNCOUNT_COMMENTS, gone.post, removed)
+        await db.run(UNCOUNT_COMMENTS, gone.post, len(removed))
         if gone.parent is not None:
             await db.run(UNCOUNT_REPLY, gone.parent)
-    return removed > 0
+    return removed
 
 
 def _columns(pairs: Collection[Pair]) -> tuple[list[UUID], list[UUID]]:

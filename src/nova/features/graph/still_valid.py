@@ -1,0 +1,107 @@
+"""Whether follows and requests still stand, and whether a block separates two people."""
+
+from collections.abc import Collection, Mapping, Sequence
+from uuid import UUID
+
+from nova.feature import Subjects
+from nova.features.graph.events import (
+    Blocked,
+    CloseFriendRemoved,
+    FollowCancelled,
+    FollowDeclined,
+    PrivacyChanged,
+    Unfollowed,
+)
+from nova.kernel.subjects import Stands, Subject, Touched
+from nova.ports.database import Queries
+
+FOLLOW, REQUEST, APPROVAL = "follow", "follow_request", "follow_approved"
+
+# Of each pair, whether a block of either side separates them. Both look-ups are by the first
+# column of an index, and most people have not blocked anybody.
+SEPARATED = """
+select w.one, w.other
+  from unnest($1::uuid[], $2::uuid[]) as w (one, other)
+  join graph.people a on a.user_id = w.one
+  join graph.people b on b.user_id = w.other
+ where exists (select from graph.ties t where t.kind = 'block'
+                  and ((t.person = a.number and t.other = b.number)
+                    or (t.person = b.number and t.other = a.number)))
+"""
+
+# Of each pair, whether the first follows the second, or has asked to.
+FOLLOWING = """
+select w.follower, w.followee,
+       exists (select from graph.follows f
+                where f.follower = a.number and f.followee = b.number) as follows,
+       exists (select from graph.ties t where t.kind = 'request'
+                  and t.person = a.number and t.other = b.number) as asks
+  from unnest($1::uuid[], $2::uuid[]) as w (follower, followee)
+  join graph.people a on a.user_id = w.follower
+  join graph.people b on b.user_id = w.followee
+"""
+
+Pair = tuple[UUID, UUID]
+
+
+def subjects(db: Queries) -> Sequence[Subjects]:
+    """Return the answers about follows, and about any two people whom a block may separate."""
+
+    async def apart(asked: Sequence[Subject]) -> Mapping[Subject, Stands]:
+        pairs = {(each.recipient, each.actor) for each in asked}
+        rows = await db.fetch(SEPARATED, *_columns(pairs))
+        separated = {(row["one"], row["other"]) for row in rows}
+        return {
+            each: Stands(each.actor, each.item)
+            for each in asked
+            if (each.recipient, each.actor) not in separated
+        }
+
+    async def following(asked: Sequence[Subject]) -> Mapping[Subject, Stands]:
+        rows = await db.fetch(FOLLOWING, *_columns({_pair(each) for each in asked}))
+        follows = {(row["follower"], row["followee"]) for row in rows if row["follows"]}
+        asks = {(row["follower"], row["followee"]) for row in rows if row["asks"]}
+        return {
+            each: Stands(each.actor, each.item)
+            for each in asked
+            if _pair(each) in follows or (each.kind == REQUEST and _pair(each) in asks)
+        }
+
+    return (
+        Subjects(kinds=(), standing=apart, changed_by={Blocked: _both}),
+        Subjects(
+            kinds=(FOLLOW, REQUEST, APPROVAL),
+            standing=following,
+            changed_by={
+                Unfollowed: _both,
+                FollowCancelled: _both,
+                FollowDeclined: _both,
+                CloseFriendRemoved: _both,
+                PrivacyChanged: _closed,
+            },
+        ),
+    )
+
+
+def _pair(subject: Subject) -> Pair:
+    """Return who follows whom. That a request was answered is told to the one who follows."""
+    if subject.kind == APPROVAL:
+        return subject.recipient, subject.actor
+    return subject.actor, subject.recipient
+
+
+def _both(
+    fact: Blocked | Unfollowed | FollowCancelled | FollowDeclined | CloseFriendRemoved,
+) -> Sequence[Touched]:
+    """Whoever of the two was told of the other: also what may no longer be seen of them."""
+    one, other = fact.pair
+    return [Touched(recipient=one, actor=other), Touched(recipient=other, actor=one)]
+
+
+def _closed(fact: PrivacyChanged) -> Sequence[Touched]:
+    """What is told of a private account's posts is for those that it lets follow."""
+    return [Touched(owner=fact.user)] if fact.private else []
+
+
+def _columns(pairs: Collection[Pair]) -> tuple[list[UUID], list[UUID]]:
+    return [one for one, _ in pairs], [other for _, other in pairs]
