@@ -9,7 +9,7 @@ from time import perf_counter
 import msgspec
 from msgspec import Struct
 
-from nova.bench.client import Caller, Subscriber
+from nova.bench.client import Caller, Subscriber, asked
 from nova.bench.micro import event_parse_us, preference_lookup
 from nova.bench.processes import Server, serving
 from nova.bench.receipts import Receipts, percentile
@@ -21,6 +21,8 @@ TYPES = ("like", "comment", "follow")
 BULK = 1000
 CONNECTING = 50
 SETTLE_S = 30.0
+MESSAGE = b'{"data":{"text":"one message to everybody"}}'
+PUBLICATION = b'"pub":'
 TIMER_S = 0.001
 """What a timer of the event loop may be late by."""
 EXACT_PER_S = 200
@@ -32,7 +34,8 @@ class Plan(Struct, frozen=True):
 
     recipients: int = 1000
     seconds: float = 30.0
-    rated_seconds: float = 10.0
+    rated_seconds: float = 120.0
+    """Long enough to meet what is done once a minute."""
     callers: int = 3
     batch: int = 1000
     """Events in a request when throughput is measured: as many as one takes."""
@@ -40,9 +43,11 @@ class Plan(Struct, frozen=True):
     """Events accepted but not yet received, at most: what keeps the flow steady."""
     idle: int = 10_000
     messages: int = 200
+    publishers: int = 16
+    """Of messages to everybody, when many publish at once."""
 
 
-QUICK = Plan(recipients=100, seconds=3, rated_seconds=2, idle=500, messages=20)
+QUICK = Plan(recipients=100, seconds=3, rated_seconds=2, idle=500, messages=32)
 """A look in half a minute; its figures are not for publication."""
 
 
@@ -175,6 +180,29 @@ async def throughput(server: Server, plan: Plan) -> dict[str, float]:
             "cpu_us_per_event": 1e6 * (cost.server_s + cost.postgres_s) / received,
             "server_cpu_s": cost.server_s,
             "postgres_cpu_s": cost.postgres_s,
+            "rss_mb_after": server.resident_kb() / 1024,
+        }
+
+
+async def one_by_one(server: Server, plan: Plan) -> dict[str, float]:
+    """Send one event a request over 64 connections as fast as they are answered and received."""
+    async with crowd(server, plan) as people:
+        until = perf_counter() + plan.seconds
+
+        async def keep_sending(caller: Caller) -> None:
+            while perf_counter() < until:
+                if people.receipts.outstanding > plan.outstanding:
+                    await asyncio.sleep(0.001)
+                else:
+                    await people.send(caller, 1)
+
+        start = perf_counter()
+        await asyncio.gather(*(keep_sending(caller) for caller in people.callers))
+        within, elapsed = people.receipts.received, perf_counter() - start
+        return {
+            "single_per_s": within / elapsed,
+            "lost": await people.settled(),
+            "duplicated": people.receipts.duplicated,
         }
 
 
@@ -202,6 +230,7 @@ async def rated(server: Server, plan: Plan, per_s: int) -> dict[str, float]:
             "p50_ms": 1000 * percentile(latencies, 0.50),
             "p95_ms": 1000 * percentile(latencies, 0.95),
             "p99_ms": 1000 * percentile(latencies, 0.99),
+            "longest_stall_ms": 1000 * people.receipts.longest_stall,
             "lost": lost,
             "duplicated": people.receipts.duplicated,
         }
@@ -237,34 +266,47 @@ async def batch_of_100(server: Server, plan: Plan) -> dict[str, float]:
         }
 
 
-async def fan_out(server: Server, plan: Plan) -> dict[str, float]:
-    """Publish to one channel with every recipient subscribed."""
+async def fan_out(server: Server, plan: Plan, publishers: int) -> float:
+    """Publish to one channel with every recipient subscribed; return CPU seconds a delivery.
+
+    A publisher sends its next message when it has its answer, and everybody all but the last
+    messages of the others.
+    """
     received = 0
-    all_received = asyncio.Event()
+    moved = asyncio.Event()
 
-    def count(_message: bytes) -> None:
+    def count(message: bytes) -> None:
         nonlocal received
-        received += 1
-        if received % plan.recipients == 0:
-            all_received.set()
+        received += message.count(PUBLICATION)
+        moved.set()
 
-    caller = await Caller.open(server.host, server.port, server.server_key)
+    callers = [
+        await Caller.open(server.host, server.port, server.server_key) for _ in range(publishers)
+    ]
     names = [f"user-{number}" for number in range(plan.recipients)]
-    await create_users(caller, names)
+    await create_users(callers[0], names)
     sockets = await open_sockets(server, names, count, ("bench:all",))
+    waiting = iter(range(plan.messages * publishers))
+    published = 0
+
+    async def received_but(messages: int) -> None:
+        while received < (published - messages) * plan.recipients:
+            moved.clear()
+            await moved.wait()
+
+    async def keep_publishing(caller: Caller) -> None:
+        nonlocal published
+        for _ in waiting:
+            await asked(caller, "POST", "/v1/channels/bench:all/publications", MESSAGE)
+            published += 1
+            await received_but(publishers - 1)
+
     before = server.cost()
-    for _ in range(plan.messages):
-        all_received.clear()
-        status, answer = await caller.post(
-            "/v1/channels/bench:all/publications", b'{"data":{"text":"one message to everybody"}}'
-        )
-        if status not in ACCEPTED:
-            raise RuntimeError(f"publishing answered {status}: {answer[:500]!r}")
-        await all_received.wait()
+    await asyncio.gather(*(keep_publishing(caller) for caller in callers))
+    await received_but(0)
     cost = server.cost().since(before)
-    close(*sockets, caller)
-    deliveries = plan.messages * plan.recipients
-    return {"fanout_cpu_us_per_delivery": 1e6 * cost.server_s / deliveries}
+    close(*sockets, *callers)
+    return cost.server_s / received
 
 
 async def idle(server: Server, plan: Plan) -> dict[str, float]:
@@ -293,23 +335,34 @@ async def run(plan: Plan, progress: Callable[[str], None]) -> dict[str, float]:
     progress(f"throughput, {plan.seconds:g} s")
     async with serving(bench) as server:
         result |= await throughput(server, plan)
+    progress(f"one event a request, {plan.seconds:g} s")
+    async with serving(bench) as server:
+        _add(result, await one_by_one(server, plan))
     for per_s, suffix in ((100, ""), (2000, "_at_2000_per_s")):
         progress(f"latency at {per_s}/s, {plan.rated_seconds:g} s")
         async with serving(bench) as server:
-            latency = await rated(server, plan, per_s)
-        for name in ("lost", "duplicated"):
-            result[name] += latency.pop(name)
-        result |= {name + suffix: value for name, value in latency.items()}
+            _add(result, await rated(server, plan, per_s), suffix)
     progress("batches of 100")
     async with serving(bench) as server:
         result |= await batch_of_100(server, plan)
-    progress(f"one message to {plan.recipients} sockets")
-    async with serving(bench) as server:
-        result |= await fan_out(server, plan)
+    for publishers, name in ((1, "fanout"), (plan.publishers, "fanout_busy")):
+        progress(f"messages to {plan.recipients} sockets, publishers: {publishers}")
+        async with serving(bench) as server:
+            spent = await fan_out(server, plan, publishers)
+        result[f"{name}_cpu_us_per_delivery"] = 1e6 * spent
     progress(f"{plan.idle} idle connections")
     async with serving(bench) as server:
         result |= await idle(server, plan)
     return result
+
+
+def _add(result: dict[str, float], figures: dict[str, float], suffix: str = "") -> None:
+    """Put figures to the others; losses are added up, and the longest stall is of all runs."""
+    for name in ("lost", "duplicated"):
+        result[name] += figures.pop(name)
+    if (stall := figures.pop("longest_stall_ms", None)) is not None:
+        result["longest_stall_ms"] = max(result.get("longest_stall_ms", 0.0), stall)
+    result |= {name + suffix: value for name, value in figures.items()}
 
 
 def _allow_many_files() -> None:

@@ -18,11 +18,16 @@ class Receipts:
         self.latencies: list[float] = []
         self.received = 0
         self.duplicated = 0
+        self.longest_stall = 0.0
+        """Seconds in which nothing came although something was due, at the longest."""
+        self._flowed = 0.0
         self._all = asyncio.Event()
 
     def send(self, count: int, at: float | None = None) -> range:
         """Number `count` events that are sent now (or were due `at`)."""
         first = len(self._sent)
+        if not self.outstanding:
+            self._flowed = perf_counter()
         self._sent += [perf_counter() if at is None else at] * count
         self._seen += bytes(count)
         self._all.clear()
@@ -30,6 +35,8 @@ class Receipts:
 
     def on_message(self, message: bytes) -> None:
         now = perf_counter()
+        self.longest_stall = max(self.longest_stall, now - self._flowed)
+        self._flowed = now
         for match in EVENT.finditer(message):
             number = int(match[1])
             if self._seen[number]:
