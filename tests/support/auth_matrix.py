@@ -35,8 +35,6 @@ class Callers(Struct, frozen=True, kw_only=True):
     """A good token of somebody who is suspended."""
     forged: str
     """The owner's claims, under a signature that is nobody's."""
-    somebody: str = "none"
-    """The user that `{other}` in a path names, who has to be there."""
     malformed: str = "not.a.token"
 
 
@@ -76,10 +74,10 @@ async def unexpected(
     wrong: list[str] = []
     for route, caller, right in cells(routes):
         token = None if caller == "nobody" else getattr(callers, caller)
-        answer = await patiently(
+        answer = await _patiently(
             client,
             route.method,
-            _path(route, callers),
+            re.sub(r"{\w+}", "none", route.path.replace("{user}", callers.user)),
             params={"auth_matrix": "1"},
             headers={"authorization": f"Bearer {token}"} if token else {},
         )
@@ -91,12 +89,7 @@ async def unexpected(
     return wrong
 
 
-def _path(route: Route, callers: Callers) -> str:
-    path = route.path.replace("{user}", callers.user).replace("{other}", callers.somebody)
-    return re.sub(r"{\w+}", "none", path)
-
-
-async def patiently(
+async def _patiently(
     client: httpx.AsyncClient, method: str, path: str, **more: Any
 ) -> httpx.Response:
     """Ask again as often as it takes: strangers may not ask as often as there are routes."""
