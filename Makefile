@@ -52,6 +52,7 @@ bench: $(READY) ## measure the numbers in docs/reference/benchmarks.md
 	.venv/bin/nova bench notifications
 	.venv/bin/nova bench graph
 	.venv/bin/nova bench channels
+	.venv/bin/nova bench attack
 
 lock: ## renew requirements.lock
 	uv pip compile pyproject.toml --all-extras --group dev --universal --python-version 3.11 \

@@ -94,7 +94,7 @@ def _under(places: Sequence[Path]) -> Iterator[Path]:
     for place in places:
         if place.is_file():
             yield place
-        elif not (place / "PG_VERSION").exists():
+        elif place.is_dir() and not (place / "PG_VERSION").exists():
             yield from _under([each for each in sorted(place.iterdir()) if not each.is_symlink()])
 
 

@@ -8,15 +8,11 @@ import asyncio
 import os
 import secrets
 import signal
-import ssl
-import tomllib
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
-from urllib.request import HTTPSHandler, ProxyHandler, build_opener
 from uuid import UUID
 
 import msgspec
@@ -29,7 +25,7 @@ from nova.bench.commits import CommitPoint
 from nova.bench.notifications import create_users
 from nova.bench.processes import Server, running
 from nova.bench.proxy import Proxy, proxied
-from nova.bench.transports import SETTINGS, simulated
+from nova.bench.transports import received, simulated, variables
 from nova.ports.database import Pool
 
 LANE = "android"
@@ -131,18 +127,8 @@ async def _stage() -> AsyncIterator[tuple[dict[str, str], Proxy, Path, Path, str
             proxied(postgres.dsn, Path(sockets)) as proxy,
             simulated("fcm") as simulator,
         ):
-            settings = _variables(simulator) | {"NOVA_DATABASE": proxy.dsn}
+            settings = variables(simulator) | {"NOVA_DATABASE": proxy.dsn}
             yield settings, proxy, folder, simulator, postgres.dsn
-
-
-def _variables(simulator: Path) -> dict[str, str]:
-    """Return a simulator's settings as NOVA_… variables."""
-    rooms: dict[str, dict[str, Any]] = tomllib.loads((simulator / SETTINGS).read_text("utf-8"))
-    return {
-        f"NOVA_{room}_{name}".upper(): str(value)
-        for room, values in rooms.items()
-        for name, value in values.items()
-    }
 
 
 async def _prepared(server: Server) -> None:
@@ -198,15 +184,7 @@ async def _settled(pool: Pool, accepted: set[str]) -> None:
 
 async def _arrived(simulator: Path) -> Mapping[UUID, Sequence[str]]:
     """Return the collapse ids that the simulator saw, by delivery."""
-    url = tomllib.loads((simulator / SETTINGS).read_text("utf-8"))["fcm"]["url"]
-    trust = ssl.create_default_context(cafile=simulator / "ca.pem")
-    opener = build_opener(ProxyHandler({}), HTTPSHandler(context=trust))
-
-    def read() -> bytes:
-        with opener.open(f"{url}/simulator/received", timeout=REACHED_S) as answer:
-            return bytes(answer.read())
-
-    book = msgspec.json.decode(await asyncio.to_thread(read))
+    book = await received(simulator)
     if book["count"] != len(book["items"]):
         raise RuntimeError("the simulator's book is full")
     found: dict[UUID, list[str]] = defaultdict(list)

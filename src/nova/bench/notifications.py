@@ -328,7 +328,7 @@ async def idle(server: Server, plan: Plan) -> dict[str, float]:
 
 async def run(plan: Plan, progress: Callable[[str], None]) -> dict[str, float]:
     """Run every part, each on a server of its own, and return the figures."""
-    _allow_many_files()
+    allow_many_files()
     bench = {"NOVA_NAMESPACES": '[{"name": "bench"}]'}
     progress("event parsing and preference look-up")
     result: dict[str, float] = {**event_parse_us(), **await preference_lookup()}
@@ -365,7 +365,7 @@ def _add(result: dict[str, float], figures: dict[str, float], suffix: str = "") 
     result |= {name + suffix: value for name, value in figures.items()}
 
 
-def _allow_many_files() -> None:
+def allow_many_files() -> None:
     """Lift this process's bound on open files, which its servers inherit."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))

@@ -45,6 +45,10 @@ class Server(Struct, frozen=True):
     def resident_kb(self) -> int:
         return int(Path(f"/proc/{self.pid}/statm").read_text("ascii").split()[1]) * PAGE_KB
 
+    def descendants(self) -> list[int]:
+        """Return the processes below the server: those of its PostgreSQL."""
+        return _descendants(self.pid)
+
 
 @asynccontextmanager
 async def serving(settings: Mapping[str, str]) -> AsyncIterator[Server]:
@@ -55,13 +59,19 @@ async def serving(settings: Mapping[str, str]) -> AsyncIterator[Server]:
 
 
 @asynccontextmanager
-async def running(folder: Path, secret: str, settings: Mapping[str, str]) -> AsyncIterator[Server]:
-    """Run a server in a folder, where an earlier one may have been killed."""
+async def running(
+    folder: Path, secret: str, settings: Mapping[str, str], *, files: int = 0
+) -> AsyncIterator[Server]:
+    """Run a server in a folder, where an earlier one may have been killed.
+
+    It may open so many `files`, or as many as this process.
+    """
+    bounded = ("/bin/sh", "-c", 'ulimit -n "$0" && exec "$@"', str(files)) if files else ()
     with (folder / "log").open("w+b") as log:
         data = folder / "data"
         process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            *("-m", "nova", "serve"),
+            *bounded,
+            *(sys.executable, "-m", "nova", "serve"),
             cwd=folder,
             env={
                 "PATH": os.environ.get("PATH", ""),

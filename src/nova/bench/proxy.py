@@ -10,6 +10,10 @@ from nova.bench.commits import CommitPoint, Statements
 
 # PostgreSQL waits for the next command, in no transaction: what it was told last is durable.
 READY = b"Z\0\0\0\5I"
+LISTEN = b"listen "
+NOTIFICATION = b"A"
+HEAD = 5
+"""Bytes of a message's letter and length."""
 
 
 class Proxy:
@@ -35,6 +39,10 @@ class Proxy:
         """A connection is cut when the server answers bytes from the client that contain this."""
         self.swallow_reply_to: bytes | None = None
         """Likewise, but the connection stays open in silence."""
+        self.deaf = False
+        """Connections that listen (LISTEN) hear nothing more, those made from now on included."""
+        self.unnotified = False
+        """They hear answers, but no notifications: as behind a pool that shares connections."""
         self.at: CommitPoint | None = None
         """Where something is to happen, once."""
 
@@ -103,13 +111,15 @@ class _Link:
 
     def __init__(self, proxy: Proxy) -> None:
         self._proxy = proxy
-        self._cut = self._silent = False
+        self._cut = self._silent = self._listens = False
         self._statements = Statements()
         self._kept: CommitPoint | None = None
+        self._answers = _Answers()
 
     async def to_server(self, data: bytes) -> bytes | None:
         if self._proxy.blackhole:
             return b""
+        self._listens |= _contains(data.lower(), LISTEN)
         self._cut |= _contains(data, self._proxy.cut_reply_to)
         self._silent |= _contains(data, self._proxy.swallow_reply_to)
         statements, point = self._statements.commits(data), self._proxy.at
@@ -126,7 +136,30 @@ class _Link:
         if self._kept and READY in data:
             point, self._kept = self._kept, None
             return await point.meet(data)
-        return b"" if self._silent or self._proxy.blackhole else data
+        if self._listens and self._proxy.unnotified:
+            return self._answers.only(data)
+        deaf = self._listens and self._proxy.deaf
+        return b"" if self._silent or deaf or self._proxy.blackhole else data
+
+
+class _Answers:
+    """Takes notifications out of what a server says, which comes in pieces of any size."""
+
+    def __init__(self) -> None:
+        self._rest = b""
+
+    def only(self, data: bytes) -> bytes:
+        """Return the whole messages in it but notifications; a message is a letter and a length."""
+        self._rest += data
+        kept = []
+        while len(self._rest) > HEAD:
+            size = 1 + int.from_bytes(self._rest[1:HEAD])
+            if len(self._rest) < size:
+                break
+            message, self._rest = self._rest[:size], self._rest[size:]
+            if not message.startswith(NOTIFICATION):
+                kept.append(message)
+        return b"".join(kept)
 
 
 def _contains(data: bytes, wanted: bytes | None) -> bool:

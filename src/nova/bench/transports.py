@@ -4,6 +4,7 @@ import asyncio
 import os
 import ssl
 import sys
+import tomllib
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -11,6 +12,7 @@ from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
 from time import perf_counter, process_time
+from typing import Any
 from urllib.request import HTTPSHandler, ProxyHandler, Request, build_opener
 from uuid import uuid4
 
@@ -173,3 +175,26 @@ async def simulated(name: str) -> AsyncIterator[Path]:
             if process.returncode is None:
                 process.terminate()
             await process.wait()
+
+
+def variables(simulator: Path) -> dict[str, str]:
+    """Return a simulator's settings as NOVA_… variables."""
+    rooms: dict[str, dict[str, Any]] = tomllib.loads((simulator / SETTINGS).read_text("utf-8"))
+    return {
+        f"NOVA_{room}_{name}".upper(): str(value)
+        for room, values in rooms.items()
+        for name, value in values.items()
+    }
+
+
+async def received(simulator: Path) -> Any:
+    """Return what a simulator of FCM received: `count`, and the `items` that it kept."""
+    url = tomllib.loads((simulator / SETTINGS).read_text("utf-8"))["fcm"]["url"]
+    trust = ssl.create_default_context(cafile=simulator / "ca.pem")
+    opener = build_opener(ProxyHandler({}), HTTPSHandler(context=trust))
+
+    def read() -> bytes:
+        with opener.open(f"{url}/simulator/received", timeout=STARTING_S) as answer:
+            return bytes(answer.read())
+
+    return msgspec.json.decode(await asyncio.to_thread(read))

@@ -11,16 +11,15 @@ import msgspec
 import uvloop
 
 from nova.bench import deliveries, graph, kills, notifications, ranking, transports
+from nova.bench.attack import runner as attack
 from nova.cli.options import Verbs, say
 
 
 def add(verbs: Verbs) -> None:
     bench = verbs.add_parser("bench", help="measure the published numbers on this machine")
-    bench.add_argument("what", choices=["notifications", "graph", "channels"])
+    bench.add_argument("what", choices=["notifications", "graph", "channels", "attack"])
     bench.add_argument("--json", action="store_true", help="print JSON instead of a table")
-    bench.add_argument(
-        "--quick", action="store_true", help="a look in half a minute, not for publication"
-    )
+    bench.add_argument("--quick", action="store_true", help="a short look, not for publication")
     bench.add_argument(
         "--edges",
         type=Path,
@@ -48,6 +47,8 @@ def _chosen(args: argparse.Namespace) -> Coroutine[Any, Any, Mapping[str, Any]]:
         return graph.run(graph.QUICK if args.quick else graph.Plan(), _progress, args.neo4j)
     if args.what == "channels":
         return _channels(quick=args.quick)
+    if args.what == "attack":
+        return attack.run(attack.QUICK if args.quick else attack.Plan(), _progress)
     return notifications.run(notifications.QUICK if args.quick else notifications.Plan(), _progress)
 
 
