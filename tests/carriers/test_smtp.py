@@ -171,6 +171,10 @@ def test_what_is_no_address_is_refused(text: str) -> None:
 
 def test_domains_are_written_in_ascii() -> None:
     assert address("ben@bücher.example") == "ben@xn--bcher-kva.example"
+    assert address("ada@faß.de") == "ada@xn--fa-hia.de"
+    assert address("bén@Example.org") == "bén@Example.org"
+    with pytest.raises(BadAddress, match="domain"):
+        address("ada@i❤.ws")
     assert sender('"Nova, Inc." <a@b.example>').name == "Nova, Inc."
     with pytest.raises(HeaderInjection):
         sender("Nova\r\nBcc: x <a@b.example>")

@@ -39,6 +39,26 @@ def test_time_zones_are_ianas() -> None:
             rules.timezone(wrong, ZONES)
 
 
+@pytest.mark.parametrize("name", ["  ", "\u3164", "\u200b", "A\u202eda", "A\u2067da", "A\u2028da"])
+def test_a_name_that_cannot_be_shown_safely_is_refused(name: str) -> None:
+    with pytest.raises(rules.InvalidField, match="A name has"):
+        rules.written(Fields(name=name), "ada", ZONES)
+
+
+@pytest.mark.parametrize("address", ["ada@faß.de", "用户@例子.广告", "a@b", "ada@xn--fa-hia.de"])
+def test_an_address_is_kept_as_it_was_given(address: str) -> None:
+    assert rules.written(Fields(email=address), "ada", ZONES).email == address
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["a@b..c", "a@-b.c", "a@b.", "a@[1.2.3.4]", "a@i❤.ws", "a@" + "b" * 64, "ü" * 33 + "@b.c"],
+)
+def test_an_address_that_no_mail_can_reach_is_refused(address: str) -> None:
+    with pytest.raises(rules.InvalidField):
+        rules.written(Fields(email=address), "ada", ZONES)
+
+
 def nested(depth: int) -> dict[str, Any]:
     return {"a": nested(depth - 1)} if depth > 1 else {"a": 1}
 

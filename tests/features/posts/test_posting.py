@@ -2,6 +2,8 @@
 
 import asyncio
 from typing import Any
+from unicodedata import normalize
+from urllib.parse import quote
 
 import pytest
 
@@ -15,6 +17,9 @@ from support.waiting import until
 WAITING = """
 select exists (select from pg_stat_activity
  where datname = current_database() and wait_event_type = 'Lock')
+"""
+ANOTHER_SAM = """
+insert into accounts.users (id, external_id, folded) values (gen_random_uuid(), 'Sam', 'sam')
 """
 PEOPLE = ("ada", "ben", "cleo", "dora", "eve")
 
@@ -87,6 +92,43 @@ async def test_posts_are_listed_by_hashtag_for_who_may_see_them(here: Town) -> N
     for bad in ("a b", "1", "%23a", "a" * 65):
         refused = await here.ask("ada", "GET", f"tags/{bad}/posts", status=404)
         assert refused["code"] == "no_such_tag"
+
+
+async def test_the_page_of_a_tag_opens_in_whatever_form_it_is_named(here: Town) -> None:
+    for text in ("#हिन्दी #שָׁלוֹם", "\uff03हिन्दी #İstanbul #Straße", "#می\u200cخواهم"):
+        await here.post("ada", text)
+    forms = {"हिन्दी": 2, "İSTANBUL": 1, "STRASSE": 1, "straße": 1, "می\u200cخواهم": 1, "שָׁלוֹם": 1}
+    for tag, count in forms.items():
+        for form in (tag, quote(tag), quote(normalize("NFD", tag))):
+            assert len(await here.all("ben", f"tags/{form}/posts")) == count, form
+        published = await here.all("ben", f"tags/{tag}/posts")
+        for each in published:
+            for kept in each["tags"]:
+                assert await here.all("ben", f"tags/{quote(kept)}/posts")
+
+
+async def test_a_mention_names_the_longest_id_that_there_is(here: Town) -> None:
+    await here.world.meet("Ada.B", "李雷", "Größe")
+    for text, named in {
+        "@ada.b": ["ada.b"],
+        "@ada.c @ben-franklin": ["ada", "ben"],
+        "@adaさん 你好@ben": ["ada", "ben"],
+        "\uff20ADA _@Ben_ .@cleo": ["ada", "ben", "cleo"],
+        "@李雷你好": ["李雷"],
+        "@GRÖSSE @gro\u0308ße": ["größe"],
+        f"@{here.world.ids['dora']}": ["dora"],
+        "@adax ada@ben.org https://example.org/@ada @test@example.com": [],
+    }.items():
+        made = await here.ask("eve", "POST", "posts", status=201, json={"text": text})
+        assert [each["external_id"] for each in made["mentions"]] == named, text
+
+
+async def test_of_ids_that_differ_in_case_the_one_that_is_written_is_meant(here: Town) -> None:
+    await here.world.meet("SAM")  # whose id is sam
+    await here.world.pool.run(ANOTHER_SAM)
+    for text, named in {"@Sam": ["Sam"], "@sam": ["sam"], "@SAM @ada": ["ada"]}.items():
+        made = await here.ask("eve", "POST", "posts", status=201, json={"text": text})
+        assert [each["external_id"] for each in made["mentions"]] == named
 
 
 async def test_only_the_author_and_the_backend_change_a_post(here: Town) -> None:

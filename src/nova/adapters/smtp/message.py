@@ -14,11 +14,11 @@ from hashlib import sha256
 
 from msgspec import Struct
 
+from nova.kernel.domains import BadDomain, ascii_domain
 from nova.ports.carriers import Parcel
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 _ADDRESS = re.compile(r"[^\s@<>()\[\]\\,;:\"]{1,64}@[^\s@<>()\[\]\\,;:\"]{1,253}")
-_DOMAIN = re.compile(r"(?:[A-Za-z0-9_-]{1,63}\.)*[A-Za-z0-9-]{1,63}")
 _PLAIN_WORDS = re.compile(r"[\x20-\x7e]{0,60}")
 _SPECIALS = re.compile(r"[^A-Za-z0-9 !#$%&'*+/=?^_`{|}~-]")
 _WORD_BYTES = 42  # of UTF-8 in an encoded word of at most 75 characters (RFC 2047, 2)
@@ -58,12 +58,10 @@ def address(text: str) -> str:
     if len(text) > _MOST_ADDRESS or not _ADDRESS.fullmatch(text) or _CONTROL.search(text):
         raise BadAddress("not an e-mail address")
     local, _, domain = text.rpartition("@")
-    if _DOMAIN.fullmatch(domain):
-        return text
     try:
-        return f"{local}@{domain.encode('idna').decode()}"
-    except UnicodeError as wrong:
-        raise BadAddress("the domain of the address is none") from wrong
+        return f"{local}@{ascii_domain(domain)}"
+    except BadDomain as wrong:
+        raise BadAddress(f"an address whose domain is none: {wrong}") from wrong
 
 
 def message_id(parcel: Parcel, domain: str) -> str:

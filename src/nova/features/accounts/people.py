@@ -13,6 +13,7 @@ from nova.features.accounts.models import Profile, Written
 from nova.kernel.batching import Batcher
 from nova.kernel.ids import new_id, parse_id
 from nova.kernel.recent import Changes, Recent, hear
+from nova.kernel.text import folded
 
 _LONGEST = 128
 
@@ -78,6 +79,18 @@ class People:
             found.update(await self._fetch(list(dict.fromkeys(missing))))
         return found
 
+    async def meant(self, mentions: Sequence[Sequence[str]]) -> list[UUID]:
+        """Return who is meant by mentions, each given in its readings, the likeliest first.
+
+        An id as it is counts before one that differs in case or width; where several differ so,
+        nobody is meant.
+        """
+        first = {readings[0]: self._remembered(readings[0]) for readings in mentions}
+        asked = {each for some in mentions if first[some[0]] is None for each in some}
+        known = await store.meant(self._db, sorted(asked)) if asked else store.Meant({}, {}, {})
+        found = (first[readings[0]] or _meant(readings, known) for readings in mentions)
+        return [user for user in found if user is not None]
+
     async def hold(self, tx: Tx, users: Collection[UUID]) -> Collection[UUID]:
         """Keep users from being erased before the commit; return which of them exist.
 
@@ -121,6 +134,10 @@ class People:
             return await self.create(external_id)
         return profile
 
+    def _remembered(self, reference: str) -> UUID | None:
+        one = self._seen.get(reference)
+        return None if one is None or self._changes.since(one.mark, one.user) else one.user
+
     async def _fetch(self, keys: Sequence[K]) -> dict[K, Profile]:
         mark = self._changes.mark()
         found = {}
@@ -146,6 +163,15 @@ class People:
 
 
 _NOBODY = UUID(int=0)
+
+
+def _meant(readings: Sequence[str], known: store.Meant) -> UUID | None:
+    for each in readings:
+        exact = known.by_id.get(each) or known.by_name.get(each)
+        alike = known.by_folded.get(folded(each), ())
+        if exact or alike:
+            return exact or (alike[0] if len(alike) == 1 else None)
+    return None
 
 
 def _possible(reference: str) -> bool:

@@ -9,10 +9,14 @@ import msgspec
 from msgspec import UnsetType
 
 from nova.features.accounts.models import Fields, NewDevice, Written
+from nova.kernel.domains import BadDomain, ascii_domain
 from nova.kernel.errors import Invalid
+from nova.kernel.text import name_problem
 
 MOST_PROFILE_BYTES = 8192
 MOST_PROFILE_DEPTH = 8
+MOST_LOCAL_BYTES = 64
+"""RFC 5321, 4.5.3.1.1."""
 RESERVED = frozenset({"me", "bulk"})
 """Words that stand for something else where a path names a user."""
 
@@ -48,6 +52,25 @@ def locale(text: str) -> str:
         (match["region"] or "").upper(),
     ]
     return "-".join(filter(None, parts)) + match["rest"].lower()
+
+
+def display_name(text: str) -> str:
+    problem = name_problem(text)
+    if problem is not None:
+        raise InvalidField("name", problem)
+    return text
+
+
+def email(text: str) -> str:
+    """Return an address as it was given, if mail can be sent to its domain (IDNA2008)."""
+    local, _, domain = text.rpartition("@")
+    if len(local.encode()) > MOST_LOCAL_BYTES:
+        raise InvalidField("email", f"Before its @, an address has up to {MOST_LOCAL_BYTES} bytes.")
+    try:
+        ascii_domain(domain)
+    except BadDomain as wrong:
+        raise InvalidField("email", f"{domain!r} is no domain of mail: {wrong}.") from wrong
+    return text
 
 
 def timezone(name: str, zones: Collection[str]) -> str:
@@ -86,12 +109,12 @@ def written(fields: Fields, name: str | None, zones: Collection[str]) -> Written
     """Return the fields as the database takes them; `name` is the app's own id."""
     return Written(
         external_id=None if name is None else external_id(name),
-        name=_given(fields.name),
+        name=display_name(text) if (text := _given(fields.name)) else text,
         avatar_url=avatar(url) if (url := _given(fields.avatar_url)) else url,
         locale=locale(tag) if (tag := _given(fields.locale)) else tag,
         timezone=timezone(zone, zones) if (zone := _given(fields.timezone)) else zone,
         profile=None if isinstance(fields.profile, UnsetType) else profile(fields.profile or {}),
-        email=_given(fields.email),
+        email=email(text) if (text := _given(fields.email)) else text,
     )
 
 

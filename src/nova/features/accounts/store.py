@@ -1,7 +1,7 @@
 """Every statement about users and their devices."""
 
-from collections.abc import Collection, Sequence
-from typing import Any
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import msgspec
@@ -14,6 +14,8 @@ from nova.features.accounts.models import (
     Written,
 )
 from nova.kernel.errors import Conflict
+from nova.kernel.ids import parse_id
+from nova.kernel.text import folded, name_shown
 from nova.ports.database import Duplicate, Queries, Row
 
 
@@ -26,8 +28,8 @@ class ExternalIdTaken(Conflict):
 
 CREATE = """
 insert into accounts.users
-    (id, external_id, name, avatar_url, locale, timezone, profile, email, email_since)
-values ($1, $2, $3, $4, $5, $6, $7, $8, now())
+    (id, external_id, name, avatar_url, locale, timezone, profile, email, folded, email_since)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9, now())
 on conflict (external_id) do nothing
 returning *
 """
@@ -36,11 +38,11 @@ returning *
 # each other in a circle. A row that would stay as it is, is locked but not written.
 UPSERT = """
 insert into accounts.users as u
-    (id, external_id, name, avatar_url, locale, timezone, profile, email, email_since)
-select id, external_id, name, avatar_url, locale, timezone, profile, email, now()
+    (id, external_id, name, avatar_url, locale, timezone, profile, email, folded, email_since)
+select id, external_id, name, avatar_url, locale, timezone, profile, email, folded, now()
 from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[],
-    $7::text[]::jsonb[], $8::text[])
-    as g (id, external_id, name, avatar_url, locale, timezone, profile, email)
+    $7::text[]::jsonb[], $8::text[], $9::text[])
+    as g (id, external_id, name, avatar_url, locale, timezone, profile, email, folded)
 order by external_id
 on conflict (external_id) do update set
     name = coalesce(excluded.name, u.name),
@@ -53,6 +55,7 @@ on conflict (external_id) do update set
         then now() else u.email_since end,
     email_dead_at = case when excluded.email = u.email or excluded.email is null
         then u.email_dead_at end,
+    folded = excluded.folded,
     updated_at = now()
 where (coalesce(excluded.name, u.name), coalesce(excluded.avatar_url, u.avatar_url),
         coalesce(excluded.locale, u.locale), coalesce(excluded.timezone, u.timezone),
@@ -78,6 +81,7 @@ update accounts.users set
     email_since = case when $7 is null or $7 = email then email_since else now() end,
     email_dead_at = case when $7 is null or $7 = email then email_dead_at end,
     external_id = case when $8 then $9 else external_id end,
+    folded = case when $8 then $11 else folded end,
     suspended = coalesce($10, suspended),
     updated_at = now()
 where id = $1
@@ -102,9 +106,28 @@ select id, external_id, name, avatar_url, locale, timezone, suspended, tokens_af
 from accounts.users where id = any((select $2::uuid[])::uuid[])
 """
 
+# Whoever a mention may mean: by id, by external_id, and by how that is folded.
+MEANT = """
+select id, external_id, folded from accounts.users
+ where folded = any((select $1::text[])::text[])
+ union
+select id, external_id, folded from accounts.users
+ where external_id = any((select $2::text[])::text[])
+ union
+select id, external_id, folded from accounts.users where id = any((select $3::uuid[])::uuid[])
+"""
+
+
+class Meant(NamedTuple):
+    """Who is known by references as people write them."""
+
+    by_id: Mapping[str, UUID]
+    by_name: Mapping[str, UUID]
+    by_folded: Mapping[str, Sequence[UUID]]
+
 
 async def create(db: Queries, user: UUID, fields: Written) -> User:
-    row = await db.row(CREATE, user, *_columns(fields))
+    row = await db.row(CREATE, user, *_columns(fields), _folded(fields))
     if row is None:
         raise ExternalIdTaken(external_id=fields.external_id)
     return _user(row)
@@ -114,7 +137,7 @@ async def upsert(
     db: Queries, ids: Sequence[UUID], users: Sequence[Written]
 ) -> dict[str, tuple[UUID, bool]]:
     """Create or update; return (id, created) by external_id of those that were written."""
-    columns = zip(*(_columns(each) for each in users), strict=True)
+    columns = zip(*((*_columns(each), _folded(each)) for each in users), strict=True)
     rows = await db.fetch(UPSERT, ids, *(list(column) for column in columns))
     return {row["external_id"]: (row["id"], row["created"]) for row in rows}
 
@@ -140,7 +163,7 @@ async def change(
     """Change a user; with `renames`, the external_id too, to None perhaps."""
     name, *rest = _columns(fields)
     try:
-        row = await db.row(CHANGE, user, *rest, renames, name, suspended)
+        row = await db.row(CHANGE, user, *rest, renames, name, suspended, _folded(fields))
     except Duplicate:
         raise ExternalIdTaken(external_id=name) from None
     return None if row is None else _user(row)
@@ -161,6 +184,25 @@ async def delete(db: Queries, user: UUID) -> None:
 
 async def find(db: Queries, external_ids: Sequence[str], ids: Sequence[UUID]) -> list[Profile]:
     return [_profile(row) for row in await db.fetch(FIND, external_ids, ids)]
+
+
+async def meant(db: Queries, references: Sequence[str]) -> Meant:
+    ids = {each: id_ for each in references if (id_ := parse_id(each)) is not None}
+    keys = list({folded(each) for each in references})
+    rows = await db.fetch(MEANT, keys, references, list(ids.values()))
+    there = {row["id"] for row in rows}
+    by_folded: dict[str, list[UUID]] = {}
+    for row in rows:
+        by_folded.setdefault(row["folded"], []).append(row["id"])
+    return Meant(
+        {each: id_ for each, id_ in ids.items() if id_ in there},
+        {row["external_id"]: row["id"] for row in rows},
+        by_folded,
+    )
+
+
+def _folded(fields: Written) -> str | None:
+    return None if fields.external_id is None else folded(fields.external_id)
 
 
 def _columns(fields: Written) -> tuple[str | None, ...]:
@@ -193,7 +235,7 @@ def _shown(row: Row) -> dict[str, Any]:
     return {
         "id": row["id"],
         "external_id": row["external_id"],
-        "name": row["name"] or "",
+        "name": name_shown(row["name"]),
         "avatar_url": row["avatar_url"] or None,
         "locale": row["locale"] or DEFAULT_LOCALE,
         "timezone": row["timezone"] or DEFAULT_TIMEZONE,

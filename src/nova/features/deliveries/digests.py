@@ -19,6 +19,7 @@ from nova.features.deliveries.policies import DigestRule
 from nova.features.deliveries.quiet_hours import QuietBook
 from nova.kernel.clock import Clock
 from nova.kernel.ids import new_id
+from nova.kernel.locales import words_of
 from nova.ports.database import Queries, Row
 
 CLOSED_AT_ONCE = 500
@@ -337,7 +338,7 @@ def worded(entries: Sequence[Row]) -> tuple[str, str]:
     if len(lines) == 1:
         only = entries[0]["body"] if len(entries) == 1 else ""
         return lines[0], only
-    title = rendering.said(rendering.SUMMARY, entries[0]["locale"]).format(n=len(entries))
+    title = words_of(rendering.SUMMARY, entries[0]["locale"]).format(n=len(entries))
     body = lines if len(lines) <= MOST_LINES else [*lines[:MOST_LINES], "…"]
     return title, "\n".join(body)
 

@@ -5,6 +5,9 @@ from html import escape
 from typing import Any
 from urllib.parse import urlsplit
 
+from nova.kernel.direction import isolated
+from nova.kernel.locales import right_to_left, words_of
+
 UNSUBSCRIBE: Mapping[str, str] = {
     "en": "Unsubscribe from mail like this",
     "de": "Solche Mails abbestellen",
@@ -32,27 +35,25 @@ AND_OTHERS: Mapping[str, str] = {
 }
 AND: Mapping[str, str] = {"en": " and ", "de": " und ", "fr": " et ", "es": " y "}
 MOST_LINES = 5
-
-
-def said(words: Mapping[str, str], locale: str) -> str:
-    """Return the words of the language, or the English ones."""
-    return words.get(locale.partition("-")[0].lower(), words["en"])
+BODY = "font-family:sans-serif;max-width:36em;margin:2em auto;padding:0 1em"
 
 
 def html(title: str, body: str, url: str | None, unsubscribe: str | None, locale: str) -> str:
     """Return a mail's body; everything that people wrote is escaped."""
     language = escape(locale, quote=True)
+    way = "rtl" if right_to_left(locale) else "ltr"
     lines = [
-        f'<!doctype html><html lang="{language}"><head><meta charset="utf-8">',
+        f'<!doctype html><html lang="{language}" dir="{way}"><head><meta charset="utf-8">',
         f"<title>{escape(title)}</title></head>",
-        '<body style="font-family:sans-serif;max-width:36em;margin:2em auto;padding:0 1em">',
+        f'<body dir="{way}" style="{BODY}">',
         f'<h1 style="font-size:1.2em">{escape(title)}</h1>',
-        *(f"<p>{escape(line)}</p>" for line in body.splitlines() if line.strip()),
+        # What people wrote goes its own way, whatever the language of the mail.
+        *(f'<p dir="auto">{escape(line)}</p>' for line in body.splitlines() if line.strip()),
     ]
     if url:
-        lines.append(f'<p><a href="{escape(url, quote=True)}">{said(OPEN, locale)}</a></p>')
+        lines.append(f'<p><a href="{escape(url, quote=True)}">{words_of(OPEN, locale)}</a></p>')
     if unsubscribe:
-        words = said(UNSUBSCRIBE, locale)
+        words = words_of(UNSUBSCRIBE, locale)
         lines.append(
             f'<p style="color:#666;font-size:.8em"><a href="{escape(unsubscribe, quote=True)}">'
             f"{words}</a></p>"
@@ -77,15 +78,17 @@ def summary(titles: Sequence[str], locale: str) -> tuple[str, str]:
     lines = list(titles[:MOST_LINES])
     if len(titles) > MOST_LINES:
         lines.append("…")
-    return said(SUMMARY, locale).format(n=len(titles)), "\n".join(lines)
+    return words_of(SUMMARY, locale).format(n=len(titles)), "\n".join(lines)
 
 
 def names(who: Sequence[str], total: int, locale: str) -> str:
     """Return 'Ada', 'Ada and Ben', or 'Ada and 3 others'. `total` counts those without a name."""
+    within_rtl = right_to_left(locale)
+    first, *more = (isolated(each, within_rtl=within_rtl) for each in who)
     others = total - 1
     if others <= 0:
-        return who[0]
-    if others == 1 and len(who) > 1:
-        return who[0] + said(AND, locale) + who[1]
+        return first
+    if others == 1 and more:
+        return first + words_of(AND, locale) + more[0]
     words = AND_OTHER if others == 1 else AND_OTHERS
-    return said(words, locale).format(names=who[0], n=others)
+    return words_of(words, locale).format(names=first, n=others)

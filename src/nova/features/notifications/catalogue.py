@@ -8,6 +8,7 @@ from msgspec import Meta, Struct
 from nova.features.notifications import templates
 from nova.features.notifications.templates import Template
 from nova.kernel.errors import Invalid, NotFound
+from nova.kernel.locales import right_to_left, served, words_of
 from nova.kernel.text import NO_NUL, Name, spelled
 
 LOCALE = spelled(r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$", "a language such as en or pt-BR")
@@ -70,6 +71,8 @@ class Ready(Struct, frozen=True):
     lifetime_s: float | None
     many: Mapping[str, Template] = {}
     """Title of bursts, by lower-case locale."""
+    locales: frozenset[str] = frozenset()
+    """Those of `wording`."""
 
     def titled_for_many(self, locale: str) -> Template:
         """Return the title of a burst; a type without one says what its first event said."""
@@ -77,24 +80,23 @@ class Ready(Struct, frozen=True):
 
     def worded(self, locale: str | None) -> tuple[str, Template, Template]:
         """Return the locale that serves a reader best, and its title and body."""
-        wanted = (locale or "").replace("_", "-").lower()
-        while wanted:
-            found = self.wording.get(wanted)
-            if found is not None:
-                return (wanted, *found)
-            wanted = wanted.rpartition("-")[0]
-        fallback = self.kind.fallback.lower()
-        return (fallback, *self.wording[fallback])
+        best = locale if locale in self.wording else served(locale or "", self.locales)
+        best = best or self.kind.fallback.lower()
+        return (best, *self.wording[best])
 
 
 def prepare(name: str, kind: Kind) -> Ready:
     """Take a type's templates apart; raise BadTemplate or NoTemplate."""
     wording, many = {}, {}
     for locale, words in kind.templates.items():
+        rtl = right_to_left(locale)
         try:
-            wording[locale.lower()] = (templates.read(words.title), templates.read(words.body))
+            wording[locale.lower()] = (
+                templates.read(words.title, within_rtl=rtl),
+                templates.read(words.body, within_rtl=rtl),
+            )
             if words.many:
-                many[locale.lower()] = templates.read(words.many)
+                many[locale.lower()] = templates.read(words.many, within_rtl=rtl)
         except templates.BadTemplate as bad:
             raise templates.BadTemplate(f"{locale}: {bad.detail}", at=bad.extra.get("at")) from None
     if kind.fallback.lower() not in wording:
@@ -103,7 +105,8 @@ def prepare(name: str, kind: Kind) -> Ready:
             locales=sorted(kind.templates),
         )
     days = kind.lifetime_days
-    return Ready(name, kind, wording, None if days is None else days * DAY_S, many)
+    lifetime_s = None if days is None else days * DAY_S
+    return Ready(name, kind, wording, lifetime_s, many, frozenset(wording))
 
 
 def _kind(**wordings: tuple[str, ...]) -> Kind:
@@ -194,10 +197,10 @@ def built_in() -> dict[str, Kind]:
 
 def others_in(locale: str, count: int) -> str:
     """Return how many more did the same, in words."""
-    one, several = templates.OTHERS.get(locale.partition("-")[0], templates.OTHERS["en"])
+    one, several = words_of(templates.OTHERS, locale)
     return one if count == 1 else several.format(count=count)
 
 
 def someone(locale: str) -> str:
     """Return what stands for an actor without a name."""
-    return templates.SOMEONE.get(locale.partition("-")[0], templates.SOMEONE["en"])
+    return words_of(templates.SOMEONE, locale)

@@ -6,7 +6,9 @@ from typing import Any
 
 from msgspec import Struct
 
+from nova.kernel.direction import isolated, undirected
 from nova.kernel.errors import Invalid
+from nova.kernel.text import beginning, shortened
 
 MOST_TITLE = 512
 MOST_BODY = 10_000
@@ -56,11 +58,17 @@ class Template(Struct, frozen=True):
 
     parts: tuple[str | Placeholder, ...]
     uses_metadata: bool
+    within_rtl: bool = False
+    """Whether the text around the values is written from right to left."""
 
     def fill(self, values: Mapping[str, str | None], metadata: Any, most: int) -> str:
-        """Return the text of up to `most` characters; what is missing leaves no gap."""
+        """Return the text of up to `most` characters; what is missing leaves no gap.
+
+        No value turns what stands around it: those that could are isolated.
+        """
         pieces: list[str] = []
         gap = False
+        alone = len(self.parts) == 1
         for part in self.parts:
             if isinstance(part, str):
                 pieces.append(part)
@@ -70,13 +78,15 @@ class Template(Struct, frozen=True):
             if not text and part.name == "actor.name":
                 text = values.get("someone")
             if text:
-                pieces.append(text)
+                pieces.append(
+                    undirected(text) if alone else isolated(text, within_rtl=self.within_rtl)
+                )
             else:
                 gap = True
         whole = "".join(pieces)
         if gap and whole:
             whole = _closed(whole)
-        return whole if len(whole) <= most else whole[: most - 1] + "…"
+        return shortened(whole, most)
 
 
 def _inside(value: Any, path: tuple[str, ...]) -> str | None:
@@ -86,7 +96,7 @@ def _inside(value: Any, path: tuple[str, ...]) -> str | None:
             return None
         value = value.get(key)
     if isinstance(value, str):
-        return value[:MOST_INSERTED]
+        return beginning(value, MOST_INSERTED)
     if isinstance(value, bool):
         return "true" if value else "false"
     return str(value) if isinstance(value, int | float) else None
@@ -100,10 +110,11 @@ def _closed(text: str) -> str:
     return text
 
 
-def read(text: str) -> Template:
+def read(text: str, *, within_rtl: bool = False) -> Template:
     """Take a template apart, or raise BadTemplate with what is wrong and where."""
     parts = tuple(_parts(text))
-    return Template(parts, any(isinstance(part, Placeholder) and bool(part.path) for part in parts))
+    uses_metadata = any(isinstance(part, Placeholder) and bool(part.path) for part in parts)
+    return Template(parts, uses_metadata, within_rtl)
 
 
 def _parts(text: str) -> Iterator[str | Placeholder]:

@@ -5,17 +5,15 @@ from collections.abc import Collection, Sequence
 from typing import Protocol
 from uuid import UUID
 
+from nova.features.posts import words
 from nova.features.posts.models import Media, Visibility
+from nova.kernel.direction import undirected
 from nova.kernel.errors import Forbidden, Invalid, NotFound
+from nova.kernel.text import shortened
 
-MOST_MENTIONS = 20
-MOST_TAGS = 30
 EXCERPT = 140
 """Characters of a text that a notification shows."""
 
-# Not within a word, so that an address of mail names nobody; an id does not end in a dot or dash.
-_MENTION = re.compile(r"(?<![\w@#/.])@(\w(?:[\w.\-]{0,126}\w)?)")
-_TAG = re.compile(r"(?<![\w#&/])#(\w{1,64})(?!\w)")
 _DANGEROUS = re.compile(r"(?i)(javascript|vbscript|data):")
 
 EVERYBODY = frozenset(Visibility)
@@ -35,7 +33,7 @@ class NoSuchComment(NotFound):
 
 
 class NoSuchTag(NotFound):
-    """A hashtag has 1 to 64 letters, digits and underscores, and not digits alone."""
+    """A hashtag has 1 to 64 letters, marks, digits and underscores, and not digits alone."""
 
     code = "no_such_tag"
 
@@ -109,28 +107,17 @@ def in_lists(sight: Sight) -> bool:
     return not (sight.separated or sight.muted)
 
 
-def mentions(text: str) -> list[str]:
-    """Return the ids that a text names with `@`, each once, the first twenty."""
-    return list(dict.fromkeys(_MENTION.findall(text)))[:MOST_MENTIONS]
-
-
-def tags(text: str) -> list[str]:
-    """Return the hashtags of a text in lower case, each once; a number alone is none."""
-    found = (tag.casefold() for tag in _TAG.findall(text) if not tag.isdigit())
-    return list(dict.fromkeys(found))[:MOST_TAGS]
-
-
 def tag(name: str) -> str:
     """Return a hashtag as it is kept, from its name. Raises NoSuchTag for what can be none."""
-    if tags(f"#{name}") != [name.casefold()]:
+    kept = words.tag(name)
+    if kept is None:
         raise NoSuchTag
-    return name.casefold()
+    return kept
 
 
 def excerpt(text: str) -> str:
     """Return the beginning of a text, on one line."""
-    line = " ".join(text[: 4 * EXCERPT].split())
-    return line if len(line) <= EXCERPT else line[: EXCERPT - 1].rstrip() + "…"
+    return shortened(undirected(" ".join(text.split(None, EXCERPT))), EXCERPT)
 
 
 def check(text: str, media: Sequence[Media]) -> None:

@@ -9,7 +9,7 @@ from msgspec import UNSET
 from msgspec.structs import replace
 
 from nova.backbone.database import Database, Tx
-from nova.features.posts import rules, store
+from nova.features.posts import rules, store, words
 from nova.features.posts.events import (
     AuthorForgotten,
     Mentioned,
@@ -64,7 +64,7 @@ class Posts:
             visibility=new.visibility,
             body=new.text,
             media=_encode(new.media).decode(),
-            tags=rules.tags(new.text),
+            tags=words.tags(new.text),
             mentions=await self._views.named(new.text),
             likes=0,
             comments=0,
@@ -187,7 +187,7 @@ def _edited(old: Written, edit: Edit, named: list[UUID] | None) -> Written:
         body=text,
         media=_encode(media).decode(),
         visibility=old.visibility if edit.visibility is UNSET else edit.visibility,
-        tags=rules.tags(text),
+        tags=words.tags(text),
         mentions=old.mentions if named is None else named,
     )
 

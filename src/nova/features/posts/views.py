@@ -7,7 +7,7 @@ from uuid import UUID
 from msgspec import Raw
 
 from nova.backbone.database import Tx
-from nova.features.posts import rules, store
+from nova.features.posts import rules, store, words
 from nova.features.posts.models import Comment, Fan, Liker, Person, Post, Said, Written
 from nova.features.posts.rules import NoSuchPost, Sight
 from nova.ports.database import Queries
@@ -41,6 +41,9 @@ class People(Protocol):
 
     async def resolve(self, references: Sequence[str]) -> Mapping[str, UUID]:
         """Return the ids of those that exist, whichever id of theirs was given."""
+
+    async def meant(self, mentions: Sequence[Sequence[str]]) -> list[UUID]:
+        """Return who is meant by mentions, each given in its readings, the likeliest first."""
 
     async def profiles(self, users: Sequence[UUID]) -> Mapping[UUID, Profile]: ...
 
@@ -247,8 +250,7 @@ class Views:
 
     async def named(self, text: str) -> list[UUID]:
         """Return the users that a text names."""
-        references = rules.mentions(text)
-        if not references:
+        mentions = words.mentions(text)
+        if not mentions:
             return []
-        found = await self._people.resolve(references)
-        return list(dict.fromkeys(found[each] for each in references if each in found))
+        return list(dict.fromkeys(await self._people.meant(mentions)))
