@@ -1,9 +1,11 @@
 """Left to right and right to left: what people wrote turns nothing around it (UAX 9)."""
 
 import re
+from unicodedata import bidirectional
 
 FIRST_STRONG_ISOLATE, POP_ISOLATE = "\u2068", "\u2069"
 _CONTROLS = re.compile("[\u202a-\u202e\u2066-\u2069]")
+_ISOLATED = re.compile("[\u2066-\u2068][^\u2069]*\u2069?")
 _ISOLATES = re.compile("[\u2066-\u2069]")
 # Blocks of scripts from right to left, and the marks that act like one of their letters.
 _RTL = "\u0590-\u08ff\u200f\ufb1d-\ufdff\ufe70-\ufefe\U00010800-\U00010fff\U0001e800-\U0001efff"
@@ -25,6 +27,17 @@ def isolated(text: str, *, within_rtl: bool = False) -> str:
         return text
     # The end of a paragraph ends an isolate, so that each line has one of its own.
     return "".join(_line(line) for line in text.splitlines(keepends=True))
+
+
+def goes_right_to_left(text: str) -> bool | None:
+    """Tell which way a paragraph goes by its first strong letter (UAX 9, P2); None without one.
+
+    What is isolated does not count: HTML's `dir="auto"` would count it.
+    """
+    bare = text if text.isascii() else _ISOLATED.sub("", text)
+    strong = (bidirectional(each) for each in bare)
+    first = next((each for each in strong if each in {"L", "R", "AL"}), None)
+    return None if first is None else first != "L"
 
 
 def unclosed(text: str) -> str:

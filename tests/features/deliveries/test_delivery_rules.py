@@ -1,5 +1,7 @@
 """Retries, breakers and words: pure."""
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -195,6 +197,29 @@ def test_names_are_put_together_in_every_language() -> None:
     assert rendering.names(["Ada", "Ben", "Cleo"], 4, "en") == "Ada and 3 others"
     assert rendering.names(["Ada"], 2, "de-CH") == "Ada und 1 weitere Person"
     assert rendering.names(["Ada", "Ben"], 3, "pt") == "Ada and 2 others"
+    assert rendering.names(["{n}", "$1"], 2, "en") == "{n} and $1"
+    assert rendering.names(["{names}"], 3, "en") == "{names} and 2 others"
+    assert rendering.names(["أحمد", "Ada"], 2, "en") == "\u2068أحمد\u2069 and Ada"
+
+
+@pytest.mark.parametrize(
+    ("locale", "way"),
+    [
+        ("ar", "rtl"),
+        ("he", "rtl"),
+        ("iw", "rtl"),
+        ("fa-af", "rtl"),
+        ("en", "ltr"),
+        ("zh-tw", "ltr"),
+    ],
+)
+def test_a_mail_says_which_way_it_is_read(locale: str, way: str) -> None:
+    body = "Ada\nسلام\n1 2\n\u2068Ada\u2069 כתבה\n\u2068أحمد\u2069 wrote"
+    page = rendering.html("x", body, None, None, locale)
+    assert page.startswith(f'<!doctype html><html lang="{locale}" dir="{way}">')
+    assert f'<body dir="{way}"' in page
+    ways = re.findall(r'<p dir="(...)">', page)
+    assert ways == ["ltr", "rtl", way, "rtl", "ltr"]
 
 
 def test_nothing_that_people_wrote_becomes_markup() -> None:

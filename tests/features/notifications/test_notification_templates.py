@@ -95,6 +95,43 @@ def test_a_locale_falls_back_to_its_language_and_then_to_the_types_own() -> None
     ]
 
 
+@pytest.mark.parametrize(
+    ("wanted", "locale"),
+    [
+        *(("zh-Hant-TW", "zh-tw"), ("zh-HK", "zh-tw"), ("iw", "he"), ("no", "nb"), ("nn_NO", "nb")),
+        *(("pt-PT", "pt-br"), ("en-GB", "en"), ("ja", "en"), ("x", "en")),
+    ],
+)
+def test_a_reader_gets_the_nearest_language(wanted: str, locale: str) -> None:
+    names = ("en", "he", "nb", "pt-BR", "zh-TW")
+    kind = Kind(templates={each: Wording(each, each, many=each) for each in names})
+    ready = prepare("x", kind)
+    served, title, _ = ready.worded(wanted)
+    assert (served, title.fill({}, None, 9).lower()) == (locale, locale)
+    assert ready.titled_for_many(served) is not title
+
+
+def test_names_turn_nothing_round_that_stands_beside_them() -> None:
+    assert filled("{actor.name} liked it", **{"actor.name": "أحمد"}) == "\u2068أحمد\u2069 liked it"
+    assert filled("{metadata.x}!", {"x": "\u202eabc"}) == "abc!"
+    assert filled("{metadata.x}", {"x": "\u2067سلام\u202e"}) == "سلام"
+    assert filled("{actor.name}: {metadata.x}", {"x": "José 李雷 🎉"}) == "Ada: José 李雷 🎉"
+    kind = Kind(templates={"he": Wording("{actor.name} אהבה"), "en": Wording("x")})
+    _, title, _ = prepare("x", kind).worded("iw")
+    assert title.fill({"actor.name": "Ada"}, None, 512) == "\u2068Ada\u2069 אהבה"
+    assert title.fill({"actor.name": "עדה"}, None, 512) == "עדה אהבה"
+
+
+def test_a_cut_text_ends_between_visible_characters_and_closes_what_it_opened() -> None:
+    family = "👨\u200d👩\u200d👧\u200d👦"
+    assert filled("{metadata.x}", {"x": family * 200}) == family * 73 + "…"
+    longer = templates.read("{metadata.x}").fill(WHO, {"x": family * 200}, 2_000)
+    assert longer == family * (templates.MOST_INSERTED // len(family))
+    assert templates.read("a{metadata.x}").fill(WHO, {"x": family * 9}, 15) == f"a{family}…"
+    cut = templates.read("a {metadata.x}").fill(WHO, {"x": "سلام " * 9}, 20)
+    assert cut == "a \u2068" + "سلام سلام سلام"[:14] + "…\u2069"
+
+
 def test_the_fallback_needs_a_template() -> None:
     with pytest.raises(NoTemplate, match="'en'"):
         prepare("x", Kind(templates={"de": Wording("A")}))

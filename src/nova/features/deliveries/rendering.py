@@ -5,7 +5,7 @@ from html import escape
 from typing import Any
 from urllib.parse import urlsplit
 
-from nova.kernel.direction import isolated
+from nova.kernel.direction import goes_right_to_left, isolated
 from nova.kernel.locales import right_to_left, words_of
 
 UNSUBSCRIBE: Mapping[str, str] = {
@@ -35,20 +35,20 @@ AND_OTHERS: Mapping[str, str] = {
 }
 AND: Mapping[str, str] = {"en": " and ", "de": " und ", "fr": " et ", "es": " y "}
 MOST_LINES = 5
-BODY = "font-family:sans-serif;max-width:36em;margin:2em auto;padding:0 1em"
+_WAYS = ("ltr", "rtl")
+_BODY = "font-family:sans-serif;max-width:36em;margin:2em auto;padding:0 1em"
 
 
 def html(title: str, body: str, url: str | None, unsubscribe: str | None, locale: str) -> str:
     """Return a mail's body; everything that people wrote is escaped."""
     language = escape(locale, quote=True)
-    way = "rtl" if right_to_left(locale) else "ltr"
+    way = _WAYS[right_to_left(locale)]
     lines = [
         f'<!doctype html><html lang="{language}" dir="{way}"><head><meta charset="utf-8">',
         f"<title>{escape(title)}</title></head>",
-        f'<body dir="{way}" style="{BODY}">',
+        f'<body dir="{way}" style="{_BODY}">',
         f'<h1 style="font-size:1.2em">{escape(title)}</h1>',
-        # What people wrote goes its own way, whatever the language of the mail.
-        *(f'<p dir="auto">{escape(line)}</p>' for line in body.splitlines() if line.strip()),
+        *(_paragraph(line, way) for line in body.splitlines() if line.strip()),
     ]
     if url:
         lines.append(f'<p><a href="{escape(url, quote=True)}">{words_of(OPEN, locale)}</a></p>')
@@ -59,6 +59,13 @@ def html(title: str, body: str, url: str | None, unsubscribe: str | None, locale
             f"{words}</a></p>"
         )
     return "\n".join([*lines, "</body></html>"])
+
+
+def _paragraph(line: str, otherwise: str) -> str:
+    """Return what may be people's own words, which go their own way."""
+    rtl = goes_right_to_left(line)
+    way = otherwise if rtl is None else _WAYS[rtl]
+    return f'<p dir="{way}">{escape(line)}</p>'
 
 
 def link(metadata: Mapping[str, Any]) -> str | None:
