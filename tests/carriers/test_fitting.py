@@ -16,7 +16,7 @@ from nova.adapters.fcm import rules as fcm
 from nova.adapters.webpush import rules as webpush
 from nova.kernel.text import beginning
 from nova.ports.carriers import Parcel, Target
-from nova.wire.fitting import LEAST_TITLE, fitted
+from nova.wire.fitting import LEAST_TITLE, fitted, shortened
 from support.carried import parcel
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
@@ -139,8 +139,11 @@ def test_a_beginning_ends_between_what_people_see_as_characters(text: list[str],
     assert is_beginning(kept, text)
 
 
-def test_what_stacks_up_without_end_is_cut_anywhere() -> None:
-    assert len(beginning("z" + "̀" * 1_000, 100)) == 100
+@given(some.integers(0, 60))
+def test_what_is_cut_leaves_no_isolate_open(room: int) -> None:
+    cut = shortened("Ada \u2068" + "سلام " * 20 + "\u2069 said", room)
+    assert len(cut.encode()) <= room
+    assert cut.count("\u2068") == cut.count("\u2069")
 
 
 @pytest.mark.parametrize(("platform", "sends", "most"), PROVIDERS)

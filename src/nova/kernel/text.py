@@ -75,6 +75,11 @@ def beginning(text: str, most: int) -> str:
     return text[: at if at > most - _LONGEST else most]
 
 
+def beginning_of(body: bytes, most: int) -> str:
+    """Return up to so many code points of what somebody answered; what is no UTF-8 is replaced."""
+    return beginning(body[: 4 * most].decode(errors="replace"), most)
+
+
 def shortened(text: str, most: int) -> str:
     """Return up to so many code points, with an ellipsis where the text is cut.
 

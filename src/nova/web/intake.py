@@ -15,6 +15,7 @@ from starlette.types import Receive
 
 from nova.kernel.choices import Choices
 from nova.kernel.errors import Invalid, Malformed, TooMany
+from nova.kernel.text import beginning
 from nova.web.problems import Overloaded, TooLarge, UnsupportedMedia
 
 MOST_PARAMETERS = 64
@@ -306,7 +307,7 @@ def _pairs(query: bytes) -> list[tuple[str, str]]:
 
 def _unknown(name: str, known: Mapping[str, object]) -> UnknownParameter:
     near = get_close_matches(name[:64], known, n=1)
-    says = f"There is no parameter '{name[:64]}'"
+    says = f"There is no parameter '{beginning(name, 64)}'"
     if near:
         return UnknownParameter(f"{says}; did you mean '{near[0]}'?")
     takes = ", ".join(known) or "none"

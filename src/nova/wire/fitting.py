@@ -6,14 +6,13 @@ from collections.abc import Callable
 import msgspec
 from msgspec import structs
 
-from nova.kernel.text import beginning
+from nova.kernel.direction import unclosed
+from nova.kernel.text import ELLIPSIS, beginning
 from nova.ports.carriers import Parcel
 
 LEAST_TITLE = 40
 """Code points of a title, or of a body without title, that say more than where a tap leads:
 rather than them, the URL goes."""
-_ELLIPSIS = "…"
-_ELLIPSIS_BYTES = len(_ELLIPSIS.encode())
 _json = msgspec.json.Encoder().encode
 
 
@@ -49,13 +48,21 @@ def _cut(parcel: Parcel, most: int, size: Callable[[Parcel], int]) -> Parcel | N
 
 
 def shortened(text: str, room: int) -> str:
-    """Return as much of a text as takes so many bytes in JSON, and an ellipsis where it is cut."""
+    """Return as much of a text as takes so many bytes in JSON, and an ellipsis where it is cut.
+
+    Isolates (UAX 9) that the cut leaves open are closed.
+    """
     if _bytes(text) <= room:
         return text
-    room -= _ELLIPSIS_BYTES
+    kept = _within(text, room - _bytes(ELLIPSIS))
+    if opened := unclosed(kept):
+        kept = _within(text, room - _bytes(ELLIPSIS + opened))
+    return kept + ELLIPSIS + unclosed(kept) if kept else ""
+
+
+def _within(text: str, room: int) -> str:
     fits = bisect_right(range(len(text)), room, key=lambda count: _bytes(text[:count])) - 1
-    kept = beginning(text, max(fits, 0)).rstrip()
-    return kept + _ELLIPSIS if kept else ""
+    return beginning(text, max(fits, 0)).rstrip()
 
 
 def _bytes(text: str) -> int:

@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from nova.kernel.choices import choices
 from nova.kernel.clock import Clock
-from nova.kernel.text import spelled
+from nova.kernel.text import beginning_of, spelled
 from nova.wire.exchange import Header, Lost, Unsent
 from nova.wire.jws import BadKey, rs256, rsa_key
 from nova.wire.outgoing import Outgoing
@@ -124,7 +124,7 @@ class AccessTokens:
             raise Unsent(f"no access token: {wrong}") from wrong
         if reply.status == _OK:
             return msgspec.json.decode(reply.body, type=_Granted)
-        said = reply.body[:300].decode(errors="replace")
+        said = beginning_of(reply.body, 300)
         if reply.status >= _FAULTY or reply.status == _TOO_MANY:
             raise Unsent(f"no access token: {reply.status} {said}", 10.0)
         raise NotAuthorised(f"Google gave no access token: {reply.status} {said}")

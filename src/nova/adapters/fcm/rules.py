@@ -10,6 +10,7 @@ from datetime import datetime
 import msgspec
 from msgspec import Struct
 
+from nova.kernel.text import beginning
 from nova.ports.carriers import Outcome, Parcel, Verdict
 from nova.wire.fitting import fitted
 from nova.wire.outcomes import outcome, retry_after
@@ -122,11 +123,11 @@ def verdict(status: int, headers: Mapping[bytes, bytes], body: bytes, now: datet
     error = _error(body)
     code = next((each.code for each in error.details if each.kind.endswith(_FCM_ERROR)), "")
     if any(each.kind.endswith(_BAD_REQUEST) for each in error.details):
-        text = f"The message is malformed: {error.message[:200]}"
+        text = f"The message is malformed: {beginning(error.message, 200)}"
         return outcome(Verdict.REFUSED, "BadRequest", text)
     judged, text = _ERRORS.get(code) or _unknown(status)
     if error.message:
-        text += f" It said: {error.message[:200]}"
+        text += f" It said: {beginning(error.message, 200)}"
     wait = None
     if judged is Verdict.RETRY:
         wait = retry_after(headers.get(b"retry-after"), now)

@@ -17,6 +17,7 @@ from nova.adapters.smtp.pool import BROKEN, Line, Pool, Refusal, Relay
 from nova.adapters.smtp.rules import Stage, verdict
 from nova.kernel.clock import Clock
 from nova.kernel.errors import Unavailable
+from nova.kernel.text import beginning
 from nova.ports.carriers import Outcome, Parcel, Verdict
 from nova.wire.exchange import Lost, Unsent
 from nova.wire.outcomes import expired, judged, outcome
@@ -113,7 +114,7 @@ class Smtp:
             if stage == "data":
                 raise Lost(f"the connection was lost after the mail: {wrong}") from wrong
             raise Unsent(f"the connection was lost before the mail: {wrong}") from wrong
-        text = f"The mail server has it: {' '.join(answer.message.split())[:200]}"
+        text = f"The mail server has it: {beginning(' '.join(answer.message.split()), 200)}"
         given = message_id(parcel, self._sender.domain)
         return outcome(Verdict.SENT, str(answer.code), text, provider_id=given)
 

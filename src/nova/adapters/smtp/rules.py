@@ -3,6 +3,7 @@
 import re
 from typing import Literal
 
+from nova.kernel.text import beginning
 from nova.ports.carriers import Outcome, Verdict
 from nova.wire.outcomes import outcome
 
@@ -40,7 +41,7 @@ def verdict(status: int, text: str, stage: Stage) -> Outcome:
     """Judge an answer by its enhanced code, and without one by its status and the stage."""
     found = enhanced(text)
     code = f"{status // 100}.{found[0]}.{found[1]}" if found else str(status)
-    said = " ".join(text.split())[:300]
+    said = beginning(" ".join(text.split()), 300)
     judged, meaning, wait = _judged(status, found, stage)
     return outcome(judged, code, f"{meaning} It said: {status} {said}", retry_after_s=wait)
 

@@ -4,6 +4,7 @@ import ssl
 from collections.abc import Mapping, Sequence
 
 from nova.kernel.clock import Clock
+from nova.kernel.text import beginning_of
 from nova.ports.carriers import Outcome, Verdict
 from nova.ports.hooks import ForbiddenUrl
 from nova.wire.addresses import ForbiddenAddress, Guard, place
@@ -54,7 +55,7 @@ class Poster:
     def _said(self, reply: Reply) -> Outcome:
         if 200 <= reply.status < 300:  # noqa: PLR2004  # HTTP
             return outcome(Verdict.SENT, str(reply.status), "")
-        text = reply.body[:MOST_SAID].decode("utf-8", "replace")
+        text = beginning_of(reply.body, MOST_SAID)
         if reply.status == 410:  # noqa: PLR2004  # Gone: it wants no more (Standard Webhooks)
             return outcome(Verdict.GONE, "410", text)
         pause = retry_after(reply.headers.get(b"retry-after"), self._clock.now())

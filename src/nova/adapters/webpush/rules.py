@@ -9,6 +9,7 @@ from hashlib import sha256
 import msgspec
 
 from nova.adapters.webpush.encryption import MOST_PLAIN
+from nova.kernel.text import beginning_of
 from nova.ports.carriers import Outcome, Parcel, Verdict
 from nova.wire.fitting import fitted
 from nova.wire.outcomes import outcome, retry_after
@@ -72,7 +73,7 @@ def _payload(parcel: Parcel) -> bytes:
 def verdict(status: int, headers: Mapping[bytes, bytes], body: bytes, now: datetime) -> Outcome:
     """Judge an answer of a push service."""
     code = str(status)
-    said = body[:200].decode(errors="replace").strip()
+    said = beginning_of(body, 200).strip()
     because = f" It said: {said}" if said else ""
     if status in _OK:
         location = headers.get(b"location")

@@ -153,4 +153,5 @@ def _placeholder(inner: str, at: int) -> Placeholder:
         return Placeholder(name, path, said)
     near = get_close_matches(name[:64], FIELDS, 1)
     mend = f"; did you mean {{{near[0]}}}?" if near else "."
-    raise BadTemplate(f"There is no placeholder {{{name[:64]}}} (character {at}){mend}", at=at)
+    short = beginning(name, 64)
+    raise BadTemplate(f"There is no placeholder {{{short}}} (character {at}){mend}", at=at)

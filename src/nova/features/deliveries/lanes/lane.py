@@ -20,6 +20,7 @@ from nova.features.deliveries.rules import Patience
 from nova.features.deliveries.store import Noted
 from nova.kernel.clock import Clock
 from nova.kernel.errors import Unavailable
+from nova.kernel.text import beginning
 from nova.ports.carriers import Outcome, Verdict
 
 _log = get_logger()
@@ -262,7 +263,8 @@ class Lane:
 
 
 def _clean(text: str, most: int) -> str:
-    return text.replace("\0", "\N{REPLACEMENT CHARACTER}").encode(errors="replace").decode()[:most]
+    clean = text.replace("\0", "\N{REPLACEMENT CHARACTER}").encode(errors="replace").decode()
+    return beginning(clean, most)
 
 
 async def first(event: asyncio.Event, within_s: float) -> None:
