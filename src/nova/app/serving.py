@@ -25,6 +25,7 @@ from nova.web.api import Api
 from nova.web.clients import Clients
 from nova.web.connections import Guard
 from nova.web.probes import healthz, metrics, read_only
+from nova.web.problems import kinds
 from nova.web.realtime.emulation import emulation
 from nova.web.realtime.endpoint import Origins, WebSocketEndpoint
 from nova.web.realtime.http_stream import http_stream
@@ -130,7 +131,7 @@ def _api(settings: Settings, house: House, idempotency: PostgresIdempotency, *, 
     routes = all_routes(house)
     origins = Origins(settings.http.allowed_origins)
     clients = Clients(settings.http.trusted_proxies)
-    pages = openapi.pages(openapi.document(routes, version=__version__))
+    pages = openapi.pages(openapi.document(routes, version=__version__, kinds=list(kinds("nova."))))
     return Api(
         routes,
         authenticator=house.auth,

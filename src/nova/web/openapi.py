@@ -11,6 +11,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from nova.kernel.errors import Refused
 from nova.web.actors import Rule
+from nova.web.field_docs import describe
 from nova.web.page import Page
 from nova.web.problems import Headers, title
 from nova.web.routes import Route
@@ -54,9 +55,12 @@ _PROBLEM: Json = {
 
 
 class Parts(NamedTuple):
-    """The types of all routes as JSON Schema, by a name's position."""
+    """The types of all routes as JSON Schema."""
 
     schemas: Mapping[int, Json]
+    """Of bodies at twice the route's number, of answers behind them."""
+    queries: Mapping[Any, Json]
+    """The properties of each type of query."""
     components: Json
 
 
@@ -89,16 +93,28 @@ def document(routes: Sequence[Route], *, version: str, kinds: Sequence[type[Refu
 def _parts(routes: Sequence[Route]) -> Parts:
     """Generate the schemas of all routes together, so that equal names get one component."""
     places = [
-        (number * 3 + slot, kind)
+        (number * 2 + slot, kind)
         for number, route in enumerate(routes)
-        for slot, kind in enumerate((route.body, route.query, route.returns))
+        for slot, kind in enumerate((route.body, route.returns))
         if kind is not UNSET and kind is not None
     ]
-    schemas, components = msgspec.json.schema_components(
-        [kind for _, kind in places], ref_template="#/components/schemas/{name}"
-    )
+    schemas, components = _schemas([kind for _, kind in places])
     found = {place: schema for (place, _), schema in zip(places, schemas, strict=True)}
-    return Parts(_ecma(found), _ecma(dict(components)))
+    queries = {}
+    for query in {route.query: None for route in routes if route.query is not UNSET}:
+        [schema], parts = _schemas([query])
+        queries[query] = parts.pop(schema["$ref"].rpartition("/")[2])["properties"]
+        components |= parts
+    return Parts(_ecma(found), _ecma(queries), _ecma(components))
+
+
+def _schemas(kinds: Sequence[Any]) -> tuple[tuple[Json, ...], Json]:
+    """Return schemas, and the components that they refer to."""
+    schemas, components = msgspec.json.schema_components(
+        kinds, ref_template="#/components/schemas/{name}"
+    )
+    describe(components, kinds)
+    return schemas, dict(components)
 
 
 def _ecma(node: Any) -> Any:
@@ -120,15 +136,15 @@ def _operation(route: Route, number: int, parts: Parts) -> Json:
         "summary": route.summary,
         "security": _SECURITY[route.rule],
         "x-rule": route.rule.value,
-        "parameters": [*_segments(route), *_parameters(route, number, parts)],
-        "responses": _responses(route, parts.schemas.get(number * 3 + 2)),
+        "parameters": [*_segments(route), *_parameters(route, parts)],
+        "responses": _responses(route, parts.schemas.get(number * 2 + 1)),
     }
     if route.description:
         operation["description"] = route.description
-    if number * 3 in parts.schemas:
+    if number * 2 in parts.schemas:
         operation["requestBody"] = {
             "required": not _all_optional(route.body),
-            "content": {"application/json": {"schema": parts.schemas[number * 3]}},
+            "content": {"application/json": {"schema": parts.schemas[number * 2]}},
         }
     return operation
 
@@ -159,15 +175,13 @@ def _segments(route: Route) -> Iterator[Json]:
         yield segment
 
 
-def _parameters(route: Route, number: int, parts: Parts) -> Iterator[Json]:
+def _parameters(route: Route, parts: Parts) -> Iterator[Json]:
     if route.query is not UNSET:
         info = inspect.type_info(route.query)
         if not isinstance(info, inspect.StructType):
             raise TypeError(f"{route.path}: a query is a msgspec Struct")
-        name = parts.schemas[number * 3 + 1]["$ref"].rpartition("/")[2]
-        schema = parts.components[name]
         for field in info.fields:
-            schema_of = dict(schema["properties"][field.encode_name])
+            schema_of = dict(parts.queries[route.query][field.encode_name])
             parameter = {
                 "name": field.encode_name,
                 "in": "query",

@@ -6,9 +6,9 @@ from uuid import UUID
 from msgspec import Struct
 
 from nova.features.graph.lists import Lists
-from nova.features.graph.models import Person
 from nova.features.graph.numbers import Numbers
 from nova.kernel.recent import Changes, Recent, hear
+from nova.web.people import Person
 
 
 class _Seen(Struct, frozen=True):

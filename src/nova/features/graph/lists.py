@@ -6,13 +6,14 @@ from uuid import UUID
 
 from nova.backbone.database import Database
 from nova.features.graph import reads, rules, store
-from nova.features.graph.models import Connection, Node, Path, Person, Tie
+from nova.features.graph.models import Connection, Node, Path, Tie
 from nova.features.graph.paths import DETOURS, Ways
 from nova.features.graph.reads import Listed, Place
 from nova.features.graph.service import People
 from nova.kernel.clock import Clock
 from nova.kernel.errors import NoSuchUser, NotFound
 from nova.web.cursors import Cursors
+from nova.web.people import Person
 from nova.web.routes import Paged
 
 NEWEST = Place(datetime(9999, 1, 1, tzinfo=UTC), 2**31 - 1)

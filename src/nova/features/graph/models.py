@@ -7,6 +7,8 @@ from uuid import UUID
 
 from msgspec import Meta, Struct
 
+from nova.web.people import Person
+
 
 class Tie(StrEnum):
     """What one person may have with another, besides following."""
@@ -78,15 +80,6 @@ class Relation(Struct, frozen=True, kw_only=True):
     close_friend: bool
     blocked_by: bool
     """Only a server key ever sees it true: to who is blocked, the other is not there."""
-
-
-class Person(Struct, frozen=True, kw_only=True):
-    """A person, as others see them."""
-
-    id: UUID
-    external_id: str | None
-    name: str
-    avatar_url: str | None
 
 
 class Connection(Struct, frozen=True, kw_only=True):

@@ -5,9 +5,10 @@ from uuid import UUID
 
 from nova.features.graph import rules
 from nova.features.graph.faces import Faces
-from nova.features.graph.models import Person, Reason, Suggestion
+from nova.features.graph.models import Reason, Suggestion
 from nova.features.graph.numbers import Numbers
 from nova.ports.graph import Candidate, GraphWalks
+from nova.web.people import Person
 
 
 class Suggester:

@@ -29,7 +29,7 @@ class Reading(Struct, frozen=True, kw_only=True):
     timings: Mapping[tuple[str, What], Buckets]
 
 
-class Rate(Struct, frozen=True, kw_only=True):
+class Frequency(Struct, frozen=True, kw_only=True):
     """How often something happened."""
 
     name: str
@@ -62,20 +62,20 @@ class Overview(Struct, frozen=True, kw_only=True):
     """How far back rates and times reach: five minutes, or less after a start."""
     sockets: int
     """Open right now."""
-    rates: Sequence[Rate]
+    rates: Sequence[Frequency]
     """Of `events` that were decided, `requests` and `deliveries` (attempts at them)."""
-    consumers: Sequence[Rate]
+    consumers: Sequence[Frequency]
     """Of the events that each consumer of the log handled."""
     timings: Sequence[Timing]
     """By feature; of what happened at all."""
 
 
-def rates(kept: Sequence[Reading], now: Reading) -> list[Rate]:
+def rates(kept: Sequence[Reading], now: Reading) -> list[Frequency]:
     """Return how often each thing happened that is counted, from readings in their order."""
     return _rates([(each.at, each.counts) for each in kept], (now.at, now.counts))
 
 
-def consumed(kept: Sequence[Reading], now: Reading) -> list[Rate]:
+def consumed(kept: Sequence[Reading], now: Reading) -> list[Frequency]:
     """Return how many events each consumer handled, from readings in their order."""
     return _rates([(each.at, each.consumers) for each in kept], (now.at, now.consumers))
 
@@ -105,12 +105,12 @@ def percentile(buckets: Buckets, share: float) -> float:
     return low
 
 
-def _rates(kept: Sequence[_Counted], now: _Counted) -> list[Rate]:
+def _rates(kept: Sequence[_Counted], now: _Counted) -> list[Frequency]:
     """Of the step that has begun nothing is told but in `per_s`: so short a one would jump."""
     old = [each for each in kept if now[0] - each[0] >= LATELY_S]
     since = old[-1] if old else kept[0]
     return [
-        Rate(
+        Frequency(
             name=name,
             per_s=_per_s(name, since, now),
             lately=[_per_s(name, *step) for step in pairwise(kept)],

@@ -8,6 +8,7 @@ from uuid import UUID
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
 from nova.kernel.text import NO_NUL, NO_SPACE, Line
+from nova.web.people import Person
 
 MOST_MEDIA = 10
 
@@ -66,15 +67,6 @@ class CommentEdit(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     """What a comment is to say instead."""
 
     text: CommentText
-
-
-class Person(Struct, frozen=True, kw_only=True):
-    """A person, as others see them."""
-
-    id: UUID
-    external_id: str | None
-    name: str
-    avatar_url: str | None
 
 
 class Post(Struct, frozen=True, kw_only=True):

@@ -8,9 +8,10 @@ from msgspec import Raw
 
 from nova.backbone.database import Tx
 from nova.features.posts import rules, store, words
-from nova.features.posts.models import Comment, Fan, Liker, Person, Post, Said, Written
+from nova.features.posts.models import Comment, Fan, Liker, Post, Said, Written
 from nova.features.posts.rules import NoSuchPost, Sight
 from nova.ports.database import Queries
+from nova.web.people import Person
 
 NOBODY = BACKEND = UUID(int=0)
 """Stands where a statement asks who looks, and it is the host app's backend."""

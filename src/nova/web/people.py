@@ -1,0 +1,16 @@
+"""A person, as every answer of the API shows one."""
+
+from uuid import UUID
+
+from msgspec import Struct
+
+
+class Person(Struct, frozen=True, kw_only=True):
+    """A person, as others see them."""
+
+    id: UUID
+    """Nova's id of the person."""
+    external_id: str | None
+    """The app's own id of the person, if it gave one."""
+    name: str
+    avatar_url: str | None
