@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from nova.app.carriers import PLATFORMS
-from nova.features.deliveries import LANES, Knobs, Pacing
+from nova.features.deliveries import LANES, Bounds, Knobs, Pacing
 from nova.ports.carriers import Carrier
 from nova.settings import Settings
 
@@ -23,5 +23,6 @@ def knobs(settings: Settings) -> Knobs:
         public_url=given.public_url,
         spread_s=given.release_spread_s,
         retention_days=given.retention_days,
+        bounds=Bounds(pushes_per_minute=given.pushes_per_minute, per_actor=given.throttle_actors),
         pacing=dict.fromkeys(LANES, pacing),
     )

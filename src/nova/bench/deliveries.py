@@ -16,7 +16,9 @@ from nova.features.accounts.models import NewDevice, Upsert
 from nova.kernel.ids import new_id
 from nova.ports.carriers import Outcome, Parcel, Verdict
 from nova.settings import Settings, Tokens
+from nova.settings.features import Deliveries
 
+UNBOUND = Deliveries(pushes_per_minute=0, throttle_actors=False)
 APART_S = 0.02
 SETTLE_S = 120.0
 AT_ONCE = 1_000
@@ -122,7 +124,7 @@ async def _house() -> AsyncIterator[House]:
     tokens = Tokens(secret="s" * 32, signing_secret="t" * 32)
     with TemporaryDirectory() as folder:
         async with visited(
-            Settings(data=Path(folder) / "data", tokens=tokens), creates=True
+            Settings(data=Path(folder) / "data", tokens=tokens, deliveries=UNBOUND), creates=True
         ) as house:
             yield house
 

@@ -55,6 +55,20 @@ class Deliveries(Struct, frozen=True, kw_only=True):
         Annotated[float, Meta(ge=0, le=10**6)],
         about("Attempts per second and lane, of all processes together; 0 for no limit."),
     ] = 0.0
+    pushes_per_minute: Annotated[
+        Annotated[int, Meta(ge=0, le=10_000)],
+        about(
+            "Pushes to one person in a minute, at most; the rest is gathered into one. 0 for no "
+            "bound; at least 2."
+        ),
+    ] = 20
+    throttle_actors: Annotated[
+        bool,
+        about(
+            "Whether the comments, mentions, likes and so on of one person leave the app a few "
+            "times only for the same other person, where the type's policy has no bound."
+        ),
+    ] = True
     release_spread_s: Annotated[
         Annotated[float, Meta(ge=0, le=3_600)],
         about("Seconds over which people are spread whose quiet hours end at the same time."),

@@ -11,6 +11,7 @@ from nova.features.deliveries.models import LANES
 from nova.features.deliveries.routes import routes
 from nova.features.deliveries.service import Deliveries, Knobs
 from nova.features.deliveries.tale import Tale
+from nova.features.deliveries.throttles import Bounds
 from nova.features.graph.events import Blocked, Muted
 from nova.features.notifications.events import (
     NotificationsMarked,
@@ -18,7 +19,7 @@ from nova.features.notifications.events import (
     NotificationStored,
 )
 
-__all__ = ["LANES", "Ask", "Dead", "Deliveries", "Knobs", "Pacing", "Tale", "plug"]
+__all__ = ["LANES", "Ask", "Bounds", "Dead", "Deliveries", "Knobs", "Pacing", "Tale", "plug"]
 
 
 def plug(deliveries: Deliveries) -> Feature:

@@ -11,7 +11,7 @@ from msgspec import Meta, Struct
 from nova.features.deliveries import plan, quiet, rendering
 from nova.features.deliveries.models import CHANNEL_OF
 from nova.features.deliveries.plan import Choice, Person
-from nova.features.deliveries.planner import EVERYBODY, Planner, beyond_throttle
+from nova.features.deliveries.planner import EVERYBODY, Planner
 from nova.features.deliveries.policies import Policies, Policy
 from nova.features.deliveries.quiet_hours import within_reason
 from nova.features.deliveries.tale import WHERE, WHY
@@ -158,8 +158,8 @@ class Explainer:
             )
         person = (await self._planner.persons({fact.user}))[fact.user]
         policy = await self._policies.of(fact.type)
-        throttled = await self._throttled(fact.user, policy, fact.type, at)
-        decided = self._planner.decided(fact, person, policy, at, throttled=throttled)
+        throttles = await self._planner.throttles(self._db, [fact], {fact.type: policy}, at)
+        decided = self._planner.decided(fact, person, policy, at, throttles=throttles)
         decided = plan.paced(decided, await self._turn(policy, fact, at), policy, at)
         return Explained(
             outcome="stored",
@@ -179,12 +179,6 @@ class Explainer:
             return at
         due = await self._db.value(THROTTLE, EVERYBODY, fact.type)
         return plan.slots(policy.rate, max(due or at, at), 1, at)[0]
-
-    async def _throttled(self, user: UUID, policy: Policy, kind: str, at: datetime) -> bool:
-        if policy.throttle is None:
-            return False
-        due = await self._db.value(THROTTLE, user, kind)
-        return beyond_throttle(policy.throttle, due or at, at)
 
 
 THROTTLE = "select at from deliveries.throttles where user_id = $1 and type = $2"

@@ -53,13 +53,13 @@ def choices(
     policy: Policy,
     *,
     now: datetime,
-    throttled: bool,
+    throttle: str | None,
     spread_s: float,
 ) -> dict[str, Choice]:
-    """Decide about each channel that leads to the person at all."""
+    """Decide about each channel that leads to the person; `throttle` is the rule it is beyond."""
     there = {CHANNEL_OF[each.platform] for each in person.reach}
     return {
-        channel: _particular(channel, fact, policy, now, throttled=throttled)
+        channel: _particular(channel, fact, policy, now, throttle=throttle)
         or at_once_or_held(
             channel, fact.user, person, now=now, spread_s=spread_s, rule=fact.rules.get(channel)
         )
@@ -69,7 +69,7 @@ def choices(
 
 
 def _particular(
-    channel: str, fact: NotificationStored, policy: Policy, now: datetime, *, throttled: bool
+    channel: str, fact: NotificationStored, policy: Policy, now: datetime, *, throttle: str | None
 ) -> Choice | None:
     """Return what preferences, the type's policy and throttles say; None: nothing in particular."""
     rule = fact.rules.get(channel)
@@ -80,8 +80,8 @@ def _particular(
     digest = policy.digests.get(channel)  # type: ignore[call-overload]  # a channel's name
     if digest is not None:
         return Choice("digest", "digest", rule, digest=digest)
-    if throttled:
-        return Choice("dropped", "throttled", f"throttle of {fact.type}")
+    if throttle is not None:
+        return Choice("dropped", "throttled", throttle)
     after_s = policy.escalate_after_s.get(channel)  # type: ignore[call-overload]  # likewise
     if after_s is not None:
         return Choice("standby", "unless_seen", rule, now + timedelta(seconds=after_s), 1)

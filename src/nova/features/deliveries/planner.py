@@ -11,8 +11,9 @@ from nova.features.deliveries.digests import Digests, Entry
 from nova.features.deliveries.endings import Endings
 from nova.features.deliveries.models import New
 from nova.features.deliveries.plan import Choice, Person
-from nova.features.deliveries.policies import PLAIN, Policies, Policy, Throttle
+from nova.features.deliveries.policies import PLAIN, Policies, Policy
 from nova.features.deliveries.quiet_hours import QuietBook
+from nova.features.deliveries.throttles import Bounds, Throttles
 from nova.features.graph.events import Blocked, Muted
 from nova.features.notifications.events import (
     NotificationsMarked,
@@ -22,20 +23,10 @@ from nova.features.notifications.events import (
 from nova.kernel.clock import Clock
 from nova.kernel.events import Heard
 from nova.kernel.ids import new_id
+from nova.ports.database import Queries
 
 RECALLABLE_S = 7 * 86_400.0
 """What went out longer ago is no longer taken back."""
-
-THROTTLES = """
-select user_id, type, at from deliveries.throttles t
-  join unnest($1::uuid[], $2::text[]) as w (user_id, type) using (user_id, type)
-"""
-
-THROTTLE = """
-insert into deliveries.throttles (user_id, type, at)
-select * from unnest($1::uuid[], $2::text[], $3::timestamptz[])
-    on conflict (user_id, type) do update set at = greatest(throttles.at, excluded.at)
-"""
 
 EVERYBODY = UUID(int=0)
 """In place of a user: the rate of a type, over all people."""
@@ -45,13 +36,6 @@ insert into deliveries.throttles as t (user_id, type, at) values ($1, $2, $3::ti
     on conflict (user_id, type) do update set at = greatest(t.at, $3) + $4
 returning at
 """
-
-FORGET_THROTTLES = """
-delete from deliveries.throttles where ctid = any(array(
-    select ctid from deliveries.throttles where at < $1 limit $2))
-"""
-
-ERASE_THROTTLES = "delete from deliveries.throttles where user_id = $1"
 
 
 class Planner:
@@ -73,6 +57,7 @@ class Planner:
         endings: Endings,
         rings: Callable[[str], None],
         spread_s: float,
+        bounds: Bounds,
     ) -> None:
         self._clock = clock
         self._devices = devices
@@ -83,6 +68,7 @@ class Planner:
         self._endings = endings
         self._rings = rings
         self._spread_s = spread_s
+        self._bounds = bounds
 
     async def stored(self, tx: Tx, heard: Sequence[Heard[NotificationStored]]) -> None:
         """Decide what becomes of new notifications outside the app."""
@@ -90,15 +76,13 @@ class Planner:
         facts = [each.fact for each in heard if each.fact.expires_at > now]
         people = await self.persons({fact.user for fact in facts})
         policies = await self._policies.known()
-        throttled = await self._throttled(tx, facts, policies, now)
+        throttles = await self.throttles(tx, facts, policies, now)
         turns = await self._turns(tx, facts, policies, now)
         rows: list[New] = []
         entries: list[tuple[Entry, Choice]] = []
         for fact in facts:
             person, policy = people[fact.user], policies.get(fact.type, PLAIN)
-            decided = self.decided(
-                fact, person, policy, now, throttled=fact.notification in throttled
-            )
+            decided = self.decided(fact, person, policy, now, throttles=throttles)
             decided = plan.paced(decided, turns.get(fact.notification, now), policy, now)
             rows += plan.written(fact, person, policy, decided, now)
             entries += [
@@ -119,7 +103,17 @@ class Planner:
                 rule="first of a digest",
             )
             rows += plan.written(fact, person, policy, {entry.channel: choice}, now)
+        await throttles.keep(tx)
         await self._write(tx, rows)
+
+    async def throttles(
+        self,
+        db: Queries,
+        facts: Sequence[NotificationStored],
+        policies: Mapping[str, Policy],
+        now: datetime,
+    ) -> Throttles:
+        return await Throttles.load(db, facts, policies, now, self._bounds)
 
     def decided(
         self,
@@ -128,11 +122,13 @@ class Planner:
         policy: Policy,
         now: datetime,
         *,
-        throttled: bool,
-    ) -> dict[str, Choice]:
-        return plan.choices(
-            fact, person, policy, now=now, throttled=throttled, spread_s=self._spread_s
+        throttles: Throttles,
+    ) -> Mapping[str, Choice]:
+        throttle = throttles.against(fact, policy)
+        choices = plan.choices(
+            fact, person, policy, now=now, throttle=throttle, spread_s=self._spread_s
         )
+        return throttles.gathered(fact, choices)
 
     async def persons(self, users: set[UUID]) -> Mapping[UUID, Person]:
         """Return what is known of these recipients."""
@@ -216,41 +212,6 @@ class Planner:
 
         tx.after_commit(ring)
 
-    async def _throttled(
-        self,
-        tx: Tx,
-        facts: Sequence[NotificationStored],
-        policies: Mapping[str, Policy],
-        now: datetime,
-    ) -> set[UUID]:
-        """Return those beyond what their type allows a person, by GCRA, in their order."""
-        limited = [
-            (fact, policy.throttle)
-            for fact in facts
-            if (policy := policies.get(fact.type, PLAIN)).throttle is not None and not fact.critical
-        ]
-        if not limited:
-            return set()
-        keys = list({(fact.user, fact.type): None for fact, _ in limited})
-        rows = await tx.fetch(THROTTLES, [user for user, _ in keys], [kind for _, kind in keys])
-        at = {(row["user_id"], row["type"]): row["at"] for row in rows}
-        beyond: set[UUID] = set()
-        for fact, throttle in limited:
-            key = (fact.user, fact.type)
-            due = max(at.get(key, now), now)
-            if beyond_throttle(throttle, due, now):
-                beyond.add(fact.notification)
-            else:
-                at[key] = due + timedelta(seconds=throttle.per_s / throttle.limit)
-        changed = sorted(at)
-        await tx.run(
-            THROTTLE,
-            [user for user, _ in changed],
-            [kind for _, kind in changed],
-            [at[key] for key in changed],
-        )
-        return beyond
-
     async def _turns(
         self,
         tx: Tx,
@@ -272,12 +233,6 @@ class Planner:
                 turns = plan.slots(rate, end - width, len(some), now)
                 found |= dict(zip(some, turns, strict=True))
         return found
-
-
-def beyond_throttle(throttle: Throttle, due: datetime, now: datetime) -> bool:
-    """Return whether one more is beyond the limit; `due` is when it would be in time (GCRA)."""
-    apart_s = throttle.per_s / throttle.limit
-    return (due - now).total_seconds() > throttle.per_s - apart_s + 1e-6
 
 
 def _entry(fact: NotificationStored, channel: str, zone: str) -> Entry:

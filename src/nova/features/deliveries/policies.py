@@ -66,6 +66,9 @@ class Policy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     ttl_s: Seconds | None = None
     """For how long a delivery is worth trying; the lane's usual time when absent."""
     throttle: Throttle | None = None
+    per_actor: Throttle | None = None
+    """Of one actor to one person; comments, replies and mentions count together, and so do follows
+    with their requests. A built-in bound when absent."""
     rate: Rate | None = None
     digests: Annotated[dict[Channel, DigestRule], Meta(max_length=3)] = {}
     escalate_after_s: Annotated[

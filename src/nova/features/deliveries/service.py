@@ -14,12 +14,12 @@ from prometheus_client import CollectorRegistry
 from nova.backbone.database import Database, Tx
 from nova.backbone.portions import in_portions
 from nova.features.deliveries import (
-    planner,
     policies,
     quiet_hours,
     rules,
     store,
     store_log,
+    throttles,
     webhooks,
 )
 from nova.features.deliveries.asks import Devices, Graves, People, Preferences, Signals
@@ -48,6 +48,7 @@ from nova.features.deliveries.policies import Policies
 from nova.features.deliveries.quiet_hours import QuietBook, within_reason
 from nova.features.deliveries.release import Release
 from nova.features.deliveries.rules import Patience
+from nova.features.deliveries.throttles import Bounds
 from nova.features.deliveries.unsubscribe import Unsubscribe
 from nova.features.deliveries.webhooks import Webhooks
 from nova.kernel.clock import Clock
@@ -86,6 +87,7 @@ class Knobs(Struct, frozen=True, kw_only=True):
     public_url: str = ""
     spread_s: float = 60.0
     retention_days: float = 30.0
+    bounds: Bounds = Bounds()
     pacing: Mapping[str, Pacing] = {}
     patience: Mapping[str, Patience] = {}
     caution: Caution = Caution()
@@ -146,6 +148,7 @@ class Deliveries:
             endings=endings,
             rings=self.ring,
             spread_s=knobs.spread_s,
+            bounds=knobs.bounds,
         )
         self.release = Release(
             db,
@@ -286,7 +289,8 @@ class Deliveries:
             (store.FORGET, before),
             (store.FORGET_OUTBOX, before),
             (store.FORGET_PULSE, now - timedelta(days=PULSE_DAYS)),
-            (planner.FORGET_THROTTLES, now),
+            (throttles.FORGET, now),
+            (throttles.FORGET_PAIRS, now),
         ):
             await in_portions(partial(self._db.run, statement, age))
 
@@ -296,7 +300,8 @@ class Deliveries:
             await tx.run(statement, user)
         await self.digests.erase(tx, user)
         await self.quiet.erase(tx, user)
-        await tx.run(planner.ERASE_THROTTLES, user)
+        for statement in throttles.ERASE:
+            await tx.run(statement, user)
 
     async def export(self, user: UUID) -> Mapping[str, Any]:
         """Return all that is held about a user."""

@@ -9,7 +9,7 @@ from nova.ports.database import Queries, Row
 
 WHY = {
     "preference": "not wanted",
-    "throttled": "too many of its type in a short time",
+    "throttled": "too many of its type, or by one person, in a short time",
     "always_quiet": "quiet hours that never end",
     "quiet_hours": "held for quiet hours",
     "unless_seen": "stands by, in case it is not seen",
