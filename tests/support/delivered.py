@@ -118,6 +118,7 @@ class Delivered(World):
             graves=self.devices,
             preferences=self.all.preferences,
             badges=self.all.inbox,
+            naming=self.all.naming,
             zones=zones,
             signing_secret=b"of the tests",
             rehearsal=self.all.rehearsal,

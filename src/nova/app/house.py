@@ -168,6 +168,7 @@ async def _built(
         graves=devices,
         preferences=notifier.preferences,
         badges=notifier.inbox,
+        naming=notifier.naming,
         zones=zones,
         signing_secret=signing,
         rehearsal=notifier.rehearsal,

@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 
 from nova.features.deliveries.plan import DIGEST_EARLIEST_S, DIGEST_LATEST_S
 from nova.features.deliveries.policies import DigestRule
+from nova.features.notifications.catalogue import Kind, Wording
 from nova.features.notifications.models import Mark, Marking
 from nova.kernel.clock import ManualClock
 from support.delivered import Delivered, delivered
@@ -65,6 +66,71 @@ async def test_a_digest_of_one_thing_is_about_that_thing(dsn: str) -> None:
         await here.deliveries.digests.close_due()
         await here.ended(2)
         assert sorted(here.ios.titles) == ["Ada liked your post", "Cleo and Ada liked your post"]
+
+
+ODD_NAMES = (
+    *(
+        "me",
+        "New",
+        "message",
+        "m",
+        "New message from",
+        "{}",
+        "{actor.name}",
+        "$1",
+        "\\1",
+        "%s",
+        ".",
+    ),
+    *("{n}", "a|b", "(", "and", "\u05e2\u05d3\u05d4"),
+)
+
+
+async def test_a_digest_names_everybody_whatever_they_are_called(dsn: str) -> None:
+    clock = ManualClock(NOON)
+    async with delivered(dsn, clock=clock) as here:
+        words = {"en": Wording("New message from {actor.name} {metadata.x}")}
+        await here.all.types.put("note", Kind(templates=words))
+        await here.policy("note", digests={"push": DigestRule(window_s=60, by="object")})
+        await here.phone("ben")
+        await here.meet(*ODD_NAMES)
+        for number, name in enumerate(ODD_NAMES):
+            for who in ("cleo", name.lower()):
+                await here.send(
+                    event(
+                        f"{who} {number}",
+                        event_type="note",
+                        actor_id=who,
+                        related_entity_id=f"p{number}",
+                        metadata={"x": "me {actor.name} Cleo"},
+                    )
+                )
+        await gathered(here, 2 * len(ODD_NAMES))
+        clock.advance(61)
+        await here.deliveries.digests.close_due()
+        await here.ended(len(ODD_NAMES))
+        shown = (f"\u2068{name}\u2069" if name >= "\u0590" else name for name in ODD_NAMES)
+        assert sorted(here.ios.titles) == sorted(
+            f"New message from {name} and Cleo me {{actor.name}} Cleo" for name in shown
+        )
+
+
+async def test_a_digest_speaks_the_language_of_its_titles(dsn: str) -> None:
+    clock = ManualClock(NOON)
+    async with delivered(dsn, clock=clock) as here:
+        words = {"en": Wording("x"), "de": Wording("{actor.name} war da: {metadata.x}")}
+        await here.all.types.put("visit", Kind(templates=words))
+        await here.meet("Fritz", locale="de-CH")
+        await here.policy("visit", digests={"push": DigestRule(window_s=60, by="object")})
+        await here.phone("fritz")
+        for who in ("ada", "cleo", "ben"):
+            about = {"event_type": "visit", "recipient_id": "fritz", "actor_id": who}
+            await here.send(event(who, **about, related_entity_id="p", metadata={"x": who}))
+        await gathered(here, 3)
+        clock.advance(61)
+        await here.deliveries.digests.close_due()
+        await here.ended(1, "fritz")
+        assert here.ios.titles == ["Ben und 2 weitere war da: ben"]
 
 
 async def test_a_fixed_time_is_the_recipients_own_and_not_everybodys_second(dsn: str) -> None:

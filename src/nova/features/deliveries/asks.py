@@ -91,3 +91,10 @@ class Signals(Protocol):
     """Calls back when any process signals; None means that some may have been missed."""
 
     def on(self, name: str, call: Any) -> None: ...
+
+
+class Naming(Protocol):
+    """Writes titles of notifications anew."""
+
+    async def titles(self, naming: Mapping[UUID, str]) -> Mapping[UUID, str]:
+        """Return those that are there still, with these words where their actors' names stand."""

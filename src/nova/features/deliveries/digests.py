@@ -12,7 +12,7 @@ from msgspec import Struct
 from nova.backbone.database import Database, Tx
 from nova.backbone.portions import in_portions
 from nova.features.deliveries import plan, rendering, rules, store
-from nova.features.deliveries.asks import Ask, Devices, People, Preferences
+from nova.features.deliveries.asks import Ask, Devices, Naming, People, Preferences
 from nova.features.deliveries.models import CHANNEL_OF, New
 from nova.features.deliveries.plan import Choice, Person
 from nova.features.deliveries.policies import DigestRule
@@ -124,6 +124,7 @@ class Digests:
         people: People,
         quiet: QuietBook,
         preferences: Preferences,
+        naming: Naming,
         rings: Callable[[str], None],
         spread_s: float,
     ) -> None:
@@ -133,6 +134,7 @@ class Digests:
         self._people = people
         self._quiet = quiet
         self._preferences = preferences
+        self._naming = naming
         self._rings = rings
         self._spread_s = spread_s
 
@@ -239,11 +241,14 @@ class Digests:
                 )
             }
             people = await self._persons([row["user_id"] for row in closed if row["id"] in entries])
+            titles = await self._titles(entries)
             rows = [
                 new
                 for row in closed
                 if row["id"] in entries
-                for new in self._deliveries(row, entries[row["id"]], people[row["user_id"]], now)
+                for new in self._deliveries(
+                    row, entries[row["id"]], titles, people[row["user_id"]], now
+                )
             ]
             added = await store.add(tx, rows)
             lanes = {row["lane"] for row in added if row["phase"] == "waiting"}
@@ -265,6 +270,16 @@ class Digests:
             if wanted.get(row["channel"], (True, ""))[0]
         ]
 
+    async def _titles(self, digests: Mapping[UUID, Sequence[Row]]) -> Mapping[UUID, str]:
+        """Return the titles that name several, by the notification that is the newest of them."""
+        naming = {
+            some[0]["notification"]: names
+            for entries in digests.values()
+            for some in things(entries)
+            if (names := together(some)) is not None
+        }
+        return await self._naming.titles(naming) if naming else {}
+
     async def _persons(self, users: Sequence[UUID]) -> Mapping[UUID, Person]:
         wanted = list(dict.fromkeys(users))
         reach = await self._devices.reach(wanted)
@@ -280,14 +295,19 @@ class Digests:
         }
 
     def _deliveries(
-        self, digest: Row, entries: Sequence[Row], person: Person, now: datetime
+        self,
+        digest: Row,
+        entries: Sequence[Row],
+        titles: Mapping[UUID, str],
+        person: Person,
+        now: datetime,
     ) -> list[New]:
         channel, user = digest["channel"], digest["user_id"]
         choice = plan.at_once_or_held(
             channel, user, person, now=now, spread_s=self._spread_s, rule="digest"
         )
         newest = entries[0]
-        title, body = worded(entries)
+        title, body = worded(entries, titles)
         return [
             New(
                 id=new_id(),
@@ -327,32 +347,37 @@ def place(entry: Entry, rule: DigestRule) -> tuple[UUID, str, str]:
     return entry.user, entry.channel, key
 
 
-def worded(entries: Sequence[Row]) -> tuple[str, str]:
-    """Return a digest's title and body: a line for each thing, with who did it put together."""
-    things: dict[Any, list[Row]] = {}
+def things(entries: Sequence[Row]) -> list[list[Row]]:
+    """Return the entries by what they are about, the newest first."""
+    found: dict[Any, list[Row]] = {}
     for entry in entries:
-        things.setdefault((entry["type"], entry["about"] or entry["notification"]), []).append(
-            entry
-        )
-    lines = [_line(some) for some in things.values()]
+        about = (entry["type"], entry["about"] or entry["notification"])
+        found.setdefault(about, []).append(entry)
+    return list(found.values())
+
+
+def together(entries: Sequence[Row]) -> str | None:
+    """Return everybody's names where several did the same to one thing; None where one did."""
+    who = list(dict.fromkeys(row["actor_name"] for row in entries if row["actor_name"]))
+    total = len({row["actor_id"] or row["notification"] for row in entries})
+    if total < 2 or not entries[0]["actor_name"]:  # noqa: PLR2004  # more than one
+        return None
+    return rendering.names(who, total, entries[0]["locale"])
+
+
+def worded(entries: Sequence[Row], titles: Mapping[UUID, str]) -> tuple[str, str]:
+    """Return a digest's title and body: a line for each thing, with who did it put together.
+
+    `titles` has those of notifications that are to name several.
+    """
+    newest = [some[0] for some in things(entries)]
+    lines = [titles.get(row["notification"], row["title"]) for row in newest]
     if len(lines) == 1:
         only = entries[0]["body"] if len(entries) == 1 else ""
         return lines[0], only
     title = words_of(rendering.SUMMARY, entries[0]["locale"]).format(n=len(entries))
     body = lines if len(lines) <= MOST_LINES else [*lines[:MOST_LINES], "…"]
     return title, "\n".join(body)
-
-
-def _line(entries: Sequence[Row]) -> str:
-    """Return the newest one's title, with everybody's names where its own actor's stood."""
-    newest = entries[0]
-    who = list(dict.fromkeys(row["actor_name"] for row in entries if row["actor_name"]))
-    total = len({row["actor_id"] or row["notification"] for row in entries})
-    name, title = newest["actor_name"], str(newest["title"])
-    if total < 2 or not name or name not in title:  # noqa: PLR2004  # more than one
-        return title
-    together = rendering.names(who, total, newest["locale"])
-    return title.replace(name, together, 1)
 
 
 async def _add(db: Queries, entries: Sequence[tuple[Entry, UUID]]) -> None:

@@ -5,7 +5,12 @@ from html import escape
 from typing import Any
 from urllib.parse import urlsplit
 
-from nova.kernel.direction import goes_right_to_left, isolated
+from nova.kernel.direction import (
+    FIRST_STRONG_ISOLATE,
+    POP_ISOLATE,
+    goes_right_to_left,
+    isolated,
+)
 from nova.kernel.locales import right_to_left, words_of
 
 UNSUBSCRIBE: Mapping[str, str] = {
@@ -96,6 +101,9 @@ def names(who: Sequence[str], total: int, locale: str) -> str:
     if others <= 0:
         return first
     if others == 1 and more:
-        return first + words_of(AND, locale) + more[0]
-    words = AND_OTHER if others == 1 else AND_OTHERS
-    return words_of(words, locale).format(names=first, n=others)
+        said = first + words_of(AND, locale) + more[0]
+    else:
+        words = AND_OTHER if others == 1 else AND_OTHERS
+        said = words_of(words, locale).format(names=first, n=others)
+    # These words are in languages from left to right only.
+    return f"{FIRST_STRONG_ISOLATE}{said}{POP_ISOLATE}" if within_rtl else said

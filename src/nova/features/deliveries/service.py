@@ -22,7 +22,7 @@ from nova.features.deliveries import (
     throttles,
     webhooks,
 )
-from nova.features.deliveries.asks import Devices, Graves, People, Preferences, Signals
+from nova.features.deliveries.asks import Devices, Graves, Naming, People, Preferences, Signals
 from nova.features.deliveries.burial import Burial, Caution
 from nova.features.deliveries.digests import Digests
 from nova.features.deliveries.endings import Endings, ended
@@ -110,6 +110,7 @@ class Deliveries:
         graves: Graves,
         preferences: Preferences,
         badges: Badges,
+        naming: Naming,
         zones: Collection[str],
         signing_secret: bytes,
         rehearsal: Rehearsal,
@@ -135,6 +136,7 @@ class Deliveries:
             people=people,
             quiet=self.quiet,
             preferences=preferences,
+            naming=naming,
             rings=self.ring,
             spread_s=knobs.spread_s,
         )

@@ -14,6 +14,7 @@ from nova.features.notifications.bursts import Blocks, Bursts
 from nova.features.notifications.catalogue import DAY_S
 from nova.features.notifications.inbox import Inbox, Removal, everything
 from nova.features.notifications.ingest import Ingest
+from nova.features.notifications.naming import Naming
 from nova.features.notifications.pipeline import People, Pipeline, Reach
 from nova.features.notifications.posted import PostRings
 from nova.features.notifications.preferences import PreferenceBook
@@ -104,6 +105,7 @@ class Notifications:
         self.removal = Removal(db, clock, remembered_s=ages.dedupe_s)
         self.post_rings = PostRings(clock, self.valid)
         self.reviews = Reviews(db, self.valid, self.types, people, self.removal)
+        self.naming = Naming(db, self.types, people)
         self.traces = Traces(db, failures, afterwards)
         self.watching = Watching(db, clock, people, Cursors(signing_secret, "events", UUID))
         self.retention = Retention(db, clock, ages)

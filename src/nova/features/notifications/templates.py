@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
+from types import MappingProxyType
 from typing import Any
 
 from msgspec import Struct
@@ -61,10 +62,18 @@ class Template(Struct, frozen=True):
     within_rtl: bool = False
     """Whether the text around the values is written from right to left."""
 
-    def fill(self, values: Mapping[str, str | None], metadata: Any, most: int) -> str:
+    def fill(
+        self,
+        values: Mapping[str, str | None],
+        metadata: Any,
+        most: int,
+        *,
+        ready: Mapping[str, str] = MappingProxyType({}),
+    ) -> str:
         """Return the text of up to `most` characters; what is missing leaves no gap.
 
-        No value turns what stands around it: those that could are isolated.
+        No value turns what stands around it: those that could are isolated. What is `ready` is put
+        in as it is.
         """
         pieces: list[str] = []
         gap = False
@@ -72,6 +81,9 @@ class Template(Struct, frozen=True):
         for part in self.parts:
             if isinstance(part, str):
                 pieces.append(part)
+                continue
+            if part.name in ready:
+                pieces.append(ready[part.name])
                 continue
             found = _inside(metadata, part.path) if part.path else values.get(part.name)
             text = found or part.otherwise
