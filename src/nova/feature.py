@@ -8,6 +8,7 @@ from uuid import UUID
 from msgspec import Struct
 
 from nova.backbone.database import Tx
+from nova.kernel.erased import Erased
 from nova.kernel.events import Fact, Heard
 from nova.kernel.subjects import Stands, Subject, Touched
 from nova.ports.channels import Retention
@@ -72,6 +73,14 @@ class Subjects(Struct, frozen=True, kw_only=True):
     """By fact, which subjects may have ceased to stand, or say something else."""
 
 
+Scrub = Callable[[Erased, str], Awaitable[str | None]]
+"""Removes what is left of erased people from some rows, those after a place (at first "").
+
+Returns the place to go on from, or None at the end. Its transactions are short, and it may be run
+again from any place it returned.
+"""
+
+
 class Feature(Struct, frozen=True, kw_only=True):
     """Everything a feature brings to the house."""
 
@@ -91,5 +100,8 @@ class Feature(Struct, frozen=True, kw_only=True):
     transaction about a million others would hold all of them up."""
     erase: Callable[[Tx, UUID], Awaitable[None]] | None = None
     """Removes everything it holds about a user, in the transaction that deletes the user."""
+    scrubs: Sequence[Scrub] = ()
+    """Remove, after an erasure, what others' rows hold of the person: as whoever did what they
+    were told of, and as a name in texts. They run in this order, in the background."""
     export: Callable[[UUID], Awaitable[Any]] | None = None
     """Returns everything it holds about a user, for the user's own copy."""

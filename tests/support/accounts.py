@@ -10,7 +10,7 @@ from nova.backbone.database import Database
 from nova.backbone.outbox import PostgresOutbox
 from nova.backbone.signals import Signals
 from nova.feature import Feature
-from nova.features.accounts import Accounts, Credentials, People, plug
+from nova.features.accounts import Accounts, Credentials, Erasures, People, plug
 from nova.features.accounts.models import NewUser, User
 from nova.features.graph import Followees, Sights, Silences
 from nova.kernel.clock import Clock, SystemClock
@@ -48,7 +48,10 @@ class Process:
             zones=available_timezones(),
             features=lambda: [*features, self.feature],
         )
-        self.feature = plug(self.accounts, self.credentials, cursor_secret=b"cursors")
+        self.erasures = Erasures(self.db, self.clock, self.accounts, steps=list)
+        self.feature = plug(
+            self.accounts, self.credentials, self.erasures, cursor_secret=b"cursors"
+        )
         self.auth = Auth(
             tokens=self.tokens,
             keys=self.credentials,

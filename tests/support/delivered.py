@@ -14,7 +14,7 @@ from prometheus_client import CollectorRegistry
 from nova.adapters.local.outbox import OutboxSink
 from nova.adapters.postgres.pool import PostgresPool, open_pool
 from nova.adapters.webhooks.poster import Poster
-from nova.features.accounts import SIGNAL, Accounts, Credentials, Devices
+from nova.features.accounts import SIGNAL, Accounts, Credentials, Devices, Erasures
 from nova.features.accounts import plug as plug_accounts
 from nova.features.accounts.models import Change, NewDevice, SubscriptionKeys, WebSubscription
 from nova.features.deliveries import LANES, Deliveries, Knobs, Tale, plug
@@ -222,7 +222,8 @@ async def api_of_world(world: Delivered) -> AsyncIterator[httpx.AsyncClient]:
     credentials = Credentials(
         world.db, world.people, tokens=tokens, secret="s" * 32, clock=world.clock
     )
-    feature = plug_accounts(world.accounts, credentials, cursor_secret=b"cursors")
+    erasures = Erasures(world.db, world.clock, world.accounts, steps=list)
+    feature = plug_accounts(world.accounts, credentials, erasures, cursor_secret=b"cursors")
     routes = [*world.feature.routes, *world.deliveries_feature.routes, *feature.routes]
     async with api_client(routes, world) as client:
         yield client

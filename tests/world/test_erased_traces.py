@@ -57,7 +57,9 @@ async def test_a_word_is_found_in_the_samples_of_the_planner(pool: PostgresPool)
     await pool.run("analyze backbone.dead_letters")
     await pool.run("truncate backbone.dead_letters")
 
-    assert await erased_traces(pool, [ANN]) == [Trace("pg_stats", str(ANN), 1)]
+    assert await erased_traces(pool, [ANN]) == [
+        Trace("pg_stats of backbone.dead_letters", str(ANN), 1)
+    ]
 
 
 async def test_files_are_searched_but_for_what_postgresql_writes(

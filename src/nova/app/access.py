@@ -5,7 +5,7 @@ from uuid import UUID
 
 from nova.app.starting import CannotStart
 from nova.backbone.backbone import Backbone
-from nova.features.accounts import People
+from nova.features.accounts import ERASED, People
 from nova.kernel.clock import Clock
 from nova.settings import Settings
 from nova.web.auth import Auth
@@ -70,6 +70,7 @@ def listen(backbone: Backbone, people: People, auth: Auth, hub: Hub) -> None:
     """Let every cache and every socket hear of what makes it wrong."""
     watch, signals = Watch(hub, _Standings(people)), backbone.signals
     signals.on("user", people.forget)
+    signals.on(ERASED, people.hear_erased)
     signals.on("user", auth.forget_users)
     signals.on("user", watch.on_user)
     signals.on("key", auth.forget_keys)

@@ -8,7 +8,7 @@ from msgspec import Struct
 from prometheus_client import CollectorRegistry
 
 from nova.adapters.local.outbox import OutboxSink
-from nova.app import access, graph
+from nova.app import access, erasure, graph
 from nova.app import deliveries as app_deliveries
 from nova.app.carriers import carriers, hooks
 from nova.app.demo import DemoApp
@@ -180,7 +180,14 @@ async def _built(
         settings, outside, backbone, people, relations, clock=clock, registry=registry
     )
     features += [
-        accounts.plug(owners, credentials, cursor_secret=signing),
+        accounts.plug(
+            owners,
+            credentials,
+            accounts.Erasures(
+                db, clock, owners, steps=lambda: erasure.steps(backbone, features, notifier)
+            ),
+            cursor_secret=signing,
+        ),
         connected,
         notifications.plug(notifier),
         notifications.plug_subjects(notifier),

@@ -22,6 +22,7 @@ from nova.backbone.outbox import PostgresOutbox
 from nova.backbone.presence import SharedPresence
 from nova.backbone.projections import Fill, Hear, Keep, Projection
 from nova.backbone.retention import Chore, Housekeeping
+from nova.backbone.scrub import Barrier
 from nova.backbone.signals import Signals
 from nova.backbone.statistics import Counts, Instruments, Statistics
 from nova.backbone.tail import Tail
@@ -62,6 +63,8 @@ class Backbone:
         self._tasks = Tasks(registry)
         self._consumers: list[str] = []
         self._groups: list[Group] = []
+        self._heard: dict[str, list[str]] = {}
+        """Types of facts by consumer."""
         self._projections: list[tuple[str, Projection]] = []
         self._mirrors: list[tuple[str, Mirror]] = []
         self._counts: list[Counts] = []
@@ -115,6 +118,7 @@ class Backbone:
             for number in range(self._pace.readers)
         ]
         self._consumers.append(name)
+        self._heard[name] = [kind.__name__ for kind in hears]
         self._counts.append(counts)
         self._groups += readers
         for reader in readers:
@@ -155,6 +159,10 @@ class Backbone:
     def on_publication(self, call: Callable[[Sequence[Publication]], None]) -> None:
         """Call with what any process published, after its commit."""
         self._on_publication.append(call)
+
+    def barrier(self) -> Barrier:
+        """Return what tells when every consumer has heard what was written before a moment."""
+        return Barrier(self._pool, self._heard)
 
     def statistics(self) -> list[Statistics]:
         return [counts.statistics() for counts in self._counts]

@@ -30,11 +30,12 @@ select c.oid::regclass::text as name, format(
 
 # The samples that the planner keeps of each column.
 STATISTICS = """
-select w.word, count(*) as found from unnest($1::text[]) as w (word)
+select w.word, s.schemaname || '.' || s.tablename as name, count(*) as found
+  from unnest($1::text[]) as w (word)
   join pg_stats s on strpos(s.most_common_vals::text, w.word) > 0
                   or strpos(s.histogram_bounds::text, w.word) > 0
  where s.schemaname !~ '^pg_' and s.schemaname <> 'information_schema'
- group by w.word
+ group by 1, 2
 """
 
 
@@ -57,7 +58,7 @@ async def erased_traces(
     wanted = sorted({spelling for word in words for spelling in _spellings(word)})
     found = await _tables(db, wanted)
     rows = await db.fetch(STATISTICS, wanted)
-    found += [Trace("pg_stats", row["word"], row["found"]) for row in rows]
+    found += [Trace(f"pg_stats of {row['name']}", row["word"], row["found"]) for row in rows]
     found += await asyncio.to_thread(_files, wanted, files)
     return sorted(found)
 

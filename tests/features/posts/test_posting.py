@@ -10,6 +10,7 @@ import pytest
 from nova.features.accounts import store as accounts
 from nova.features.graph.store import LOCK_NEIGHBOURS
 from nova.features.posts.store import ERASE, LOCK_AROUND
+from nova.kernel.erased import Erased
 from support.notified import SERVER
 from support.posted import Town
 from support.waiting import until
@@ -294,7 +295,7 @@ async def test_erasing_a_person_leaves_exact_counts(here: Town) -> None:
     exported = await here.world.posts.posts.export(here.world.ids["ada"])
     assert [len(exported[kind]) for kind in ("posts", "comments", "likes")] == [1, 2, 1]
     async with here.world.db.transaction() as tx:
-        await here.world.posts.posts.erase(tx, here.world.ids["ada"])
+        await here.world.posts.erasing.erase(tx, here.world.ids["ada"])
     assert await counts(here, theirs) == (1, 1)
     assert (await here.ask("ben", "GET", f"comments/{kept}"))["replies"] == 0
     await here.ask("ben", "GET", f"posts/{mine}", status=404)
@@ -322,7 +323,7 @@ async def test_who_is_being_erased_and_acts_is_waited_for(
             here.ask("ada", method, f"posts/{post}/{path}", json={"text": "well"}, status=404)
         )
         await until(waiting)
-        await here.world.posts.posts.erase(tx, ada)
+        await here.world.posts.erasing.erase(tx, ada)
         await here.world.graph.erase(tx, ada)
         await accounts.delete(tx, ada)
     assert (await acting)["code"] == "no_such_user"
@@ -331,14 +332,16 @@ async def test_who_is_being_erased_and_acts_is_waited_for(
 
 async def test_erasing_a_person_takes_the_name_out_of_what_others_wrote(here: Town) -> None:
     post = await here.post("ben", "hello @ada and @cleo")
-    comment = await here.comment("ben", post, "well, @ada")
-    async with here.world.db.transaction() as tx:
-        await here.world.posts.posts.erase(tx, here.world.ids["ada"])
+    comment = await here.comment("ben", post, "well, @ada, not @adam")
+    erased = Erased([here.world.ids["ada"]], ["ada"])
+    while await here.world.posts.erasing.unname(erased, "") is not None:
+        pass
     left = await here.world.pool.fetch("""
-        select id, mentions from posts.posts union all select id, mentions from posts.comments""")
-    assert {str(row["id"]): list(row["mentions"]) for row in left} == {
-        post: [here.world.ids["cleo"]],
-        comment: [],
+        select id, body, mentions from posts.posts
+         union all select id, body, mentions from posts.comments""")
+    assert {str(row["id"]): (row["body"], list(row["mentions"])) for row in left} == {
+        post: ("hello @… and @cleo", [here.world.ids["cleo"]]),
+        comment: ("well, @…, not @adam", []),
     }
 
 

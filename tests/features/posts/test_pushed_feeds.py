@@ -148,7 +148,7 @@ async def test_who_is_erased_leaves_no_feed(here: Town) -> None:
     await here.post("ben", "1")
     assert await here.feed("ada") == ["1"]
     async with here.world.db.transaction() as tx:
-        await here.world.posts.posts.erase(tx, here.world.ids["ada"])
-        await here.world.posts.posts.erase(tx, here.world.ids["ben"])
+        await here.world.posts.erasing.erase(tx, here.world.ids["ada"])
+        await here.world.posts.erasing.erase(tx, here.world.ids["ben"])
     assert await entries(here, "ada") == 0
     assert await here.feed("ada") == []

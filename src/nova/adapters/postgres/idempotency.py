@@ -1,6 +1,6 @@
 """Idempotency keys in PostgreSQL."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import timedelta
 from functools import partial
@@ -44,6 +44,19 @@ delete from web.idempotency where (owner, key) in (
     select owner, key from web.idempotency where expires_at <= now() limit $1
     for update skip locked)
 """
+
+
+# Answers that name somebody; $1, $2: blocks of the table.
+SCRUB = """
+delete from web.idempotency i
+ where ctid >= format('(%s,0)', $1::bigint)::tid and ctid < format('(%s,0)', $2::bigint)::tid
+   and exists (
+    select from unnest($3::text[], $4::bytea[]) as w (word, bytes)
+     where strpos(i.owner, w.word) > 0 or strpos(i.headers::text, w.word) > 0
+        or position(w.bytes in i.body) > 0)
+"""
+BLOCKS = "select pg_relation_size('web.idempotency') / 8192 + 1"
+BLOCKS_AT_ONCE = 256
 
 
 class Database(Queries, Protocol):
@@ -97,6 +110,13 @@ class PostgresIdempotency:
 
     async def expire(self) -> int:
         return await in_portions(partial(self._db.run, EXPIRE))
+
+
+async def scrub(db: Queries, words: Sequence[str], block: int) -> int | None:
+    """Remove answers of some blocks that hold one of these words; return the next block."""
+    following = block + BLOCKS_AT_ONCE
+    await db.run(SCRUB, block, following, words, [word.encode() for word in words])
+    return following if following < await db.value(BLOCKS) else None
 
 
 def _kept(row: Row, fingerprint: bytes) -> Kept:

@@ -7,11 +7,13 @@ from uuid import UUID
 from msgspec import Meta, Struct
 
 from nova.features.accounts.credentials import Credentials
+from nova.features.accounts.erasures import Erasures
 from nova.features.accounts.models import (
     Change,
     CreatedKey,
     Device,
     Devices,
+    Erasure,
     Export,
     KeyList,
     Minted,
@@ -40,10 +42,18 @@ class Page(Struct, frozen=True):
     cursor: Annotated[str, Meta(max_length=512)] | None = None
 
 
-def routes(accounts: Accounts, credentials: Credentials, cursors: Cursors[UUID]) -> list[Route]:
+def routes(
+    accounts: Accounts, credentials: Credentials, erasures: Erasures, cursors: Cursors[UUID]
+) -> list[Route]:
     users = Users(accounts, cursors)
     doors = Doors(credentials)
-    return [*_users(users), *_devices(users), *_keys(doors), *_tokens(doors)]
+    return [
+        *_users(users),
+        _erasure(erasures),
+        *_devices(users),
+        *_keys(doors),
+        *_tokens(doors),
+    ]
 
 
 class Users:
@@ -192,6 +202,9 @@ def _users(users: Users) -> Sequence[Route]:
             handler=users.delete,
             status=204,
             summary="Erase a user and everything Nova holds about them",
+            description="On return, the user and all that is theirs is gone. What others' inboxes, "
+            "logs and histories hold of them goes in the background; `GET /v1/erasures/{reference}`"
+            " tells when that is complete.",
         ),
         Route(
             method="GET",
@@ -204,6 +217,21 @@ def _users(users: Users) -> Sequence[Route]:
             summary="Export everything Nova holds about a user",
         ),
     ]
+
+
+def _erasure(erasures: Erasures) -> Route:
+    async def state(call: Call[Any, Any]) -> Erasure:
+        return await erasures.state(call.path["reference"])
+
+    return Route(
+        method="GET",
+        path="/v1/erasures/{reference}",
+        rule=Rule.SERVER,
+        handler=state,
+        returns=Erasure,
+        summary="Tell how far the erasure of a user is",
+        description="By either id that the user had; known for 30 days after its completion.",
+    )
 
 
 def _devices(users: Users) -> Sequence[Route]:

@@ -39,6 +39,4 @@ class DeviceDied(_AboutUser, frozen=True, kw_only=True):
 
 
 class UserDeleted(_AboutUser, frozen=True, kw_only=True):
-    """A user and everything Nova held about them is gone."""
-
-    external_id: str | None = None
+    """A user is gone; this record goes, too, once what others' data held of them is gone."""

@@ -135,6 +135,16 @@ class UpsertResults(Struct, frozen=True):
     results: list[Upserted]
 
 
+class Erasure(Struct, frozen=True, kw_only=True):
+    """How far the erasure of a person is."""
+
+    requested_at: datetime
+    erased_at: datetime | None
+    """When the user, and all that is theirs, was gone; null while much of it is taken away."""
+    complete_at: datetime | None
+    """When nothing was left that others' data, logs and histories held of them."""
+
+
 class Profile(Struct, frozen=True, kw_only=True):
     """What other rooms know of a user."""
 

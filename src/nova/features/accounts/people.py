@@ -7,13 +7,14 @@ from uuid import UUID
 from msgspec import Struct
 
 from nova.backbone.database import Database, Tx
-from nova.features.accounts import rules, store
+from nova.features.accounts import rules, store, store_erasures
 from nova.features.accounts.events import UserCreated
 from nova.features.accounts.models import Profile, Written
 from nova.kernel.batching import Batcher
 from nova.kernel.ids import new_id, parse_id
 from nova.kernel.recent import Changes, Recent, hear
 from nova.kernel.text import folded
+from nova.web.auth import erased
 
 _LONGEST = 128
 
@@ -38,6 +39,9 @@ class People:
         self._seen: Recent[str, _Seen] = Recent(remembered)
         self._profiles: Recent[UUID, _Seen] = Recent(remembered)
         self._changes: Changes[UUID] = Changes(remembered)
+        self._erased: set[str] | None = None
+        """Digests of the ids of those who were erased lately; None: not looked up yet."""
+        self._erasures = 0
         self._look: Batcher[str | UUID, Profile | None] = Batcher(
             self._find,
             most=1000,
@@ -45,8 +49,33 @@ class People:
         )
 
     def forget(self, payload: str | None) -> None:
-        """Look at a user (by id) anew."""
+        """Look at a user (by id) anew, and keep nothing of what was known of them."""
         hear(self._changes, payload)
+        user = parse_id(payload) if payload else None
+        known = None if user is None else self._profiles.drop(user)
+        if known is not None:
+            self._seen.drop(str(known.user))
+            self._seen.drop(known.profile.external_id or "")
+
+    def hear_erased(self, digest: str | None) -> None:
+        """Note that somebody was erased; None means that some may have been missed."""
+        self._erasures += 1
+        if digest is None:
+            self._erased = None
+        elif self._erased is not None:
+            self._erased.add(digest)
+
+    async def erased(self, references: Collection[str]) -> set[str]:
+        """Return those that named somebody who was erased lately, and name nobody now.
+
+        Almost always all of them are remembered as somebody, and nothing is looked up.
+        """
+        unknown = [each for each in references if self._remembered(each) is None]
+        if not unknown:
+            return set()
+        recent = await self._recently_erased()
+        gone = [each for each in unknown if erased(str(parse_id(each) or each)) in recent]
+        return set(gone) - (await self.resolve(gone)).keys() if gone else set()
 
     async def resolve(self, references: Sequence[str]) -> Mapping[str, UUID]:
         """Return the ids of those references that name a user; a Nova id wins over an app's."""
@@ -137,6 +166,14 @@ class People:
     def _remembered(self, reference: str) -> UUID | None:
         one = self._seen.get(reference)
         return None if one is None or self._changes.since(one.mark, one.user) else one.user
+
+    async def _recently_erased(self) -> set[str]:
+        while self._erased is None:
+            before = self._erasures
+            found = await store_erasures.recent(self._db)
+            if before == self._erasures:
+                self._erased = found
+        return self._erased
 
     async def _fetch(self, keys: Sequence[K]) -> dict[K, Profile]:
         mark = self._changes.mark()

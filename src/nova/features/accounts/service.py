@@ -8,7 +8,7 @@ from msgspec import UnsetType
 
 from nova.backbone.database import Database, Tx
 from nova.feature import Feature
-from nova.features.accounts import rules, store, store_keys
+from nova.features.accounts import rules, store, store_erasures, store_keys
 from nova.features.accounts.devices import Devices
 from nova.features.accounts.events import UserChanged, UserCreated, UserDeleted, UserSuspended
 from nova.features.accounts.models import (
@@ -31,6 +31,9 @@ from nova.web.auth import erased
 
 TOKENS_END = timedelta(days=30)
 """For how long a token of an erased user does not create it anew."""
+
+ERASED = "erased"
+"""The signal that somebody was erased; its payload is a digest of an id of theirs."""
 
 _FIRST = UUID(int=0)
 
@@ -125,25 +128,40 @@ class Accounts:
         return changed
 
     async def delete(self, user: UUID) -> None:
-        """Erase a user from every feature in one transaction, once what is much is gone."""
-        await self.get(user)
+        """Erase a user; on return they are gone, and Erasures removes what others' data hold."""
+        found = await self.get(user)
+        digests = (erased(str(user)), found.external_id and erased(found.external_id))
+        await store_erasures.begin(self._db, new_id(), user, digests, self._clock.now())
+        if not await self.erase(user):
+            raise NoSuchUser
+
+    async def erase(self, user: UUID) -> bool:
+        """Erase a user from every feature in one transaction, once what is much is gone.
+
+        False: somebody else has done so.
+        """
         for feature in self._features():
             if feature.lighten is not None:
                 await feature.lighten(user)
         async with self._db.transaction() as tx:
             row = await store.lock(tx, user)
             if row is None:
-                raise NoSuchUser
+                return False
+            name = row["external_id"]
+            await store_erasures.erased(tx, user, self._clock.now(), name and erased(name))
             for feature in self._features():
                 if feature.erase is not None:
                     await feature.erase(tx, user)
             await store.delete(tx, user)
             until = self._clock.now() + TOKENS_END
-            for reference in filter(None, (str(user), row["external_id"])):
+            for reference in filter(None, (str(user), name)):
                 await store_keys.revoke(tx, erased(reference), until)
-            await tx.emit(UserDeleted(user=user, external_id=row["external_id"]))
+                tx.signal(ERASED, erased(reference))
+            await tx.emit(UserDeleted(user=user))
             self._tell(tx, user)
+            self.devices.changed(tx, user)
             self._close_sockets(tx, user)
+        return True
 
     async def export(self, user: UUID) -> Export:
         """Return everything that any feature holds about a user."""

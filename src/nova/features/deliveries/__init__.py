@@ -23,7 +23,7 @@ __all__ = ["LANES", "Ask", "Bounds", "Dead", "Deliveries", "Knobs", "Pacing", "T
 
 
 def plug(deliveries: Deliveries) -> Feature:
-    planner = deliveries.planner
+    planner, erasing = deliveries.planner, deliveries.erasing
     return Feature(
         name="deliveries",
         routes=routes(Handlers(deliveries)),
@@ -51,6 +51,8 @@ def plug(deliveries: Deliveries) -> Feature:
             ),
         ),
         schema=Path(__file__).with_name("schema"),
+        lighten=deliveries.lighten,
         erase=deliveries.erase,
+        scrubs=(erasing.digests, erasing.ledger, erasing.outbox),
         export=deliveries.export,
     )

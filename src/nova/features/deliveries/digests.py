@@ -241,7 +241,7 @@ class Digests:
                 )
             }
             people = await self._persons([row["user_id"] for row in closed if row["id"] in entries])
-            titles = await self._titles(entries)
+            titles = await self.titles(entries)
             rows = [
                 new
                 for row in closed
@@ -270,7 +270,7 @@ class Digests:
             if wanted.get(row["channel"], (True, ""))[0]
         ]
 
-    async def _titles(self, digests: Mapping[UUID, Sequence[Row]]) -> Mapping[UUID, str]:
+    async def titles(self, digests: Mapping[UUID, Sequence[Row]]) -> Mapping[UUID, str]:
         """Return the titles that name several, by the notification that is the newest of them."""
         naming = {
             some[0]["notification"]: names

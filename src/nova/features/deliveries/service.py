@@ -26,6 +26,7 @@ from nova.features.deliveries.asks import Devices, Graves, Naming, People, Prefe
 from nova.features.deliveries.burial import Burial, Caution
 from nova.features.deliveries.digests import Digests
 from nova.features.deliveries.endings import Endings, ended
+from nova.features.deliveries.erasing import Erasing
 from nova.features.deliveries.explain import Explainer, Rehearsal
 from nova.features.deliveries.funnel import DeliveryFunnel, funnel
 from nova.features.deliveries.lanes.browsers import BrowserLane
@@ -140,6 +141,7 @@ class Deliveries:
             rings=self.ring,
             spread_s=knobs.spread_s,
         )
+        self.erasing = Erasing(db, self.digests)
         self.planner = Planner(
             clock,
             devices=devices,
@@ -295,6 +297,10 @@ class Deliveries:
             (throttles.FORGET_PAIRS, now),
         ):
             await in_portions(partial(self._db.run, statement, age))
+
+    async def lighten(self, user: UUID) -> None:
+        """Remove most of what was delivered to a user who is to be erased, some at a time."""
+        await in_portions(lambda most: self._db.run(store.LIGHTEN, user, most))
 
     async def erase(self, tx: Tx, user: UUID) -> None:
         """Remove all that is held about a user."""

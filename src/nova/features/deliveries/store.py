@@ -225,6 +225,16 @@ delete from deliveries.pulse where ctid = any(array(
     select ctid from deliveries.pulse where minute < $1 limit $2))
 """
 
+LIGHTEN = """
+with looked as (
+    select id from deliveries.deliveries
+     where user_id = $1 and phase not in ('waiting', 'held', 'standby') limit $2
+), unkept as (
+    delete from deliveries.outbox o using looked s where o.id = s.id
+)
+delete from deliveries.deliveries d using looked s where d.id = s.id
+"""
+
 ERASE = (
     """
 delete from deliveries.outbox

@@ -132,16 +132,15 @@ class RebuildAsked(Fact, frozen=True, kw_only=True):
 
 
 class PersonForgotten(Fact, frozen=True, kw_only=True):
-    """A user was erased, with every edge from and to them."""
+    """A user was erased, with every edge from and to them; the number is nobody's any more."""
 
     topic: ClassVar[str] = "graph"
 
-    user: UUID
     number: int
 
     @property
     def key(self) -> str:
-        return str(self.user)
+        return str(self.number)
 
 
 FACTS: tuple[type[Fact], ...] = (

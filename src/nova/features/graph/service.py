@@ -139,7 +139,7 @@ class Graph:
         node = (await store.find(tx, [user])).get(user)
         if node is not None:
             await store.erase(tx, node.number)
-            await tx.emit(PersonForgotten(user=user, number=node.number))
+            await tx.emit(PersonForgotten(number=node.number))
 
     async def export(self, user: UUID) -> Mapping[str, Any]:
         """Return all that a person has with others."""

@@ -61,7 +61,9 @@ def plug(notifications: Notifications) -> Feature:
             Job("notifications.forget", 3_600.0, notifications.forget),
         ),
         schema=Path(__file__).with_name("schema"),
+        lighten=notifications.lighten,
         erase=notifications.erase,
+        scrubs=(notifications.erasing.inbox, notifications.erasing.suppressed),
         export=notifications.export,
     )
 

@@ -171,6 +171,19 @@ EXPIRED = """
 select id, user_id from notifications.inbox where expires_at <= $1 limit $2
 """
 
+# The counts stay as they are: the box goes next.
+LIGHTEN = """
+with gone as (
+    delete from notifications.inbox where id = any(array(
+        select id from notifications.inbox where user_id = $1 order by number limit $2))
+    returning id, others
+), parted as (
+    delete from notifications.gathered
+     where into_id = any(array(select id from gone where others > 0))
+)
+select count(*) from gone
+"""
+
 ERASE = (
     """
 delete from notifications.gathered g using notifications.inbox i

@@ -188,6 +188,12 @@ class Removal:
             raise Undecided(retry_after=1.0)
         return owner
 
+    async def erase(self, tx: Tx, owners: Mapping[UUID, UUID]) -> None:
+        """Take away what somebody did who was erased, by notification's id; no story is kept."""
+        users = list({*owners.values()})
+        await boxes.lock_many(tx, users)
+        await self.remove(tx, users, list(owners), "erased")
+
     async def expire(self, most: int = 1_000) -> int:
         """Remove up to `most` whose time is over; return how many went."""
         due = await boxes.expired(self._db, self._clock.now(), most)
@@ -203,7 +209,8 @@ class Removal:
         self, tx: Tx, users: Sequence[UUID], ids: Sequence[UUID], reason: str
     ) -> Mapping[UUID, Sequence[boxes.Changed]]:
         """Remove some of these users, whose boxes are locked, and tell everybody."""
-        since = self._clock.now() - timedelta(seconds=self._remembered_s)
+        now = self._clock.now()
+        since = now if reason == "erased" else now - timedelta(seconds=self._remembered_s)
         gone = await boxes.remove(tx, users, ids, reason, since)
         if gone:
             counts = await boxes.count_many(tx, gone)

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from hashlib import blake2b
@@ -198,14 +198,24 @@ class Foresight(Protocol):
     async def foresee(self, facts: Sequence[EventAccepted]) -> None: ...
 
 
+class Departed(Protocol):
+    """Who was erased."""
+
+    async def erased(self, references: Collection[str]) -> Collection[str]:
+        """Return those that named somebody who was erased lately, and name nobody now."""
+
+
 class Ingest:
     """Accepts events: each id once, with its place in the log in the same commit."""
 
-    def __init__(self, db: Database, clock: Clock, types: Types, foresight: Foresight) -> None:
+    def __init__(
+        self, db: Database, clock: Clock, types: Types, foresight: Foresight, departed: Departed
+    ) -> None:
         self._db = db
         self._clock = clock
         self._types = types
         self._foresight = foresight
+        self._departed = departed
         self._foreseeing: set[asyncio.Task[None]] = set()
         self._foreseen: Recent[str, bool] = Recent(REMEMBERED)
         # Full: callers get 503. Two lanes: one transaction is prepared while one commits.
@@ -230,8 +240,23 @@ class Ingest:
         types = await self._types.known()
         checked = [_checked(event, types) for event in events]
         good = [each for each in checked if isinstance(each, Checked)]
-        admissions = iter(await self._batcher(good) if good else ())
-        return [next(admissions) if isinstance(it, Checked) else it for it in checked]
+        gone = await self._gone(good)
+        kept = [each for each in good if not _names(each.event, gone)]
+        admissions = iter(await self._batcher(kept) if kept else ())
+        return [
+            it
+            if not isinstance(it, Checked)
+            else _unkept(it)
+            if _names(it.event, gone)
+            else next(admissions)
+            for it in checked
+        ]
+
+    async def _gone(self, good: Sequence[Checked]) -> Collection[str]:
+        """Return those whom these events name and who were erased."""
+        references = {each.event.recipient_id for each in good}
+        references.update(each.event.actor_id for each in good if each.event.actor_id is not None)
+        return await self._departed.erased(references) if references else ()
 
     async def _admit(
         self, requests: list[Sequence[Checked]]
@@ -335,6 +360,15 @@ def _results(events: Sequence[Event | Refused], outcomes: Sequence[Admission | R
         refused=count["refused"],
         results=results,
     )
+
+
+def _names(event: Event, people: Collection[str]) -> bool:
+    return bool(people) and (event.recipient_id in people or event.actor_id in people)
+
+
+def _unkept(item: Checked) -> Admission:
+    """Accept an event from or for somebody who was erased: nobody is told, nothing is kept."""
+    return Admission(item.event.id, new_id(), "accepted")
 
 
 def _result(event: Event | Refused, outcome: Admission | Refused) -> Result:

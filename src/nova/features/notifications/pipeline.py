@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter as Tally
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Any, Protocol
@@ -13,6 +13,7 @@ from msgspec import Raw, Struct
 from msgspec.structs import replace
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
+from nova.backbone import intake
 from nova.backbone.database import Tx
 from nova.features.notifications import store
 from nova.features.notifications.bursts import JOINED, Blocks, Bursts, Make
@@ -53,6 +54,9 @@ class People(Protocol):
 
     async def profiles(self, users: Sequence[UUID]) -> Mapping[UUID, Profile]: ...
 
+    async def erased(self, references: Collection[str]) -> Collection[str]:
+        """Return those that named somebody who was erased lately, and name nobody now."""
+
 
 class Reach(Protocol):
     """Who can be reached besides in the app."""
@@ -71,6 +75,8 @@ class Known(Struct, frozen=True):
     """Why, by who silences and whom; almost always empty."""
     reachable: set[UUID]
     """Who has a device or a mailbox: of their notifications the log tells."""
+    erased: Collection[str] = ()
+    """Those named who were erased: nothing of them is told, or written down."""
 
 
 class Pipeline:
@@ -123,6 +129,8 @@ class Pipeline:
         heard_at = self._clock.now()
         facts = [each.fact for each in heard]
         known = await self._learn(facts)
+        if known.erased:
+            facts = await self._leave_out(tx, facts, known.erased)
         run = Run(new_id(), heard_at, self._clock.now())
         decided, unmade = self._decided(facts, known)
         made, stands, gone = await self._standing_ones(tx, decided)
@@ -136,7 +144,7 @@ class Pipeline:
         reasons = await store.suppress(tx, run, unmade) if unmade else []
         reasons += [JOINED] * joined
         stored_at = self._clock.now()  # unless it is concluded
-        oldest = min(fact.accepted_at for fact in facts)
+        oldest = min(each.fact.accepted_at for each in heard)
 
         def published() -> None:
             now = self._clock.now()
@@ -151,6 +159,20 @@ class Pipeline:
             self._waited.observe(max(0.0, (now - oldest).total_seconds()))
 
         tx.after_commit(published)
+
+    async def _leave_out(
+        self, tx: Tx, facts: Sequence[EventAccepted], erased: Collection[str]
+    ) -> list[EventAccepted]:
+        """Return those that are not from or for erased people; nothing is kept of the others."""
+        left = [
+            fact
+            for fact in facts
+            if fact.recipient_id not in erased and fact.actor_id not in erased
+        ]
+        kept = {fact.id for fact in left}
+        await intake.free(tx, [fact.id for fact in facts if fact.id not in kept])
+        self._outcomes.labels("erased").inc(len(facts) - len(left))
+        return left
 
     async def foresee(self, facts: Sequence[EventAccepted]) -> None:
         """Look up, and so remember, what deciding about these will need: all of it side by side."""
@@ -183,7 +205,17 @@ class Pipeline:
             await self._preferences.of(recipients),
             await self._blocks.blocked(pairs),
             await self._reachable(recipients),
+            await self._erased(facts, ids),
         )
+
+    async def _erased(
+        self, facts: Sequence[EventAccepted], ids: Mapping[str, UUID]
+    ) -> Collection[str]:
+        """Return those named who were erased; almost always all are somebody."""
+        references = {fact.recipient_id for fact in facts}
+        references.update(fact.actor_id for fact in facts if fact.actor_id is not None)
+        unknown = references - ids.keys()
+        return await self._people.erased(unknown) if unknown else ()
 
     async def _who(
         self, facts: Sequence[EventAccepted]

@@ -12,6 +12,7 @@ from nova.feature import Subjects
 from nova.features.notifications import boxes, preferences, types
 from nova.features.notifications.bursts import Blocks, Bursts
 from nova.features.notifications.catalogue import DAY_S
+from nova.features.notifications.erasing import Erasing
 from nova.features.notifications.inbox import Inbox, Removal, everything
 from nova.features.notifications.ingest import Ingest
 from nova.features.notifications.naming import Naming
@@ -99,10 +100,11 @@ class Notifications:
             valid=self.valid,
             reach=reach,
         )
-        self.ingest = Ingest(db, clock, self.types, self.pipeline)
+        self.ingest = Ingest(db, clock, self.types, self.pipeline, people)
         self.rehearsal = Rehearsal(self.pipeline)
         self.inbox = Inbox(db, clock, Cursors(signing_secret, "inbox", int))
         self.removal = Removal(db, clock, remembered_s=ages.dedupe_s)
+        self.erasing = Erasing(db, self.removal)
         self.post_rings = PostRings(clock, self.valid)
         self.reviews = Reviews(db, self.valid, self.types, people, self.removal)
         self.naming = Naming(db, self.types, people)
@@ -123,6 +125,10 @@ class Notifications:
         """Delete what need not be remembered any longer."""
         await self.retention.forget_events()
         await self.retention.forget_runs()
+
+    async def lighten(self, user: UUID) -> None:
+        """Remove most of the inbox of a user who is to be erased, some at a time."""
+        await in_portions(lambda most: self._db.value(boxes.LIGHTEN, user, most))
 
     async def erase(self, tx: Tx, user: UUID) -> None:
         """Remove all that is held about a user."""

@@ -13,6 +13,7 @@ from nova.feature import Channel, Feature, Job, Listener
 from nova.features.graph.events import EdgesImported, FollowApproved, Followed
 from nova.features.posts.api import Handlers
 from nova.features.posts.comments import Comments
+from nova.features.posts.erasing import Erasing
 from nova.features.posts.events import FACTS, PostPublished
 from nova.features.posts.feed import HEARS, Feed, Follows
 from nova.features.posts.likes import Likes
@@ -88,6 +89,7 @@ class House:
         )
         self.comments = Comments(db, clock, people, views, Cursors(cursor_secret, "comments", UUID))
         self.likes = Likes(db, clock, people, views, Cursors(cursor_secret, "likes", LIKE))
+        self.erasing = Erasing(db)
         self.people = people
 
     async def close(self) -> None:
@@ -107,7 +109,9 @@ def plug(house: House) -> Feature:
         jobs=(Job("posts.forget_idle_feeds", 3_600.0, house.push.forget_idle),)
         if house.push
         else (),
-        erase=posts.erase,
+        lighten=house.erasing.lighten,
+        erase=house.erasing.erase,
+        scrubs=(house.erasing.unname,),
         export=posts.export,
     )
 

@@ -11,7 +11,6 @@ from msgspec.structs import replace
 from nova.backbone.database import Database, Tx
 from nova.features.posts import rules, store, words
 from nova.features.posts.events import (
-    AuthorForgotten,
     Mentioned,
     PostDeleted,
     PostEdited,
@@ -153,11 +152,6 @@ class Posts:
             await self._views.posts(viewer, found),
             None if more is None else self._cursors.seal(owner, more),
         )
-
-    async def erase(self, tx: Tx, user: UUID) -> None:
-        """Remove all that a person published, said and liked."""
-        await store.erase(tx, user)
-        await tx.emit(AuthorForgotten(author=user))
 
     async def export(self, user: UUID) -> Mapping[str, Any]:
         return await store.everything(self._db, user)

@@ -95,50 +95,17 @@ select w.place, p.id, p.author, p.visibility, left(coalesce(c.body, p.body), 200
        end
 """
 
-# Everything that an erasure changes the counts or names of, locked before it does. Each part of a
-# union is found by an index; joined with `or`, all posts would be read.
+# Every post that an erasure changes the counts of, locked before it does. Each part of a union is
+# found by an index; joined with `or`, all posts would be read.
 LOCK_AROUND = """
 select id from posts.posts where id in (
     select id from posts.posts where author = $1
      union select post from posts.likes where person = $1
-     union select post from posts.comments where author = $1
-     union select id from posts.posts where mentions @> array[$1::uuid] and mentions <> '{}'
-     union select post from posts.comments where mentions @> array[$1::uuid] and mentions <> '{}')
+     union select post from posts.comments where author = $1)
  order by id for update
 """
 
 ERASE = (
-    """
-update posts.posts p set likes = p.likes - 1
-  from posts.likes l where l.person = $1 and l.post = p.id
-""",
-    "delete from posts.likes where person = $1",
-    """
-update posts.comments c set replies = c.replies - r.count
-  from (select parent, count(*) from posts.comments
-         where author = $1 and parent is not null group by parent) r
- where c.id = r.parent
-""",
-    """
-update posts.posts p set comments = p.comments - g.count
-  from (select post, count(*) from (
-            select id, post from posts.comments where author = $1
-             union
-            select r.id, r.post from posts.comments r
-              join posts.comments c on c.id = r.parent where c.author = $1) gone
-         group by post) g
- where p.id = g.post
-""",
-    "delete from posts.comments where author = $1",
-    "delete from posts.posts where author = $1",
-    """
-update posts.posts set mentions = array_remove(mentions, $1)
- where mentions @> array[$1::uuid] and mentions <> '{}'
-""",
-    """
-update posts.comments set mentions = array_remove(mentions, $1)
- where mentions @> array[$1::uuid] and mentions <> '{}'
-""",
     "delete from posts.authors where author = $1",
     "delete from posts.homes where owner = $1",
 )
@@ -247,12 +214,6 @@ async def standing(db: Queries, asked: Sequence[Subject]) -> dict[int, Holds]:
         )
         for row in rows
     }
-
-
-async def erase(db: Queries, user: UUID) -> None:
-    await db.fetch(LOCK_AROUND, user)
-    for statement in ERASE:
-        await db.run(statement, user)
 
 
 async def everything(db: Queries, user: UUID) -> dict[str, list[dict[str, object]]]:

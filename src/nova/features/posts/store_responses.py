@@ -87,7 +87,9 @@ async def liked(db: Queries, pairs: Collection[Pair]) -> set[Pair]:
     return {(row["post"], row["person"]) for row in rows}
 
 
-async def like(db: Queries, new: Collection[Pair], old: Collection[Pair], at: datetime) -> None:
+async def like(
+    db: Queries, new: Collection[Pair], old: Collection[Pair], at: datetime | None
+) -> None:
     """Add and take away likes, and count them."""
     if new:
         await db.run(ADD_LIKES, *_columns(new), at)
