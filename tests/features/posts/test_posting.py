@@ -4,6 +4,7 @@ import asyncio
 from typing import Any
 from unicodedata import normalize
 from urllib.parse import quote
+from uuid import UUID
 
 import pytest
 
@@ -19,6 +20,12 @@ WAITING = """
 select exists (select from pg_stat_activity
  where datname = current_database() and wait_event_type = 'Lock')
 """
+AS_BEFORE = (
+    "update posts.posts set tags = '{ह,ｔａｇ,same}' where id = $1",
+    "delete from posts.tagged where post = $1",
+    "insert into posts.tagged (tag, post) select unnest(tags), id from posts.posts where id = $1",
+    "insert into posts.old_tags values ($1)",
+)
 ANOTHER_SAM = """
 insert into accounts.users (id, external_id, folded) values (gen_random_uuid(), 'Sam', 'sam')
 """
@@ -106,6 +113,18 @@ async def test_the_page_of_a_tag_opens_in_whatever_form_it_is_named(here: Town) 
         for each in published:
             for kept in each["tags"]:
                 assert await here.all("ben", f"tags/{quote(kept)}/posts")
+
+
+async def test_posts_from_before_are_found_by_their_whole_hashtags(here: Town) -> None:
+    old = await here.post("ada", "#हिन्दी #\uff54\uff41\uff47 #same")
+    for statement in AS_BEFORE:
+        await here.world.pool.run(statement, UUID(old))
+    await here.world.posts.old_tags.read()
+    post = await here.ask("ada", "GET", f"posts/{old}")
+    assert post["tags"] == ["हिन्दी", "tag", "same"]
+    for tag, count in {"हिन्दी": 1, "tag": 1, "same": 1, "ह": 0}.items():
+        assert len(await here.all("ben", f"tags/{quote(tag)}/posts")) == count
+    assert await here.world.pool.value("select count(*) from posts.old_tags") == 0
 
 
 async def test_a_mention_names_the_longest_id_that_there_is(here: Town) -> None:

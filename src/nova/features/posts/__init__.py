@@ -18,6 +18,7 @@ from nova.features.posts.events import FACTS, PostPublished
 from nova.features.posts.feed import HEARS, Feed, Follows
 from nova.features.posts.likes import Likes
 from nova.features.posts.live import CHANNEL, Audience, Live
+from nova.features.posts.old_tags import OldTags
 from nova.features.posts.pull import Pull
 from nova.features.posts.push import KEPT, Followings, Push
 from nova.features.posts.routes import routes
@@ -91,6 +92,7 @@ class House:
         self.likes = Likes(db, clock, people, views, Cursors(cursor_secret, "likes", LIKE))
         self.erasing = Erasing(db)
         self.people = people
+        self.old_tags = OldTags(db)
 
     async def close(self) -> None:
         await self.live.close()
@@ -106,14 +108,19 @@ def plug(house: House) -> Feature:
         channels=(Channel(name=CHANNEL.removesuffix(":"), may_subscribe=_is_own, retention=None),),
         schema=Path(__file__).with_name("schema"),
         hears=_hears(house.push) if house.push else {},
-        jobs=(Job("posts.forget_idle_feeds", 3_600.0, house.push.forget_idle),)
-        if house.push
-        else (),
+        jobs=_jobs(house),
         lighten=house.erasing.lighten,
         erase=house.erasing.erase,
         scrubs=(house.erasing.unname,),
         export=posts.export,
     )
+
+
+def _jobs(house: House) -> list[Job]:
+    jobs = [Job("posts.old_tags", 3_600.0, house.old_tags.read)]
+    if house.push:
+        jobs.append(Job("posts.forget_idle_feeds", 3_600.0, house.push.forget_idle))
+    return jobs
 
 
 def _push(db: Database, clock: Clock, relations: Relations, knobs: Knobs) -> Push | None:

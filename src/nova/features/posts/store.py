@@ -196,9 +196,14 @@ async def change(db: Queries, new: Written) -> None:
         new.mentions,
         new.edited_at,
     )
-    await db.run(UNTAG, new.id, new.tags)
-    if new.tags:
-        await db.run(TAG, new.id, new.tags)
+    await tag(db, new.id, new.tags)
+
+
+async def tag(db: Queries, post: UUID, tags: Sequence[str]) -> None:
+    """Have a post stand on the pages of these hashtags, and on no others."""
+    await db.run(UNTAG, post, tags)
+    if tags:
+        await db.run(TAG, post, tags)
 
 
 async def delete(db: Queries, post: UUID, author: UUID) -> bool:

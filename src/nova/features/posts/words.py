@@ -1,5 +1,6 @@
 """Mentions and hashtags in a text, of any script (UAX 29, UAX 31)."""
 
+from collections import deque
 from collections.abc import Iterator
 from itertools import islice
 from unicodedata import normalize
@@ -93,16 +94,12 @@ def mentions(text: str) -> list[tuple[str, ...]]:
 
 
 def _mentions(text: str) -> Iterator[tuple[str, ...]]:
-    urls = [each.span() for each in _URL.finditer(text)]
+    urls = _Urls(text)
     named = handle = -2
     for sign in islice(_SIGN.finditer(text), MOST_SIGNS):
         at = sign.start()
-        while urls and urls[0][1] <= at:
-            urls.pop(0)
-        if urls and urls[0][0] <= at:
-            continue
         name = _NAME.match(text, at + 1)
-        if name is None:
+        if name is None or urls.hold(at):
             continue
         if _HANDLE.match(text, name.end()):
             handle = name.end()
@@ -146,14 +143,10 @@ def tags(text: str) -> list[str]:
     if not _HASH.search(text):
         return []
     text = _plain(text)
-    urls = [each.span() for each in _URL.finditer(text)]
+    urls = _Urls(text)
     found: dict[str, None] = {}
     for match in islice(_TAG.finditer(text), MOST_SIGNS):
-        while urls and urls[0][1] <= match.start():
-            urls.pop(0)
-        if urls and urls[0][0] <= match.start():
-            continue
-        tag = _kept(match["tag"])
+        tag = None if urls.hold(match.start()) else _kept(match["tag"])
         if tag is not None:
             found[tag] = None
             if len(found) == MOST_TAGS:
@@ -165,6 +158,24 @@ def tag(name: str) -> str | None:
     """Return a hashtag as it is kept, from its name; None for what can be none."""
     match = _TAG.fullmatch("#" + _plain(name))
     return _kept(match["tag"]) if match is not None and match["tag"] == match[0][1:] else None
+
+
+class _Urls:
+    """The URLs of a text; asked about places in their order."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._spans: deque[tuple[int, int]] | None = None
+
+    def hold(self, at: int) -> bool:
+        """Tell whether a URL goes on at a place; after a blank, as most signs are, none does."""
+        if at == 0 or self._text[at - 1].isspace():
+            return False
+        if self._spans is None:
+            self._spans = deque(each.span() for each in _URL.finditer(self._text))
+        while self._spans and self._spans[0][1] <= at:
+            self._spans.popleft()
+        return bool(self._spans) and self._spans[0][0] <= at
 
 
 def _plain(text: str) -> str:
