@@ -1,6 +1,7 @@
 """Who gets in: what verifies tokens, and who hears that they count no longer."""
 
 from pathlib import Path
+from urllib.parse import urlsplit
 from uuid import UUID
 
 from nova.app.starting import CannotStart
@@ -9,6 +10,7 @@ from nova.features.accounts import ERASED, People
 from nova.kernel.clock import Clock
 from nova.settings import Settings
 from nova.web.auth import Auth
+from nova.web.hosts import Hosts
 from nova.web.jwks import InlineKeys, KeysUnavailable, RemoteKeys
 from nova.web.limits import Budgets
 from nova.web.realtime.hub import Hub
@@ -57,6 +59,24 @@ def budgets(settings: Settings) -> Budgets:
         servers=Limit("server_keys", per_s=given.server_per_s, burst=given.server_burst),
         strangers=Limit("strangers", per_s=given.address_per_s, burst=given.address_burst),
     )
+
+
+def hosts(settings: Settings) -> Hosts:
+    """Return what checks the names by which this server is called."""
+    own = [urlsplit(settings.deliveries.public_url).hostname or "", settings.http.host]
+    return Hosts([*settings.http.allowed_hosts, *filter(None, own)])
+
+
+def origins(settings: Settings) -> list[str]:
+    """Return the origins whose pages may call, besides the one that the Host header names."""
+    public = urlsplit(settings.deliveries.public_url)
+    own = [f"{public.scheme}://{public.netloc}"] if public.netloc else []
+    return [*settings.http.allowed_origins, *own]
+
+
+async def unnamed_proxy() -> str:
+    """Say as a check of readiness that a proxy is not named."""
+    raise CannotStart("a proxy that http.trusted_proxies does not name passes requests on")
 
 
 def _read(name: str) -> bytes:

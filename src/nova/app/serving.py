@@ -8,6 +8,8 @@ from collections.abc import Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
 
+from structlog import get_logger
+
 from nova import __version__, secrets
 from nova.adapters.postgres import metrics as postgres_metrics
 from nova.adapters.postgres.idempotency import PostgresIdempotency
@@ -22,8 +24,9 @@ from nova.settings import Settings
 from nova.settings.serving import Http
 from nova.web import openapi
 from nova.web.api import Api
-from nova.web.clients import Clients
+from nova.web.clients import UNNAMED, Clients
 from nova.web.connections import Guard
+from nova.web.metrics_access import guarded
 from nova.web.probes import healthz, metrics, read_only
 from nova.web.problems import kinds
 from nova.web.realtime.emulation import emulation
@@ -129,8 +132,17 @@ def all_routes(house: House) -> list[Route]:
 
 def _api(settings: Settings, house: House, idempotency: PostgresIdempotency, *, home: str) -> Api:
     routes = all_routes(house)
-    origins = Origins(settings.http.allowed_origins)
+    allowed = access.origins(settings)
+    origins = Origins(allowed)
     clients = Clients(settings.http.trusted_proxies)
+    shown = metrics(house.registry)
+    if not settings.http.metrics_open:
+        local = not settings.deliveries.public_url  # with one, a proxy stands before this process
+        token = settings.http.metrics_token
+        shown = guarded(shown, house.auth, clients, token=token, local=local)
+    if settings.deliveries.public_url.startswith("https:") and not settings.http.trusted_proxies:
+        get_logger().warning("proxy_not_named", fix=UNNAMED)
+    clients.seen = lambda: house.readiness.show("clients", access.unnamed_proxy)
     pages = openapi.pages(openapi.document(routes, version=__version__, kinds=list(kinds("nova."))))
     return Api(
         routes,
@@ -142,7 +154,7 @@ def _api(settings: Settings, house: House, idempotency: PostgresIdempotency, *, 
         mounts={
             "/healthz": read_only(healthz),
             "/readyz": read_only(house.readiness),
-            "/metrics": read_only(metrics(house.registry)),
+            "/metrics": read_only(shown),
             "/connection/websocket": WebSocketEndpoint(house.hub, origins),
             "/connection/http_stream": http_stream(house.hub, origins, clients),
             "/connection/sse": sse(house.hub, origins),
@@ -150,8 +162,9 @@ def _api(settings: Settings, house: House, idempotency: PostgresIdempotency, *, 
             **{path: read_only(page) for path, page in pages.items()},
         },
         fallback=Site(browser_folder(), home=home),
-        proxies=settings.http.trusted_proxies,
-        origins=settings.http.allowed_origins,
+        clients=clients,
+        hosts=access.hosts(settings),
+        origins=allowed,
         most=settings.http.max_requests,
         most_bytes=settings.http.bodies_mb << 20,
         access_log=settings.http.access_log,

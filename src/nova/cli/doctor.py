@@ -3,12 +3,17 @@
 import argparse
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
+from http.client import HTTPException
+from urllib.error import HTTPError
+from urllib.request import ProxyHandler, build_opener
 
 import msgspec
 from msgspec import Struct
 
 from nova import app
+from nova.app import access
 from nova.app import graph as app_graph
 from nova.app.carriers import carriers
 from nova.app.starting import EMBEDDED, CannotStart
@@ -73,6 +78,8 @@ async def _examined(args: argparse.Namespace) -> AsyncIterator[Finding]:
             detail="no user token can be verified.",
             fix="run 'nova init', or set tokens.secret, tokens.jwks_url or tokens.jwks_file.",
         )
+    for caller in callers(loaded.settings):
+        yield caller
     for engines in (_outside(loaded.settings), carried(loaded.settings)):
         async for finding in engines:
             yield finding
@@ -99,6 +106,60 @@ async def _examined(args: argparse.Namespace) -> AsyncIterator[Finding]:
                     yield await _index(pool, loaded.settings.graph_memory_mb)
     except (CannotStart, DatabaseUnavailable, migrations.Unmigratable) as wrong:
         yield Finding("database", healthy=False, detail=str(wrong))
+
+
+def callers(chosen: Settings) -> Iterator[Finding]:
+    """Yield who may call, and what a running server says about its proxy."""
+    http, names = chosen.http, ", ".join
+    yield Finding(
+        "browsers",
+        healthy=True,
+        detail=f"pages of these origins may call, besides the server's own: "
+        f"{names(access.origins(chosen)) or 'none'}; others are added to http.allowed_origins.",
+    )
+    yield Finding(
+        "hosts",
+        healthy=True,
+        detail="answers by address, as localhost, and as "
+        f"{names(access.hosts(chosen).names) or 'nothing else'}; further names are added to "
+        "http.allowed_hosts.",
+    )
+    checks = _asked(f"http://{_reached(http.host)}:{http.port}/readyz") if http.port else None
+    unnamed = (checks or {}).get("clients")
+    if unnamed is None and chosen.deliveries.public_url.startswith("https:"):
+        unnamed = None if http.trusted_proxies else "an https address needs a proxy"
+    if unnamed is not None:
+        yield Finding(
+            "proxy",
+            healthy=False,
+            detail=f"{unnamed}. All who come through it are one address, with one limit.",
+            fix="name it in the setting http.trusted_proxies, and have it send X-Forwarded-For.",
+        )
+
+
+def _reached(host: str) -> str:
+    """Return the address by which a server on this machine is reached."""
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104  # nothing is bound
+    return f"[{host}]" if ":" in host else host
+
+
+def _asked(url: str) -> dict[str, str] | None:
+    """Return the checks of a server that runs; None when none answers."""
+    try:
+        with build_opener(ProxyHandler({})).open(url, timeout=5.0) as answer:
+            return msgspec.json.decode(answer.read(65_536), type=Ready).checks
+    except HTTPError as unready:
+        with unready, suppress(OSError, msgspec.MsgspecError):
+            return msgspec.json.decode(unready.read(65_536), type=Ready).checks
+    except (OSError, HTTPException, msgspec.MsgspecError):
+        pass
+    return None
+
+
+class Ready(Struct, frozen=True):
+    """What `/readyz` says."""
+
+    checks: dict[str, str]
 
 
 async def _keys(settings: Settings) -> Finding:

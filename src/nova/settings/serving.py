@@ -4,7 +4,7 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
-from nova.settings.kinds import Natural, Port, Seconds, about
+from nova.settings.kinds import Natural, Port, Seconds, Secret, about
 
 
 class Http(Struct, frozen=True, kw_only=True):
@@ -16,6 +16,23 @@ class Http(Struct, frozen=True, kw_only=True):
         tuple[str, ...],
         about("Origins of browsers that may call, besides Nova's own; `*` allows all."),
     ] = ()
+    allowed_hosts: Annotated[
+        tuple[str, ...],
+        about(
+            "Names by which browsers and programs may call, besides addresses, localhost, "
+            "`http.host` and the name in `deliveries.public_url`; `*` allows all."
+        ),
+    ] = ()
+    metrics_open: Annotated[
+        bool,
+        about(
+            "Answer /metrics to everybody; otherwise to a server key, `http.metrics_token`, and "
+            "this machine while there is no `deliveries.public_url`."
+        ),
+    ] = False
+    metrics_token: Annotated[
+        Secret, about("A bearer token that may read /metrics, and nothing else.")
+    ] = ""
     trusted_proxies: Annotated[
         tuple[str, ...],
         about("Addresses or networks whose X-Forwarded-For is believed."),

@@ -21,6 +21,7 @@ from nova.web.actors import Actor, Authenticator, ServerKey, User
 from nova.web.bounds import unbounded
 from nova.web.clients import Clients
 from nova.web.cors import Origins
+from nova.web.hosts import HostNotAllowed, Hosts, refuse
 from nova.web.idempotency import Repeats
 from nova.web.limits import Budgets, Gate, Limiter, LocalLimits
 from nova.web.logging import names_secret
@@ -176,7 +177,8 @@ class Api:
         budgets: Budgets | None = None,
         mounts: Mapping[str, ASGIApp] | None = None,
         fallback: ASGIApp | None = None,
-        proxies: Sequence[str] = (),
+        clients: Clients | None = None,
+        hosts: Hosts | None = None,
         origins: Sequence[str] = (),
         most: int = 1000,
         most_bytes: int = 64 << 20,
@@ -188,7 +190,8 @@ class Api:
         self._budgets = budgets or Budgets()
         self._mounts = dict(mounts or {})
         self._fallback = fallback
-        self._clients = Clients(proxies)
+        self._clients = clients or Clients()
+        self._hosts = hosts or Hosts("*")
         self._origins = Origins(origins)
         self._most = most
         # The host app's backend and its users cannot take each other's room.
@@ -206,6 +209,13 @@ class Api:
             self._router.add(route.method, route.path, Endpoint(route, self._requests, gates))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] in {"http", "websocket"}:
+            self._clients.notice(scope)
+            try:
+                self._hosts.check(scope)
+            except HostNotAllowed as refused:
+                await refuse(scope, send, refused)
+                return
         mount = self._mounts.get(scope.get("path", ""))
         if mount is not None:
             await mount(scope, receive, send)
@@ -380,7 +390,7 @@ class Api:
         ]
         origin = asked.headers.get(b"origin")
         if origin is not None:
-            headers += self._origins.headers(origin)
+            headers += self._origins.headers(origin, asked.headers.get(b"host", b""))
         await send({"type": "http.response.start", "status": answer.status, "headers": headers})
         body = b"" if asked.scope["method"] == "HEAD" else answer.body
         await send({"type": "http.response.body", "body": body})

@@ -1,10 +1,18 @@
 """The address of the client, believing X-Forwarded-For from known proxies only."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
 from starlette.types import Scope
 
+from nova.web.hosts import Once
+
+FORWARDING = frozenset({b"x-forwarded-for", b"forwarded", b"x-real-ip"})
+UNNAMED = (
+    "If this is your proxy, name it in the setting http.trusted_proxies, and have it send "
+    "X-Forwarded-For: until then all that come through it are one address, with one limit. If it "
+    "is not, nothing needs to be done."
+)
 Address = IPv4Address | IPv6Address
 
 
@@ -13,6 +21,23 @@ class Clients:
 
     def __init__(self, proxies: Sequence[str] = ()) -> None:
         self._proxies: list[IPv4Network | IPv6Network] = [ip_network(one) for one in proxies]
+        self._once = Once("proxy_not_named", UNNAMED)
+        self.seen: Callable[[], None] = lambda: None
+        """Called when somebody passes requests on who is not a known proxy."""
+
+    def notice(self, scope: Scope) -> None:
+        """Log once of each peer that it forwards requests and is not believed."""
+        for name, _ in scope["headers"]:
+            if name in FORWARDING:
+                peer = scope["client"][0] if scope.get("client") else ""
+                if not self._known(_parsed(peer)):
+                    self._once.tell(peer=peer)
+                    self.seen()
+                return
+
+    def forwarded(self, scope: Scope) -> bool:
+        """Return whether a request came through a proxy, by what it says of itself."""
+        return any(name in FORWARDING for name, _ in scope["headers"])
 
     def address(self, scope: Scope) -> str:
         """Return the nearest address that is not a known proxy; "" when there is none."""
@@ -56,3 +81,9 @@ def _parsed(text: str) -> Address | None:
         return None
     mapped = getattr(address, "ipv4_mapped", None)
     return mapped or address
+
+
+def is_loopback(text: str) -> bool:
+    """Return whether an address is of this machine."""
+    address = _parsed(text)
+    return address is not None and address.is_loopback

@@ -88,6 +88,10 @@ class Readiness:
         self._within_s = within_s
         self._draining = False
 
+    def show(self, name: str, ping: Ping) -> None:
+        """From now on, show something else that this process can do without."""
+        self._spared = {**self._spared, name: ping}
+
     def drain(self) -> None:
         """Be unready from now on."""
         self._draining = True

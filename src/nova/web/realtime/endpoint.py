@@ -3,10 +3,12 @@
 import asyncio
 from collections.abc import Collection
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs
 
 from starlette.types import Receive, Scope, Send
 
+from nova.web.hosts import Once, OriginNotAllowed, is_own, refuse
+from nova.web.probes import read_only
 from nova.web.realtime.codes import MALFORMED, Closing
 from nova.web.realtime.hub import Hub
 from nova.web.realtime.websocket import DIRECT
@@ -28,18 +30,17 @@ class Origins:
         """`allowed` holds origins such as `https://app.example`; `*` is any."""
         self._any = "*" in allowed
         self._allowed = {origin.rstrip("/").lower() for origin in allowed}
+        self._once = Once("origin_refused", OriginNotAllowed.hint)
 
-    def admits(self, scope: Scope) -> bool:
-        """Return whether a request may connect; programs send no Origin, and may."""
+    def check(self, scope: Scope) -> None:
+        """Raise OriginNotAllowed unless a request may connect; programs send no Origin, and may."""
         headers = dict(scope["headers"])
         origin: str = headers.get(b"origin", b"").decode("latin-1").lower()
         if not origin or self._any or origin in self._allowed:
-            return True
-        host: str = headers.get(b"host", b"").decode("latin-1").lower()
-        try:
-            return urlsplit(origin).netloc == host
-        except ValueError:
-            return False
+            return
+        if not is_own(origin, headers.get(b"host", b"").decode("latin-1")):
+            self._once.tell(origin=origin[:255])
+            raise OriginNotAllowed(f"Pages of {origin[:255]} may not connect.")
 
 
 class WebSocketEndpoint:
@@ -52,10 +53,13 @@ class WebSocketEndpoint:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Return once the protocol has its session; under another server, when the socket ends."""
         if scope["type"] != "websocket":
-            await _upgrade_required(send)
+            await _UPGRADE(scope, receive, send)
             return
-        if not self._origins.admits(scope):
-            await send({"type": "websocket.close", "code": 4403, "reason": "foreign origin"})
+        try:
+            self._origins.check(scope)
+        except OriginNotAllowed as refused:
+            await receive()
+            await refuse(scope, send, refused)
             return
         binary = _wants_protobuf(scope)
         asked = PROTOBUF in scope["subprotocols"]
@@ -75,10 +79,13 @@ def _wants_protobuf(scope: Scope) -> bool:
     return PROTOBUF in scope["subprotocols"] or "protobuf" in formats
 
 
-async def _upgrade_required(send: Send) -> None:
+async def _upgrade_required(_scope: Scope, _receive: Receive, send: Send) -> None:
     headers = [(b"upgrade", b"websocket"), (b"content-type", b"text/plain")]
     await send({"type": "http.response.start", "status": 426, "headers": headers})
     await send({"type": "http.response.body", "body": b"This endpoint speaks WebSocket.\n"})
+
+
+_UPGRADE = read_only(_upgrade_required)
 
 
 class _Queued:

@@ -9,11 +9,13 @@ from secrets import token_urlsafe
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from nova.kernel.errors import TooMany
-from nova.web.realtime.codes import FORBIDDEN, Closing
+from nova.web.hosts import OriginNotAllowed, refuse
+from nova.web.realtime.codes import Closing
 from nova.web.realtime.endpoint import Origins
 from nova.web.realtime.hub import Hub
 from nova.web.realtime.messages import Push, Reply
 from nova.web.realtime.wires import Wire
+from nova.web.router import MethodNotAllowed
 
 Headers = Sequence[tuple[bytes, bytes]]
 ABORT = "nova.abort"
@@ -103,14 +105,24 @@ class Guarded:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await send({"type": "websocket.close", "code": 4404, "reason": "no WebSocket here"})
-        elif not self._origins.admits(scope):
-            await answer(send, 403, FORBIDDEN.reason.encode())
-        elif scope["method"] == "OPTIONS":
+            return
+        try:
+            self._origins.check(scope)
+            await self._admitted(scope, receive, send)
+        except OriginNotAllowed as refused:
+            # The page may read why, since that is all there is; a preflight allows nothing.
+            is_preflight = scope["method"] == "OPTIONS"
+            await refuse(scope, send, refused, [] if is_preflight else list(shared(scope)))
+        except MethodNotAllowed as refused:
+            await refuse(scope, send, refused, list(shared(scope)))
+
+    async def _admitted(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["method"] == "OPTIONS":
             await answer(send, 204, b"", self._preflight(scope))
-        elif scope["method"] != self._method:
-            await answer(send, 405, b"method not allowed", [(b"allow", self._method.encode())])
-        else:
+        elif scope["method"] == self._method:
             await self._respond(scope, receive, send)
+        else:
+            raise MethodNotAllowed(", ".join(sorted({self._method, "OPTIONS"})))
 
     async def _respond(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
