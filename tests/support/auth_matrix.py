@@ -35,6 +35,8 @@ class Callers(Struct, frozen=True, kw_only=True):
     """A good token of somebody who is suspended."""
     forged: str
     """The owner's claims, under a signature that is nobody's."""
+    somebody: str = "none"
+    """The user that `{other}` in a path names, who has to be there."""
     malformed: str = "not.a.token"
 
 
@@ -74,10 +76,10 @@ async def unexpected(
     wrong: list[str] = []
     for route, caller, right in cells(routes):
         token = None if caller == "nobody" else getattr(callers, caller)
-        answer = await _patiently(
+        answer = await patiently(
             client,
             route.method,
-            re.sub(r"{\w+}", "none", route.path.replace("{user}", callers.user)),
+            _path(route, callers),
             params={"auth_matrix": "1"},
             headers={"authorization": f"Bearer {token}"} if token else {},
         )
@@ -89,7 +91,12 @@ async def unexpected(
     return wrong
 
 
-async def _patiently(
+def _path(route: Route, callers: Callers) -> str:
+    path = route.path.replace("{user}", callers.user).replace("{other}", callers.somebody)
+    return re.sub(r"{\w+}", "none", path)
+
+
+async def patiently(
     client: httpx.AsyncClient, method: str, path: str, **more: Any
 ) -> httpx.Response:
     """Ask again as often as it takes: strangers may not ask as often as there are routes."""

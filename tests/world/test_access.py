@@ -14,6 +14,7 @@ from websockets.exceptions import ConnectionClosed
 from nova.app import all_routes, built
 from nova.ports.database import Pool
 from nova.settings import Settings, Tokens
+from nova.web.actors import Rule
 from support.app import App, like
 from support.auth_matrix import Callers, unexpected
 
@@ -37,11 +38,28 @@ def unsigned(user: str) -> str:
     return f"{head}.{claims}.{'A' * 43}"
 
 
+async def test_every_route_has_a_limit_and_every_cost_fits_the_least_budget(pool: Pool) -> None:
+    """Each call takes from a budget; what needs no credential has a limit per address."""
+    async with built(Settings(tokens=SECRETS), pool) as house:
+        routes = all_routes(house)
+        methods = house.hub.methods.values()
+    least = 100  # what `limits.user_burst` may be set to
+    assert all(1 <= route.cost <= least for route in routes)
+    assert all(1 <= method.cost <= least for method in methods)
+    assert all(route.limit for route in routes if route.rule is Rule.PUBLIC)
+    assert {route.parallel.name for route in routes if route.parallel} >= {
+        "paths",
+        "suggestions",
+        "exports",
+        "bulk",
+    }
+
+
 async def test_every_route_admits_whom_its_rule_says(app: App, pool: Pool) -> None:
     async with built(Settings(tokens=SECRETS), pool) as house:
         routes = all_routes(house)
     assert len(routes) > 30
-    owner, other, out = await app.people(3)
+    owner, other, out, somebody = await app.people(4)
     async with app.client() as client:
         assert (await client.patch(f"/v1/users/{out}", json={"suspended": True})).is_success
     callers = Callers(
@@ -53,6 +71,7 @@ async def test_every_route_admits_whom_its_rule_says(app: App, pool: Pool) -> No
         revoked=await revoked(app, owner),
         suspended=app.token(out),
         forged=unsigned(owner),
+        somebody=somebody,
     )
     async with httpx.AsyncClient(base_url=app.url, timeout=300) as client:
         assert await unexpected(client, routes, callers) == []

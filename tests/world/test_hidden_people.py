@@ -15,6 +15,7 @@ from nova.settings import Settings, Tokens
 from nova.web.actors import Rule
 from nova.web.routes import Route
 from support.app import App
+from support.auth_matrix import patiently
 from world.test_access import ask, connected
 
 SECRETS = Tokens(secret="s" * 32, signing_secret="t" * 32)
@@ -80,7 +81,7 @@ async def differing(
     client: httpx.AsyncClient, method: str, paths: Mapping[str, str], **more: Any
 ) -> list[str]:
     """Return how the answers to paths differ from the one about nobody, in words."""
-    answers = {kind: await client.request(method, path, **more) for kind, path in paths.items()}
+    answers = {kind: await patiently(client, method, path, **more) for kind, path in paths.items()}
     nobody = told(answers["nobody"])
     assert nobody[0] in {403, 404}, (method, paths["nobody"], nobody)
     return [
