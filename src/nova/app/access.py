@@ -74,9 +74,13 @@ def origins(settings: Settings) -> list[str]:
     return [*settings.http.allowed_origins, *own]
 
 
+class ProxyNotNamed(Exception):
+    """Somebody passes requests on whom http.trusted_proxies does not name."""
+
+
 async def unnamed_proxy() -> str:
-    """Say as a check of readiness that a proxy is not named."""
-    raise CannotStart("a proxy that http.trusted_proxies does not name passes requests on")
+    """Say so as one of the checks of readiness."""
+    raise ProxyNotNamed("somebody passes requests on whom http.trusted_proxies does not name")
 
 
 def _read(name: str) -> bytes:

@@ -134,6 +134,7 @@ class Guarded:
     def _preflight(self, scope: Scope) -> Headers:
         return [
             *shared(scope),
+            (b"allow", ", ".join(sorted({self._method, "OPTIONS"})).encode()),
             (b"access-control-allow-methods", self._method.encode()),
             (b"access-control-allow-headers", b"content-type"),
             (b"access-control-max-age", _CORS_KEPT_S),
