@@ -12,7 +12,7 @@ from nova.features.accounts import Accounts, Credentials
 from nova.features.accounts.models import Change, NewDevice, NewToken, Upsert
 from nova.features.deliveries import Deliveries
 from nova.features.deliveries.policies import Policy
-from nova.features.demo import Person
+from nova.features.demo import DemoPerson
 from nova.features.graph import EdgeImport
 from nova.features.notifications import Notifications
 from nova.features.posts.models import NewPost
@@ -41,10 +41,10 @@ class DemoApp:
         self._edges = edges
         self._posts = written.posts
 
-    async def person(self, external_id: str, name: str) -> Person:
+    async def person(self, external_id: str, name: str) -> DemoPerson:
         await self._people.upsert([Upsert(external_id=external_id, name=name)])
         minted = await self._credentials.mint(NewToken(user=external_id, lifetime_s=86_400))
-        return Person(minted.user, external_id, name, minted.token)
+        return DemoPerson(minted.user, external_id, name, minted.token)
 
     async def follow(self, edges: Path) -> None:
         await self._edges.run(edges, lambda _progress, _problems: None)

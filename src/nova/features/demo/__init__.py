@@ -2,9 +2,9 @@
 
 from nova.feature import Feature
 from nova.features.demo.api import routes
-from nova.features.demo.service import Demo, HostApp, Person
+from nova.features.demo.service import Demo, DemoPerson, HostApp
 
-__all__ = ["Demo", "HostApp", "Person", "plug"]
+__all__ = ["Demo", "DemoPerson", "HostApp", "plug"]
 
 
 def plug(demo: Demo) -> Feature:

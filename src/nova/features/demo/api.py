@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 from msgspec import Struct
 
-from nova.features.demo.service import Demo, Person
+from nova.features.demo.service import Demo, DemoPerson
 from nova.web.actors import Rule
 from nova.web.routes import Call, Limit, Route
 
@@ -15,7 +15,7 @@ PACE = Limit("demo", per_s=50, burst=100)
 class Session(Struct, frozen=True):
     """The people of the demo."""
 
-    people: dict[str, Person]
+    people: dict[str, DemoPerson]
 
 
 class Act(Struct, frozen=True, forbid_unknown_fields=True):

@@ -38,7 +38,7 @@ PACES: Mapping[str, Mapping[str, Any]] = {
 likes are mailed as a digest, comments only if they are not seen, and followers at once."""
 
 
-class Person(Struct, frozen=True):
+class DemoPerson(Struct, frozen=True):
     """Somebody of the demo, with a token to be them."""
 
     id: UUID
@@ -50,7 +50,7 @@ class Person(Struct, frozen=True):
 class HostApp(Protocol):
     """The parts of Nova that a host app's backend calls."""
 
-    async def person(self, external_id: str, name: str) -> Person:
+    async def person(self, external_id: str, name: str) -> DemoPerson:
         """Create a user unless there is one, and sign a token for them."""
 
     async def follow(self, edges: Path) -> None:
@@ -87,7 +87,7 @@ class Demo:
         self._settling = asyncio.Lock()
         self._is_settled = False
 
-    async def people(self) -> dict[str, Person]:
+    async def people(self) -> dict[str, DemoPerson]:
         """Return the two people of the page; at first, make a small town around them."""
         people = {
             ACTOR: await self._host.person(ACTOR, "Ada"),
@@ -99,7 +99,7 @@ class Demo:
                 self._is_settled = True
         return people
 
-    async def _settle(self, people: Mapping[str, Person]) -> None:
+    async def _settle(self, people: Mapping[str, DemoPerson]) -> None:
         await self._host.reach(people[RECIPIENT].id, email=MAILBOX, phone=PHONE)
         for kind, policy in PACES.items():
             await self._host.pace(kind, policy)
