@@ -263,6 +263,8 @@ async def test_a_long_body_is_cut_to_fit() -> None:
         ("https://2130706433/x", True, "forbidden_address"),
         ("https://push.example/a b\r\nx: y", True, "forbidden_address"),
         ("ftp://push.example/", True, "forbidden_address"),
+        ("https:///x", True, "forbidden_address"),
+        ("https://localhost:1/x", True, "forbidden_address"),
         ("https://push.example/", False, "bad_keys"),
     ],
 )
@@ -275,4 +277,4 @@ async def test_an_endpoint_that_no_browser_has_is_never_called(
         good = at(service.subscribe("ben")).keys
         target = Target(uuid4(), "web", address, good if keys else {"p256dh": "!", "auth": "ä"})
         outcome = await carrier.send(parcel(target))
-        assert outcome.code == expected
+        assert (outcome.verdict, outcome.code) == (Verdict.GONE, expected)

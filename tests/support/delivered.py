@@ -25,6 +25,7 @@ from nova.kernel.clock import Clock, SystemClock
 from nova.ports.carriers import Outcome, Parcel, Verdict
 from nova.ports.hooks import Hooks
 from nova.web.tokens import Tokens
+from nova.wire.addresses import Guard
 from support.http import api_client
 from support.notified import World
 from support.waiting import until
@@ -38,6 +39,19 @@ def outcome(verdict: Verdict, code: str = "", **more: Any) -> Outcome:
         "provider_id": None,
     }
     return Outcome(verdict, code, **(fields | more))
+
+
+BROWSER = SubscriptionKeys(
+    # The generator of P-256 (SEC 2, 2.4.2): a point of the curve as good as any.
+    p256dh="BGsX0fLhLEJH-Lzm5WOkQPJ3A32BLeszoPShOUXYmMKWT-NC4v4af5uO5-tKfA-eFivOM1drMV7Oy7ZAaDe_UfU",
+    auth="AAECAwQFBgcICQoLDA0ODw",
+)
+"""The keys of every browser here."""
+
+
+def apns(name: str) -> str:
+    """Return a token as APNs might give it, for a name that tells it from others."""
+    return name.encode().ljust(32, b"\0").hex()
 
 
 SENT = outcome(Verdict.SENT)
@@ -95,7 +109,7 @@ class Delivered(World):
         super().__init__(pool, clock, reach=self, afterwards=Tale(pool), **more)
         self.clock = clock
         self.hooks = hooks or Poster(clock, networks=["127.0.0.0/8"])
-        self.devices = Devices(self.db)
+        self.devices = Devices(self.db, guard=Guard(also=["127.0.0.0/8"]))
         self.backbone.signals.on(SIGNAL, self.devices.forget_user)
         zones = available_timezones()
         self.accounts = Accounts(
@@ -149,10 +163,12 @@ class Delivered(World):
                 platform="web",
                 subscription=WebSubscription(
                     endpoint=token if "://" in token else f"https://push.example/{token}",
-                    keys=SubscriptionKeys(p256dh="p", auth="a"),
+                    keys=BROWSER,
                 ),
             )
         else:
+            if platform == "ios":
+                token = apns(token)
             new = NewDevice(platform=platform, token=token)
         device = await self.accounts.register(self.ids[who], new)
         return device.id

@@ -70,7 +70,7 @@ async def hooks(settings: Settings, clock: Clock) -> AsyncIterator[Hooks]:
 class NoHooks:
     """Stands where webhooks would be called."""
 
-    def check(self, url: str) -> None:
+    def check(self, url: str) -> str:
         raise ForbiddenUrl(f"{url} cannot be called: run pip install 'nova-social[push]' first.")
 
     async def post(self, url: str, headers: Mapping[str, str], body: bytes) -> Outcome:

@@ -39,6 +39,7 @@ from nova.web.realtime import metrics as socket_metrics
 from nova.web.realtime.families import Families, methods
 from nova.web.realtime.hub import Hub, Limits
 from nova.web.watchdog import Watchdog
+from nova.wire.addresses import Guard
 
 
 class House(Struct, kw_only=True):
@@ -115,7 +116,8 @@ async def _built(
     )
     features: list[Feature] = []
     signing = settings.tokens.signing_secret.encode()
-    zones, devices = available_timezones(), Devices(db)
+    guard = Guard(also=settings.outgoing.allowed_networks)
+    zones, devices = available_timezones(), Devices(db, guard=guard)
     backbone.signals.on(accounts.SIGNAL, devices.forget_user)
     owners = Accounts(
         db, people, clock=clock, zones=zones, features=lambda: features, devices=devices

@@ -20,8 +20,8 @@ class ForbiddenUrl(Invalid):
 class Hooks(Protocol):
     """Calls addresses of strangers, guarded: only public ones, and no redirect is followed."""
 
-    def check(self, url: str) -> None:
-        """Raise ForbiddenUrl for what can be refused without asking DNS."""
+    def check(self, url: str) -> str:
+        """Return the one spelling of a URL; raises ForbiddenUrl where no DNS is needed for that."""
 
     async def post(self, url: str, headers: Mapping[str, str], body: bytes) -> Outcome:
         """Post JSON once; SENT is any 2xx, GONE a 410, and everything else is to be retried.

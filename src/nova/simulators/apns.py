@@ -18,6 +18,7 @@ from nova.simulators.scripts import (
     Rule,
     Script,
     now_ms,
+    readable,
     steered,
 )
 from nova.simulators.tokens import BadToken, claims_of, header_of, verified
@@ -142,7 +143,7 @@ class ApnsSimulator:
             self._trust(peer)
             device = self._device(asked)
             self._check(asked)
-            rule = self.script.find(device)
+            rule = self.script.find(readable(device))
             reason = rule.answer if rule.answer in STATUSES else ""
         except Rejected as rejected:
             reason = rejected.reason

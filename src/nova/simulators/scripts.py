@@ -50,6 +50,15 @@ class Control(Struct, frozen=True, kw_only=True):
     cut: bool = False
 
 
+def readable(token: str) -> str:
+    """Return what an APNs token spells, filled up with zeros; the token itself if it does not."""
+    try:
+        text = bytes.fromhex(token).rstrip(b"\0").decode("ascii")
+    except ValueError:
+        return token
+    return text if text.isprintable() and text else token
+
+
 class Script:
     """Rules in order, the newest first; then the token's own beginning, up to its first dot."""
 

@@ -16,6 +16,8 @@ from typing import Any
 
 from msgspec import Struct
 
+from nova.kernel.domains import BadDomain, ascii_domain
+
 MOST_URL = 2048
 _LAST_PORT = 65_535
 _URL = re.compile(
@@ -25,6 +27,16 @@ _URL = re.compile(
     r"([/?][\x21\x22\x24-\x7e]*)?"
     r"(?:#[\x21-\x7e]*)?"
 )
+
+_LOOSE = re.compile(
+    r"(?i)(https?)://"
+    r"(\[[0-9a-f:.]+\]|[^\[\]/?#@:\\\x00-\x20\x7f]+)"
+    r"(?::([0-9]{0,5}))?"
+    r"([/?][\x21\x22\x24-\x7e]*)?"
+    r"(?:#[\x21-\x7e]*)?"
+)
+# What browsers and the C library take for an IPv4 address: 2130706433, 0x7f.1, 127.1.
+_NUMERIC = re.compile(r"(?:.*\.)?(?:0x[0-9A-Fa-f]*|[0-9]+)\.?")
 
 _HOLES = tuple(
     ip_network(each)
@@ -76,12 +88,73 @@ class Place(Struct, frozen=True, gc=False):
     path: bytes
 
 
+def canonical(url: str) -> str:
+    """Return the one spelling of a URL: what leads to the same place is the same text.
+
+    Scheme and host are in lower case, a host of other alphabets is in its ASCII form (IDNA 2008 as
+    UTS 46 has it), the default port and the fragment are left out. Raises ForbiddenAddress.
+    """
+    found = _LOOSE.fullmatch(url) if len(url) <= MOST_URL else None
+    if found is None:
+        raise ForbiddenAddress(_why_not(url))
+    scheme, host, digits, path = found.groups()
+    scheme = scheme.lower()
+    host = _ipv6(host) if host[0] == "[" else _ascii(host)
+    port = int(digits) if digits else None
+    if port is not None and port != (443 if scheme == "https" else 80):
+        host = f"{host}:{port}"
+    if not path or path[0] == "?":
+        path = f"/{path or ''}"
+    spelled = f"{scheme}://{host}{path}"
+    place(spelled)
+    return spelled
+
+
+def _why_not(url: str) -> str:
+    if len(url) > MOST_URL:
+        return f"it is longer than {MOST_URL} characters"
+    scheme, _, rest = url.partition("://")
+    authority = re.split(r"[/?#]", rest, maxsplit=1)[0]
+    if not rest or scheme.lower() not in {"http", "https"}:
+        return "it does not begin with https://"
+    if not authority.partition(":")[0]:
+        return "it names no host"
+    if "@" in authority:
+        return "it holds a user's name or password"
+    return "not a URL of a service: https://, a host, a path, without blanks"
+
+
+def _ipv6(host: str) -> str:
+    try:
+        return f"[{IPv6Address(host[1:-1])}]"
+    except ValueError:
+        raise ForbiddenAddress(f"{host} is no address") from None
+
+
+def _ascii(host: str) -> str:
+    """Return a host's name as DNS has it. Raises ForbiddenAddress.
+
+    A number has to be an address in the usual form: resolvers take 127.1 for one, too.
+    """
+    if _NUMERIC.fullmatch(host):
+        try:
+            return str(IPv4Address(host))
+        except ValueError:
+            raise ForbiddenAddress(f"{host} is no address in the usual form") from None
+    try:
+        return ascii_domain(host.removesuffix(".")).lower()
+    except BadDomain:
+        raise ForbiddenAddress(f"{host} is no name of a host") from None
+
+
 def place(url: str) -> Place:
     """Take a URL apart; raises ForbiddenAddress for what no push service or webhook has."""
     found = _URL.fullmatch(url) if len(url) <= MOST_URL else None
     if found is None:
         raise ForbiddenAddress("not a URL of a service: https://, a host, a path")
     scheme, host, digits, path = found.groups()
+    if host[0] != "[":
+        _ascii(host)
     tls = scheme == "https"
     port = int(digits) if digits else (443 if tls else 80)
     if not 0 < port <= _LAST_PORT:
@@ -118,6 +191,12 @@ class Guard:
         """Raise ForbiddenAddress for what can be refused without asking DNS."""
         if not where.tls and not self._plain:
             raise ForbiddenAddress("only https:// can be called")
+        if where.host.lower() == "localhost" or where.host.lower().endswith(".localhost"):
+            is_allowed = self.allows("127.0.0.1")
+        else:
+            is_allowed = not _is_literal(where.host) or self.allows(where.host)
+        if not is_allowed:
+            raise ForbiddenAddress(f"{where.host} is not public")
 
     async def addresses(self, where: Place) -> Sequence[str]:
         """Return all addresses of a name; raises ForbiddenAddress if one may not be called.
@@ -139,6 +218,14 @@ class Guard:
         except ValueError:
             return False
         return any(parsed.version == each.version and parsed in each for each in self._also)
+
+
+def _is_literal(host: str) -> bool:
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 async def resolve(host: str, port: int) -> Sequence[str]:

@@ -16,6 +16,7 @@ from nova.kernel.ids import new_id
 from nova.web.actors import Rule
 from nova.web.tokens import mint
 from support.accounts import SECRET, Process
+from support.delivered import BROWSER, apns
 from support.http import bearer
 
 Headers = dict[str, str]
@@ -260,13 +261,14 @@ async def test_only_the_server_renames_and_suspends(
     assert suspended.json()["suspended"] is True
 
 
-IOS = {"platform": "ios", "token": "t0k3n", "app": "shop", "locale": "pt_br"}
+TOKEN = "6F8A" * 16
+IOS = {"platform": "ios", "token": TOKEN, "app": "shop", "locale": "pt_br"}
 WEB = {
     "platform": "web",
     "subscription": {
         "endpoint": "https://push.example/abc",
         "expirationTime": None,
-        "keys": {"p256dh": "BPk", "auth": "aXk"},
+        "keys": {"p256dh": BROWSER.p256dh, "auth": BROWSER.auth},
     },
 }
 
@@ -277,7 +279,7 @@ async def test_devices_are_registered_once_listed_and_forgotten(
     await made(client, server, external_id="ada")
     path, ada = "/v1/users/me/devices", as_user("ada")
     phone = (await client.put(path, json=IOS, headers=ada)).json()
-    assert (phone["token"], phone["locale"]) == ("t0k3n", "pt-BR")
+    assert (phone["token"], phone["locale"]) == (TOKEN.lower(), "pt-BR")
     browser = (await client.put(path, json=WEB, headers=ada)).json()
     assert browser["token"] == "https://push.example/abc"
     assert (await client.put(path, json=IOS, headers=ada)).json()["id"] == phone["id"]
@@ -309,9 +311,9 @@ async def test_a_token_that_several_bring_at_once_ends_on_one_device(
     for name in ("ada", "ben"):
         await made(client, server, external_id=name)
     for number in range(12):
-        new = {**IOS, "token": f"new-{number}"}
+        new = {**IOS, "token": apns(f"new-{number}")}
         for name in ("ada", "ben"):
-            own = {**IOS, "token": f"{name}-{number}"}
+            own = {**IOS, "token": apns(f"{name}-{number}")}
             answer = await client.put(path, json=own, headers=as_user(name))
             phones[name] = answer.json()["id"]
         answers = await asyncio.gather(
@@ -340,14 +342,14 @@ async def test_two_phones_may_swap_their_tokens_at_the_same_moment(
     for number in range(12):
         phones = {}
         for name in ("ada", "ben"):
-            own = {**IOS, "token": f"{name}-{number}"}
+            own = {**IOS, "token": apns(f"{name}-{number}")}
             answer = await client.put(path, json=own, headers=as_user(name))
             phones[name] = answer.json()["id"]
         answers = await asyncio.gather(
             *(
                 client.put(
                     f"{path}/{phones[name]}",
-                    json={**IOS, "token": f"{other}-{number}"},
+                    json={**IOS, "token": apns(f"{other}-{number}")},
                     headers=as_user(name),
                 )
                 for name, other in (("ada", "ben"), ("ben", "ada"))
@@ -363,9 +365,9 @@ async def test_a_user_keeps_the_fifty_devices_seen_last(
     await made(client, server, external_id="ada")
     path = "/v1/users/ada/devices"
     for number in range(52):
-        await client.put(path, json={**IOS, "token": f"t{number}"}, headers=server)
+        await client.put(path, json={**IOS, "token": apns(f"t{number}")}, headers=server)
     tokens = [each["token"] for each in (await client.get(path, headers=server)).json()["data"]]
-    assert tokens == [f"t{number}" for number in range(51, 1, -1)]
+    assert tokens == [apns(f"t{number}") for number in range(51, 1, -1)]
 
 
 @pytest.mark.parametrize(
@@ -399,7 +401,7 @@ async def test_an_export_holds_what_every_feature_knows(
     export = (await client.get("/v1/users/me/export", headers=as_user("ada"))).json()
     assert export["data"]["diary"] == {"line": f"about {ada['id']}"}
     assert export["data"]["accounts"]["user"]["name"] == "Ada"
-    assert export["data"]["accounts"]["devices"][0]["token"] == "t0k3n"
+    assert export["data"]["accounts"]["devices"][0]["token"] == TOKEN.lower()
 
 
 async def test_deleting_a_user_erases_it_everywhere(

@@ -4,7 +4,7 @@ from zoneinfo import available_timezones
 import pytest
 
 from nova.features.accounts import rules
-from nova.features.accounts.models import Fields, NewDevice, SubscriptionKeys, WebSubscription
+from nova.features.accounts.models import Fields
 
 ZONES = available_timezones()
 
@@ -87,17 +87,3 @@ def test_words_of_the_paths_are_no_ids() -> None:
 def test_an_avatar_needs_a_host(url: str) -> None:
     with pytest.raises(rules.InvalidField):
         rules.avatar(url)
-
-
-def test_a_device_has_a_token_or_on_the_web_a_subscription() -> None:
-    subscription = WebSubscription("https://push.example/1", SubscriptionKeys("k", "a"))
-    assert rules.device(NewDevice(platform="ios", token="t", locale="EN_us")).locale == "en-US"
-    rules.device(NewDevice(platform="web", subscription=subscription))
-    for wrong in (
-        NewDevice(platform="web", token="t"),
-        NewDevice(platform="ios"),
-        NewDevice(platform="android", subscription=subscription),
-        NewDevice(platform="ios", token="t", subscription=subscription),
-    ):
-        with pytest.raises(rules.InvalidField):
-            rules.device(wrong)

@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from nova.ports.carriers import Verdict
-from support.delivered import SENT, Delivered, api_of_world, outcome, sink
+from support.delivered import SENT, Delivered, api_of_world, apns, outcome, sink
 from support.http import SERVER, bearer
 from support.notified import event
 
@@ -280,15 +280,20 @@ async def test_a_device_gets_its_new_token_and_keeps_its_id(
     device = await here.phone("ben", "old")
     await here.phone("cleo", "new")
     path = f"/v1/users/ben/devices/{device}"
-    body = {"platform": "ios", "token": "new", "topic": "org.example.app", "environment": "sandbox"}
+    body = {
+        "platform": "ios",
+        "token": apns("new"),
+        "topic": "org.example.app",
+        "environment": "sandbox",
+    }
     assert (await api.put(path, json=body, headers=CLEO)).status_code == 404
     answer = await api.put(path, json=body, headers=BEN)
     assert answer.status_code == 200, answer.text
-    assert (answer.json()["id"], answer.json()["token"]) == (str(device), "new")
+    assert (answer.json()["id"], answer.json()["token"]) == (str(device), apns("new"))
     await here.send(event("e1", actor_id="ada"))
     await here.ended(1)
     target = here.ios.parcels[0].target
-    assert target.address == "new"
+    assert target.address == apns("new")
     assert target.keys == {"topic": "org.example.app", "environment": "sandbox"}
     assert await here.accounts.devices.of(here.ids["cleo"]) == []
 

@@ -9,7 +9,7 @@ from nova.features.deliveries.burial import Caution
 from nova.features.deliveries.service import Knobs
 from nova.kernel.clock import ManualClock
 from nova.ports.carriers import Verdict
-from support.delivered import SENT, Delivered, delivered, outcome, sink
+from support.delivered import SENT, Delivered, apns, delivered, outcome, sink
 from support.notified import event
 from support.waiting import until
 
@@ -52,7 +52,7 @@ async def test_a_dead_token_is_buried_with_its_reason_and_rings_no_more(
     assert await here.deliveries.burial.round() == 0  # a wave would be seen first
     clock.advance(31)
     assert await here.deliveries.burial.round() == 1
-    assert await devices(here) == [("old", "Unregistered")]
+    assert await devices(here) == [(apns("old"), "Unregistered")]
     await here.like("e2")
     await here.settled()
     assert len(await here.ledger()) == 1

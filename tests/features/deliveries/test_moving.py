@@ -10,7 +10,7 @@ from nova.features.accounts.models import NewDevice
 from nova.features.deliveries.quiet import Schedule
 from nova.kernel.clock import ManualClock
 from nova.ports.carriers import Verdict
-from support.delivered import SENT, Delivered, delivered, outcome
+from support.delivered import SENT, Delivered, apns, delivered, outcome
 from support.waiting import until
 
 
@@ -65,12 +65,12 @@ async def test_a_new_token_gets_what_waited_for_the_old_one(
     await rests(here, clock)
     await here.like("e1")
     await here.planned(1, phase="held")
-    new = NewDevice(platform="ios", token="new")
+    new = NewDevice(platform="ios", token=apns("new"))
     await here.accounts.devices.refresh(here.ids["ben"], device, new)
     await wakes(here, clock)
     (row,) = await here.ended(1, status="sent")
-    assert row.address == "new"
-    assert [parcel.target.address for parcel in here.ios.parcels] == ["new"]
+    assert row.address == apns("new")
+    assert [parcel.target.address for parcel in here.ios.parcels] == [apns("new")]
 
 
 async def test_signed_out_and_another_mailbox(here: Delivered, clock: ManualClock) -> None:
@@ -109,7 +109,7 @@ async def test_the_death_of_an_old_token_takes_nothing_from_the_new_one(
     device = await here.phone("ben", "old")
     await here.like("e1")
     await here.ended(1)
-    new = NewDevice(platform="ios", token="new")
+    new = NewDevice(platform="ios", token=apns("new"))
     await here.accounts.devices.refresh(here.ids["ben"], device, new)
     await rests(here, clock)
     await here.like("e2")
@@ -119,7 +119,7 @@ async def test_the_death_of_an_old_token_takes_nothing_from_the_new_one(
     here.ios.always = SENT
     await wakes(here, clock)
     (row,) = await here.ended(1, status="sent")
-    assert row.address == "new"
+    assert row.address == apns("new")
 
 
 async def test_a_recall_does_not_follow_a_phone_to_its_next_owner(
@@ -142,7 +142,7 @@ async def test_a_recall_does_not_follow_a_phone_to_its_next_owner(
     assert [parcel.target.address for parcel in silent] == ["tablet"]
     await here.like("e2", of="cleo")
     await here.ended(1, who="cleo")  # her own pushes go there as ever
-    assert here.ios.parcels[-1].target.address == "phone"
+    assert here.ios.parcels[-1].target.address == apns("phone")
 
 
 async def test_a_recall_that_waited_does_not_follow_either(
@@ -164,11 +164,11 @@ async def test_a_recall_follows_the_same_persons_phone_to_its_new_token(here: De
     device = await here.phone("ben", "old")
     await here.like("e1")
     await here.ended(1)
-    new = NewDevice(platform="ios", token="new")
+    new = NewDevice(platform="ios", token=apns("new"))
     await here.accounts.devices.refresh(here.ids["ben"], device, new)
     await takes_back(here)
     await here.ended(2)
-    assert [parcel.target.address for parcel in here.ios.parcels] == ["old", "new"]
+    assert [parcel.target.address for parcel in here.ios.parcels] == [apns("old"), apns("new")]
 
 
 async def takes_back(here: Delivered) -> None:

@@ -133,6 +133,25 @@ async def test_an_endpoint_that_hangs_leaves_the_lane_to_the_others(
         assert await here.ledger("cleo", status="attempted") == []
 
 
+@pytest.mark.parametrize(
+    "address", ["https:///x", "x", "https://ada:secret@push.example/", "https://10.0.0.1/x"]
+)
+async def test_what_waits_for_an_address_of_before_that_is_none_ends(
+    real: tuple[Delivered, WebPushSimulator], address: str
+) -> None:
+    here, push_service = real
+    await subscribed(here, push_service)
+    await here.pool.run(
+        "update accounts.devices set token = $1, address = sha256($1::bytea)", address
+    )
+    await likes(here, 1, of="ben")
+    (row,) = await here.ended(1)
+    assert (row.phase, row.code) == ("failed", "forbidden_address")
+    await here.deliveries.burial.round()
+    state = next(each for each in await here.deliveries.states() if each.lane == "web")
+    assert state.waiting == 0
+
+
 async def test_endpoints_that_hang_under_many_names_share_a_quarter_of_the_lane(
     real: tuple[Delivered, WebPushSimulator],
 ) -> None:

@@ -12,7 +12,7 @@ from nova.features.deliveries.models import Delivery, LaneState, Redrive
 from nova.features.deliveries.service import Knobs, NotRedrivable
 from nova.kernel.clock import ManualClock
 from nova.ports.carriers import Verdict
-from support.delivered import SENT, Delivered, delivered, outcome, sink
+from support.delivered import BROWSER, SENT, Delivered, apns, delivered, outcome, sink
 from support.notified import event
 from support.waiting import until
 
@@ -29,13 +29,16 @@ async def test_a_like_reaches_every_device_with_its_words(here: Delivered) -> No
     rows = await here.ended(3)
     assert {row.status for row in rows} == {"sent"}
     assert {row.channel for row in rows} == {"push", "web_push"}
-    assert {parcel.target.address for parcel in here.ios.parcels} == {"phone", "tablet"}
+    assert {parcel.target.address for parcel in here.ios.parcels} == {apns("phone"), apns("tablet")}
     parcel = here.ios.parcels[0]
     (notification,) = await here.inbox("ben")
     assert (parcel.title, parcel.url) == ("Ada liked Tea", "https://app.example/tea")
     assert parcel.data["notification"] == notification["id"]
     assert parcel.badge == 1
-    assert here.carriers["web"].parcels[0].target.keys == {"p256dh": "p", "auth": "a"}
+    assert here.carriers["web"].parcels[0].target.keys == {
+        "p256dh": BROWSER.p256dh,
+        "auth": BROWSER.auth,
+    }
     assert len({each.collapse_id for each in here.ios.parcels + here.carriers["web"].parcels}) == 1
 
 

@@ -17,7 +17,7 @@ from nova.simulators.http import HttpServer
 from nova.simulators.scripts import Rule
 from nova.wire.origin import Bounds
 from support.carried import TOPIC, apple, browsers, google
-from support.delivered import Delivered, delivered
+from support.delivered import Delivered, apns, delivered
 from support.notified import event
 
 PUSHED = ("ios", "android", "web")
@@ -54,7 +54,9 @@ class Storm:
             given = WebSubscription(endpoint=made.endpoint, keys=keys)
             device = NewDevice(platform="web", subscription=given)
         elif lane == "ios":
-            device = NewDevice(platform="ios", token=token, topic=TOPIC, environment="production")
+            device = NewDevice(
+                platform="ios", token=apns(token), topic=TOPIC, environment="production"
+            )
         else:
             device = NewDevice(platform=lane, token=token)
         await self.world.accounts.register(self.world.ids["ben"], device)
@@ -100,14 +102,14 @@ async def storm(dsn: str) -> AsyncIterator[Storm]:
         pacing=dict.fromkeys(PUSHED, Pacing(wait_s=0.02)),
     )
     async with AsyncExitStack() as stack:
-        apns = await stack.enter_async_context(apple(bounds=IMPATIENT))
+        iphones = await stack.enter_async_context(apple(bounds=IMPATIENT))
         fcm, android = await stack.enter_async_context(google(bounds=IMPATIENT))
         push_service, web = await stack.enter_async_context(browsers(bounds=IMPATIENT))
         world = await stack.enter_async_context(delivered(dsn, knobs=knobs))
-        for lane, carrier in {"ios": apns.carrier, "android": android, "web": web}.items():
+        for lane, carrier in {"ios": iphones.carrier, "android": android, "web": web}.items():
             world.deliveries.platforms[lane].carrier = carrier  # type: ignore[assignment]
         await world.policy("like")
-        one = Storm(world, {"ios": apns.production, "android": fcm, "web": push_service})
+        one = Storm(world, {"ios": iphones.production, "android": fcm, "web": push_service})
         await one.begin()
         yield one
 

@@ -137,8 +137,8 @@ class Hanging:
         self.answering = asyncio.Event()
         self.hung = 0
 
-    def check(self, url: str) -> None:
-        self._real.check(url)
+    def check(self, url: str) -> str:
+        return self._real.check(url)
 
     async def post(self, url: str, headers: Mapping[str, str], body: bytes) -> Outcome:
         if url == self._hanging:

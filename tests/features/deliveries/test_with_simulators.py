@@ -15,7 +15,7 @@ from nova.features.deliveries.rules import PATIENCE, Patience
 from nova.ports.carriers import Carrier
 from nova.simulators.scripts import Rule
 from support.carried import TOPIC, apple, browsers, google, post_office
-from support.delivered import Delivered, delivered
+from support.delivered import Delivered, apns, delivered
 from support.notified import event
 
 
@@ -64,7 +64,7 @@ async def all_four(dsn: str) -> AsyncIterator[Providers]:
 
 
 async def iphone(world: Delivered, who: str, token: str) -> None:
-    device = NewDevice(platform="ios", token=token, topic=TOPIC, environment="production")
+    device = NewDevice(platform="ios", token=apns(token), topic=TOPIC, environment="production")
     await world.accounts.register(world.ids[who], device)
 
 
@@ -79,7 +79,7 @@ async def firefox(all_four: Providers, who: str) -> None:
 
 async def test_one_like_reaches_all_four_kinds_of_device(all_four: Providers) -> None:
     world = all_four.world
-    await iphone(world, "ben", "a" * 64)
+    await iphone(world, "ben", "phone")
     await world.phone("ben", "pixel", "android")
     await firefox(all_four, "ben")
     await world.mailbox("ben")
@@ -91,7 +91,7 @@ async def test_one_like_reaches_all_four_kinds_of_device(all_four: Providers) ->
 
 async def test_a_dead_iphone_is_buried_since_when_apple_says(all_four: Providers) -> None:
     world = all_four.world
-    await iphone(world, "ben", "Unregistered." + "b" * 40)
+    await iphone(world, "ben", "Unregistered.b")
     await world.like("e1")
     (row,) = await world.ended(1)
     assert (row.phase, row.code) == ("failed", "Unregistered")
@@ -150,7 +150,7 @@ async def test_an_unlike_replaces_what_is_out_by_collapse_id_tag_and_topic(
     all_four: Providers,
 ) -> None:
     world = all_four.world
-    await iphone(world, "ben", "a" * 64)
+    await iphone(world, "ben", "phone")
     await world.phone("ben", "pixel", "android")
     await firefox(all_four, "ben")
     await world.like("e1")

@@ -7,7 +7,7 @@ from nova.kernel.clock import Clock
 from nova.kernel.text import beginning_of
 from nova.ports.carriers import Outcome, Verdict
 from nova.ports.hooks import ForbiddenUrl
-from nova.wire.addresses import ForbiddenAddress, Guard, place
+from nova.wire.addresses import ForbiddenAddress, Guard, canonical, place
 from nova.wire.exchange import Lost, Reply, Unsent, once
 from nova.wire.origin import Bounds
 from nova.wire.outcomes import lost, outcome, retry_after, unsent
@@ -33,11 +33,13 @@ class Poster:
             bounds=Bounds(connections=4, waiting=200, deadline_s=DEADLINE_S, reply_bytes=4_096),
         )
 
-    def check(self, url: str) -> None:
+    def check(self, url: str) -> str:
         try:
-            self._guard.check(place(url))
+            spelled = canonical(url)
+            self._guard.check(place(spelled))
         except ForbiddenAddress as wrong:
             raise ForbiddenUrl(f"Nova does not call it: {wrong}.") from None
+        return spelled
 
     async def post(self, url: str, headers: Mapping[str, str], body: bytes) -> Outcome:
         steady = ((b"content-type", b"application/json"), (b"user-agent", b"Nova"))

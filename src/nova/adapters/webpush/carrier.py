@@ -64,7 +64,8 @@ class WebPush:
             # A subscription that no browser can have made: nothing can ever reach it.
             return outcome(Verdict.GONE, "bad_keys", "The subscription's keys are not keys.")
         except ForbiddenAddress as wrong:
-            return outcome(Verdict.REFUSED, "forbidden_address", f"Nova does not call it: {wrong}.")
+            # The address is at fault, not this message: it is not tried again.
+            return outcome(Verdict.GONE, "forbidden_address", f"Nova does not call it: {wrong}.")
         return verdict(reply.status, reply.headers, reply.body, now)
 
     async def ping(self) -> str:

@@ -6,12 +6,13 @@ from uuid import UUID
 from msgspec import Struct
 
 from nova.backbone.database import Database, Tx
-from nova.features.accounts import rules, store_devices
+from nova.features.accounts import addresses, store_devices
 from nova.features.accounts.events import DeviceDied
 from nova.features.accounts.models import Death, Device, NewDevice
 from nova.kernel.errors import NotFound
 from nova.kernel.ids import new_id
 from nova.kernel.recent import Changes, Recent, hear
+from nova.wire.addresses import Guard
 
 SIGNAL = "devices"
 
@@ -33,8 +34,12 @@ class Devices:
     `forget_user` is to be called with the signal `devices`.
     """
 
-    def __init__(self, db: Database, *, remembered: int = 200_000) -> None:
+    def __init__(
+        self, db: Database, *, guard: Guard | None = None, remembered: int = 200_000
+    ) -> None:
+        """`guard` says which addresses of push services may be called."""
         self._db = db
+        self._guard = guard or Guard()
         self._seen: Recent[UUID, _Seen] = Recent(remembered)
         self._changes: Changes[UUID] = Changes(remembered)
 
@@ -52,7 +57,7 @@ class Devices:
 
     async def register(self, user: UUID, new: NewDevice) -> Device | None:
         """Register a device; a token that another user had moves here. None: no such user."""
-        checked = rules.device(new)
+        checked = addresses.device(new, self._guard)
         async with self._db.transaction() as tx:
             loser = await store_devices.owner(tx, checked)
             device = await store_devices.register(tx, new_id(), user, checked)
@@ -63,7 +68,7 @@ class Devices:
 
     async def refresh(self, user: UUID, device: UUID, new: NewDevice) -> Device:
         """Give a device its new token; it keeps its id. Raises NoSuchDevice."""
-        checked = rules.device(new)
+        checked = addresses.device(new, self._guard)
         async with self._db.transaction() as tx:
             loser = await store_devices.displace(tx, device, checked)
             refreshed = await store_devices.refresh(tx, user, device, checked)

@@ -29,7 +29,7 @@ Token = Annotated[
 Key = Annotated[
     str,
     Meta(min_length=1, max_length=256),
-    spelled(r"\A[A-Za-z0-9_=-]+\Z", "base64url: letters, digits, -, _ and ="),
+    spelled(r"\A[A-Za-z0-9_+/=-]+\Z", "base64url: letters, digits, -, _ and ="),
 ]
 Reference = Annotated[str, Meta(min_length=1, max_length=128, description="Either id of a user.")]
 Platform: TypeAlias = Literal["ios", "android", "web"]
@@ -172,7 +172,9 @@ class WebSubscription(Struct, frozen=True, rename="camel"):
     endpoint: Annotated[
         str,
         Meta(max_length=2048),
-        spelled(r"\Ahttps://[^\x00-\x20\x7f]+\Z", "an address that begins with https://"),
+        spelled(
+            r"\A[Hh][Tt][Tt][Pp][Ss]://[^\x00-\x20\x7f]+\Z", "an address that begins with https://"
+        ),
     ]
     keys: SubscriptionKeys
     expiration_time: Annotated[float, Meta(ge=0, le=1e16)] | None = None

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 import msgspec
 from msgspec import UnsetType
 
-from nova.features.accounts.models import Fields, NewDevice, Written
+from nova.features.accounts.models import Fields, Written
 from nova.kernel.domains import BadDomain, ascii_domain
 from nova.kernel.errors import Invalid
 from nova.kernel.text import name_problem
@@ -116,17 +116,6 @@ def written(fields: Fields, name: str | None, zones: Collection[str]) -> Written
         profile=None if isinstance(fields.profile, UnsetType) else profile(fields.profile or {}),
         email=email(text) if (text := _given(fields.email)) else text,
     )
-
-
-def device(new: NewDevice) -> NewDevice:
-    """Return the device with its locale in its usual case."""
-    web = new.platform == "web"
-    if (new.subscription is not None) != web or (new.token is not None) == web:
-        raise InvalidField(
-            "subscription" if web else "token",
-            "A device is a 'token' (ios, android) or a 'subscription' (web).",
-        )
-    return msgspec.structs.replace(new, locale=locale(new.locale) if new.locale else None)
 
 
 def _given(value: str | UnsetType | None) -> str | None:

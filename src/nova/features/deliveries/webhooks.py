@@ -168,10 +168,10 @@ class Webhooks:
         return WebhookList([_webhook(row) for row in await self._db.fetch(ALL)])
 
     async def add(self, new: NewWebhook) -> CreatedWebhook:
-        self._hooks.check(new.url)
+        url = self._hooks.check(new.url)
         secret = secrets.token_bytes(SECRET_BYTES)
         async with self._db.transaction() as tx:
-            row = await tx.row(ADD, new_id(), new.url, secret, new.events, self._clock.now(), MOST)
+            row = await tx.row(ADD, new_id(), url, secret, new.events, self._clock.now(), MOST)
             if row is None:
                 raise TooManyWebhooks
             self._changed(tx)

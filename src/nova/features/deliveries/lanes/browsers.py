@@ -13,6 +13,8 @@ from nova.ports.database import Queries
 
 STEPS = 32
 """Origins that one walk comes by; the next one goes on from there."""
+NOWHERE = ""
+"""The origin of an address without a host, which stands before where every walk begins."""
 CLAIMS_A_WALK = 32
 """Claims for those that the last walk found, before somebody new is looked for."""
 
@@ -82,7 +84,7 @@ class BrowserLane(PlatformLane):
             self._clock.now(),
             after=self._at[bulk],
             walk=steps,
-            also=self.origins.earned,
+            also=[*self.origins.earned, NOWHERE],
             bulk=bulk,
         )
         walked = [row["origin"] for row in rows if row["walked"]]
