@@ -1,5 +1,6 @@
 """Refusals: what a caller did that cannot be done, as classes."""
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 
@@ -22,6 +23,12 @@ class Refused(Exception):
         self.retry_after = retry_after
         self.extra = extra
         super().__init__(self.detail)
+
+
+def problem_of(refused: Refused) -> Mapping[str, object]:
+    """Return what a result says of an item that was refused."""
+    said = {"status": refused.status, "code": refused.code, "detail": refused.detail}
+    return said | ({"hint": refused.hint} if refused.hint else {}) | refused.extra
 
 
 class Malformed(Refused):

@@ -86,7 +86,7 @@ class Endpoint:
         self.gate, self.servers_gate = gates.get((name, False)), gates.get((name, True))
         self.is_secret = any(map(names_secret, re.findall(r"{(\w+)}", route.path)))
         self.max_body = route.max_body
-        self.bodies = None if route.body is UNSET else intake.Bodies(route.body)
+        self.bodies = None if route.body is UNSET else intake.Bodies(route.body, route.each)
         self.queries = intake.Queries(route.query)
         self.keyed = route.method == "POST" and not route.secret
         self.meter = requests.of(route.method, route.path)

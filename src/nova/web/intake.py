@@ -6,15 +6,15 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from difflib import get_close_matches
 from math import isfinite
-from typing import Any
+from typing import Annotated, Any, get_args, get_type_hints
 from urllib.parse import parse_qsl
 
 import msgspec
-from msgspec import UNSET, inspect
+from msgspec import UNSET, Meta, Raw, Struct, inspect
 from starlette.types import Receive
 
 from nova.kernel.choices import Choices
-from nova.kernel.errors import Invalid, Malformed, TooMany
+from nova.kernel.errors import Invalid, Malformed, Refused, TooMany
 from nova.kernel.text import beginning
 from nova.web.problems import Overloaded, TooLarge, UnsupportedMedia
 
@@ -188,12 +188,69 @@ def json(headers: Mapping[bytes, bytes]) -> None:
         raise UnsupportedMedia("A compressed body is not read.")
 
 
-class Bodies:
-    """Decodes the bodies of one route."""
+class BadItem(Struct, frozen=True):
+    """An item of a batch that could not be read: it stands in the place of the item."""
 
-    def __init__(self, kind: Any) -> None:
+    refused: Refused
+    raw: Raw
+
+    def text(self, name: str) -> str | None:
+        """Return a member of the item that is a text, to tell which one it was."""
+        try:
+            found = msgspec.json.decode(self.raw).get(name)
+        except (msgspec.DecodeError, AttributeError):
+            return None
+        return found if isinstance(found, str) else None
+
+
+class Batch:
+    """Reads a body's list item by item, once the body as a whole could not be read."""
+
+    def __init__(self, kind: Any, each: str) -> None:
+        info = inspect.type_info(kind)
+        if not isinstance(info, inspect.StructType):
+            raise TypeError(f"{kind}: a batch is a msgspec Struct")
+        found = next(field for field in info.fields if field.name == each).type
+        if not isinstance(found, inspect.ListType):
+            raise TypeError(f"{kind}: {each} is no list")
+        bounds = Meta(min_length=found.min_length, max_length=found.max_length)
+        self._name = each
+        self._outer = msgspec.json.Decoder(
+            msgspec.defstruct(
+                kind.__name__,
+                [
+                    (field.name, Annotated[list[Raw], bounds] if field.name == each else field.type)
+                    for field in msgspec.structs.fields(kind)
+                ],
+                forbid_unknown_fields=info.forbid_unknown_fields,
+            )
+        )
+        hints = get_type_hints(kind, include_extras=True)
+        (item,) = get_args(get_args(hints[each])[0])
+        self._items = Bodies(item)
+
+    def decode(self, body: bytes) -> Any:
+        read = self._outer.decode(body)
+        setattr(read, self._name, [self._item(raw) for raw in getattr(read, self._name)])
+        return read
+
+    def _item(self, raw: Raw) -> Any:
+        try:
+            return self._items.decode(bytes(raw))
+        except Refused as refused:
+            return BadItem(refused, raw)
+
+
+class Bodies:
+    """Decodes the bodies of one route; of `each`, a list, every item is read or refused by itself.
+
+    Bodies without a fault are read at once: only what could not be read is looked at again.
+    """
+
+    def __init__(self, kind: Any, each: str | None = None) -> None:
         self._decode = msgspec.json.Decoder(kind).decode
         self._choices = Choices(kind)
+        self._batch = None if each is None else Batch(kind, each)
         self.may_be_empty = self._takes_nothing()
 
     def _takes_nothing(self) -> bool:
@@ -205,17 +262,28 @@ class Bodies:
 
     def decode(self, body: bytes) -> Any:
         """Return the validated body. Of a key that comes twice, the last one counts."""
-        if _NUL in body and _ESCAPED_NUL.search(body):
+        has_nul = _NUL in body and _ESCAPED_NUL.search(body)
+        if has_nul and self._batch is None:
             raise NulCharacter
         try:
             body.decode()  # what is kept as it came is not looked at otherwise
-            return self._decode(body or b"{}" if self.may_be_empty else body)
+            if has_nul and self._batch is not None:
+                return self._batch.decode(body)
+            return self._whole(body or b"{}" if self.may_be_empty else body)
         except msgspec.ValidationError as error:
             raise _invalid(error, self._choices) from None
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise MalformedJson(str(error)) from None
         except RecursionError:
             raise TooDeep from None
+
+    def _whole(self, body: bytes) -> Any:
+        if self._batch is None:
+            return self._decode(body)
+        try:
+            return self._decode(body)
+        except (msgspec.DecodeError, RecursionError):  # of one item, perhaps
+            return self._batch.decode(body)
 
 
 def _invalid(error: msgspec.ValidationError, choices: Choices) -> Invalid:

@@ -102,6 +102,9 @@ class Route(Struct, frozen=True, kw_only=True):
     summary: str
     description: str = ""
     body: Any = UNSET
+    each: str | None = None
+    """The member of the body that is a batch: of its items, those that cannot be read are
+    `nova.web.intake.BadItem`, and refused by themselves."""
     query: Any = UNSET
     returns: Any = UNSET
     status: int = 200

@@ -200,6 +200,54 @@ async def test_bulk_creates_updates_and_refuses_item_by_item(
     assert await facts(process) == ["UserCreated", "UserCreated", "UserCreated", "UserChanged"]
 
 
+BAD_ROWS = {
+    "name": '{"external_id": "bad", "name": 7}',
+    "name that is too long": '{"external_id": "bad", "name": "%s"}' % ("x" * 129),
+    "avatar": '{"external_id": "bad", "avatar_url": "javascript:alert(1)"}',
+    "mail": '{"external_id": "bad", "email": "no address"}',
+    "time zone": '{"external_id": "bad", "timezone": "Nowhere"}',
+    "locale": '{"external_id": "bad", "locale": "no language"}',
+    "profile": '{"external_id": "bad", "profile": []}',
+    "unknown member": '{"external_id": "bad", "nick": "x"}',
+    "NUL": '{"external_id": "bad", "name": "a\\u0000b"}',
+    "external id": '{"external_id": ""}',
+    "no external id": "{}",
+    "no object": '"bad"',
+    "null": "null",
+}
+
+
+@pytest.mark.parametrize("row", BAD_ROWS.values(), ids=BAD_ROWS)
+async def test_one_bad_row_refuses_itself_alone(
+    client: httpx.AsyncClient, server: Headers, process: Process, row: str
+) -> None:
+    rows = [f'{{"external_id": "u{number}"}}' for number in range(999)]
+    body = f'{{"users": [{",".join([*rows[:500], row, *rows[500:]])}]}}'
+    headers = {**server, "content-type": "application/json"}
+    answer = await client.post("/v1/users/bulk", content=body, headers=headers)
+    assert answer.status_code == 200, answer.text
+    results = answer.json()["results"]
+    assert [each["index"] for each in results] == list(range(1_000))
+    [bad] = [each for each in results if each["status"] == "refused"]
+    assert bad["index"] == 500
+    assert bad["external_id"] == ("bad" if '"external_id": "bad"' in row else bad["external_id"])
+    assert bad["problem"]["code"] == bad["error"]["code"]
+    assert bad["problem"]["status"] in {400, 422}
+    assert bad["problem"]["detail"]
+    assert await process.db.value("select count(*) from accounts.users") == 999
+
+
+@pytest.mark.parametrize(
+    "body", ['{"users": []}', '{"users": 7}', "{}", '{"users": [{}], "more": 1}', '{"users": [{}']
+)
+async def test_a_body_that_is_no_batch_is_refused_as_a_whole(
+    client: httpx.AsyncClient, server: Headers, body: str
+) -> None:
+    headers = {**server, "content-type": "application/json"}
+    answer = await client.post("/v1/users/bulk", content=body, headers=headers)
+    assert answer.status_code in {400, 422}
+
+
 async def test_bulk_takes_a_thousand_and_no_more(
     client: httpx.AsyncClient, server: Headers, process: Process
 ) -> None:

@@ -140,7 +140,7 @@ async def test_policies_are_set_checked_and_taken_back(api: httpx.AsyncClient) -
 async def test_a_dry_run_explains_every_channel_and_does_nothing(
     here: Delivered, api: httpx.AsyncClient
 ) -> None:
-    await here.phone("ben", "abcdef-phone")
+    await here.phone("ben", "x" * 32)
     await here.mailbox("ben")
     await here.lives_in("ben", "Europe/Lisbon")
     await api.put("/v1/quiet-hours", json={"days": NIGHTS}, headers=BEN)
@@ -157,7 +157,7 @@ async def test_a_dry_run_explains_every_channel_and_does_nothing(
     assert (said["outcome"], said["title"]) == ("stored", "Ada liked Tea")
     ways = {way["channel"]: way for way in said["channels"]}
     assert (ways["push"]["decision"], ways["push"]["at"]) == ("hold", "2026-03-03T07:00:00Z")
-    assert ways["push"]["targets"] == ["iOS device …-phone"]
+    assert ways["push"]["targets"] == ["iOS device …787878"]
     assert ways["email"]["decision"] == "digest"
     assert ways["email"]["at"].startswith("2026-03-03T18:")
     previews = {each["channel"]: each for each in said["previews"]}

@@ -68,7 +68,7 @@ async def test_a_token_registered_after_its_death_lives(
     await here.ended(1)
     clock.advance(31)
     await here.deliveries.burial.round()
-    assert await devices(here) == [("anew", None)]
+    assert await devices(here) == [(apns("anew"), None)]
 
 
 async def test_registering_again_revives_and_moving_takes_it_along(
@@ -80,7 +80,7 @@ async def test_registering_again_revives_and_moving_takes_it_along(
     await here.ended(1)
     clock.advance(31)
     await here.deliveries.burial.round()
-    assert await devices(here) == [("phone", "ExpiredToken")]
+    assert await devices(here) == [(apns("phone"), "ExpiredToken")]
     await here.phone("cleo", "phone")  # sold
     assert await devices(here) == []
     await here.like("e2", of="cleo")
@@ -131,7 +131,9 @@ async def test_a_wave_of_deaths_buries_nobody_and_blames_the_configuration(
     await here.like("e2", of="cleo")
     await here.ended(1, "cleo", status="sent")
     await here.deliveries.resume("ios", "bury")
-    assert sorted(await devices(here)) == [(f"phone-{n}", "Unregistered") for n in range(1, 6)]
+    assert sorted(await devices(here)) == [
+        (apns(f"phone-{n}"), "Unregistered") for n in range(1, 6)
+    ]
     assert await devices(here, "cleo") == [("phone-0", None)]
 
 
@@ -242,4 +244,4 @@ async def test_a_phone_that_registers_anew_while_it_is_called_dead_lives(dsn: st
         (row,) = await here.ended(1)
         assert row.reason == "gone"
         await here.deliveries.burial.round()
-        assert await devices(here, "cleo") == [("phone", None)]
+        assert await devices(here, "cleo") == [(apns("phone"), None)]

@@ -139,7 +139,7 @@ async def test_a_recall_does_not_follow_a_phone_to_its_next_owner(
         ("done", ""),
     }
     silent = [parcel for parcel in here.ios.parcels if not parcel.title]
-    assert [parcel.target.address for parcel in silent] == ["tablet"]
+    assert [parcel.target.address for parcel in silent] == [apns("tablet")]
     await here.like("e2", of="cleo")
     await here.ended(1, who="cleo")  # her own pushes go there as ever
     assert here.ios.parcels[-1].target.address == apns("phone")

@@ -142,7 +142,7 @@ async def test_what_waits_for_an_address_of_before_that_is_none_ends(
     here, push_service = real
     await subscribed(here, push_service)
     await here.pool.run(
-        "update accounts.devices set token = $1, address = sha256($1::bytea)", address
+        "update accounts.devices set token = $1, address = sha256(convert_to($1, 'UTF8'))", address
     )
     await likes(here, 1, of="ben")
     (row,) = await here.ended(1)

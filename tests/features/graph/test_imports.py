@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from nova.features.graph import EdgeImport
-from nova.features.graph.imports import LongLine, Problems
+from nova.features.graph.imports import Problems
 from nova.features.graph.store_imports import Progress
 from nova.kernel.clock import SystemClock
 from support.connected import Connected
@@ -106,11 +106,17 @@ async def test_an_import_that_was_cut_off_goes_on_where_it_stopped(
     assert again.stretches == 0
 
 
-async def test_a_file_that_is_no_text_is_refused(here: Connected, tmp_path: Path) -> None:
-    file = tmp_path / "edges.jsonl"
-    file.write_bytes(b"x" * 100_000)
-    with pytest.raises(LongLine):
-        await importing(here, 1_000).run(file, Told())
+@pytest.mark.parametrize("stretch", [1_000, 10_000_000])
+async def test_a_line_that_is_far_too_long_is_refused_alone(
+    here: Connected, tmp_path: Path, stretch: int
+) -> None:
+    file = json_lines(tmp_path / "edges.jsonl", ("ada", "ben"))
+    good = file.read_bytes().strip()
+    file.write_bytes(b"\n".join([good, b"x" * 100_000, good.replace(b"ben", b"cleo"), b"\xff"]))
+    told = Told()
+    done = await importing(here, stretch).run(file, told)
+    assert (done.added, done.refused, done.line) == (2, 2, 4)
+    assert sorted(told.problems) == [2, 4]
 
 
 async def test_who_is_erased_during_an_import_gets_no_edges(

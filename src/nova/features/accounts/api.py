@@ -162,11 +162,15 @@ def _users(users: Users) -> Sequence[Route]:
             rule=Rule.SERVER,
             handler=users.upsert,
             body=Upserts,
+            each="users",
             returns=UpsertResults,
             max_body=16 << 20,
             parallel=BULK,
             summary="Create or update up to 1,000 users by external_id",
-            description="What an item leaves out stays as it is; null clears it.",
+            description=(
+                "What an item leaves out stays as it is; null clears it. Each item has its own "
+                "result, in order: one that is refused keeps no other out."
+            ),
         ),
         Route(
             method="GET",

@@ -1,5 +1,6 @@
 """Users, devices and keys, as they come in and go out."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Any, Literal, Protocol, TypeAlias
 from uuid import UUID
@@ -123,10 +124,15 @@ class ItemProblem(Struct, frozen=True):
 class Upserted(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What became of one item."""
 
-    external_id: str
+    index: int
+    """Its place in the request, from 0."""
+    external_id: str | None
     status: Literal["created", "updated", "unchanged", "refused"]
     id: UUID | None = None
+    problem: Mapping[str, Any] | None = None
+    """Of an item that was refused: status, code, detail, hint, and where in the item (`at`)."""
     error: ItemProblem | None = None
+    """The problem's code and detail alone."""
 
 
 class UpsertResults(Struct, frozen=True):

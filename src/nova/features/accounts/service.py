@@ -5,6 +5,7 @@ from datetime import timedelta
 from uuid import UUID
 
 from msgspec import UnsetType
+from msgspec.structs import replace
 
 from nova.backbone.database import Database, Tx
 from nova.feature import Feature
@@ -25,9 +26,10 @@ from nova.features.accounts.models import (
 )
 from nova.features.accounts.people import People
 from nova.kernel.clock import Clock
-from nova.kernel.errors import Forbidden, Invalid, NoSuchUser
+from nova.kernel.errors import Forbidden, Invalid, NoSuchUser, Refused, problem_of
 from nova.kernel.ids import new_id
 from nova.web.auth import erased
+from nova.web.intake import BadItem
 
 TOKENS_END = timedelta(days=30)
 """For how long a token of an erased user does not create it anew."""
@@ -79,23 +81,25 @@ class Accounts:
             await tx.emit(UserCreated(user=user.id, external_id=user.external_id))
         return user
 
-    async def upsert(self, users: Sequence[Upsert]) -> list[Upserted]:
+    async def upsert(self, users: Sequence[Upsert | BadItem]) -> list[Upserted]:
         """Create or update many by external_id; a bad one does not keep the others out."""
         good: dict[str, Written] = {}
-        refused: dict[int, Upserted] = {}
+        results: list[Upserted | str] = []
         for index, each in enumerate(users):
             try:
+                if isinstance(each, BadItem):
+                    raise each.refused
                 if each.external_id in good:
                     raise Twice
                 good[each.external_id] = rules.written(each, each.external_id, self._zones)
-            except Invalid as wrong:
-                refused[index] = Upserted(
-                    external_id=each.external_id,
-                    status="refused",
-                    error=ItemProblem(wrong.code, wrong.detail),
-                )
+                results.append(each.external_id)
+            except Refused as wrong:
+                results.append(_refused(index, each, wrong))
         done = await self._write(good) if good else {}
-        return [refused.get(index) or done[each.external_id] for index, each in enumerate(users)]
+        return [
+            replace(done[each], index=index) if isinstance(each, str) else each
+            for index, each in enumerate(results)
+        ]
 
     async def get(self, user: UUID) -> User:
         found = await store.get(self._db, user)
@@ -199,11 +203,13 @@ class Accounts:
                         self.devices.changed(tx, user)
             same = await store.named(tx, [name for name in good if name not in written])
         done = {
-            name: Upserted(external_id=name, status="created" if created else "updated", id=user)
+            name: Upserted(
+                index=0, external_id=name, status="created" if created else "updated", id=user
+            )
             for name, (user, created) in written.items()
         }
         for name, user in same.items():
-            done[name] = Upserted(external_id=name, status="unchanged", id=user)
+            done[name] = Upserted(index=0, external_id=name, status="unchanged", id=user)
         return done
 
     def _tell(self, tx: Tx, user: UUID) -> None:
@@ -213,3 +219,14 @@ class Accounts:
 
     def _close_sockets(self, tx: Tx, user: UUID) -> None:
         tx.signal("revoked", f"user:{user}:{self._clock.now().timestamp():.6f}")
+
+
+def _refused(index: int, item: Upsert | BadItem, wrong: Refused) -> Upserted:
+    name = item.text("external_id") if isinstance(item, BadItem) else item.external_id
+    return Upserted(
+        index=index,
+        external_id=name,
+        status="refused",
+        problem=problem_of(wrong),
+        error=ItemProblem(wrong.code, wrong.detail),
+    )

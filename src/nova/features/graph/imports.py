@@ -19,7 +19,7 @@ from nova.features.graph.service import People
 from nova.features.graph.sights import EVERYBODY, SIGNAL
 from nova.features.graph.store_imports import Progress
 from nova.kernel.clock import Clock
-from nova.kernel.errors import Invalid, Refused
+from nova.kernel.errors import Refused
 from nova.kernel.recent import Recent
 
 STRETCH = 8 << 20
@@ -33,12 +33,6 @@ ASKED = 5_000
 
 Problems = Sequence[tuple[int, str]]
 Read = Callable[[bytes, int], edge_files.Read]
-
-
-class LongLine(Invalid):
-    """The file has a line that is far too long to name two people."""
-
-    code = "line_too_long"
 
 
 class _Stretch(Struct, frozen=True):
@@ -99,10 +93,11 @@ class EdgeImport:
 
     async def _stretch_of(self, opened: BufferedReader, read: Read, line: int) -> _Stretch:
         """Read the next stretch of a file, after so many lines, and look its people up."""
+        start = opened.tell()
         raw = _whole_lines(opened, self._stretch)
         found = read(raw, line + 1)
         edges, problems = await self._edges(found)
-        return _Stretch(edges, problems, found.lines, len(raw))
+        return _Stretch(edges, problems, found.lines, opened.tell() - start)
 
     async def _store(
         self, name: bytes, title: str, at: Progress, stretch: _Stretch
@@ -181,10 +176,13 @@ def _fingerprint(opened: BufferedReader) -> bytes:
 
 
 def _whole_lines(opened: BufferedReader, size: int) -> bytes:
-    """Read about `size` bytes, up to the end of a line."""
+    """Read about `size` bytes, up to the end of a line; of a line that is far too long, a part."""
     stretch = opened.read(size)
     if stretch and not stretch.endswith(b"\n"):
-        stretch += opened.readline(LONGEST_LINE)
-        if not stretch.endswith(b"\n") and opened.read(1):
-            raise LongLine
+        rest = opened.readline(LONGEST_LINE)
+        stretch += rest
+        while rest and not rest.endswith(b"\n"):
+            rest = opened.readline(LONGEST_LINE)
+            if rest:
+                stretch = stretch.removesuffix(b"\n") + b"\n"
     return stretch

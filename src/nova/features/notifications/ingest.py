@@ -28,7 +28,7 @@ from nova.features.notifications.types import Types, unknown
 from nova.kernel.batching import Batcher
 from nova.kernel.choices import choices
 from nova.kernel.clock import Clock
-from nova.kernel.errors import Conflict, Invalid, Malformed, Refused, Unavailable
+from nova.kernel.errors import Conflict, Invalid, Malformed, Refused, Unavailable, problem_of
 from nova.kernel.ids import new_id
 from nova.kernel.recent import Recent
 
@@ -152,7 +152,10 @@ def _event(item: bytes | Raw) -> Event | Refused:
             return _cloud.decode(item).event()
         return _one.decode(item)
     except msgspec.ValidationError as wrong:
-        return BadEvent(choices(decoder.type).named(wrong))
+        says = choices(decoder.type).named(wrong)
+        return BadEvent(
+            says, at=says.partition(" - at ")[2].removeprefix("`key` in ").strip("`") or "$"
+        )
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as wrong:
         return BadEvent(str(wrong))
 
@@ -352,7 +355,9 @@ def _fact(item: Checked, at: datetime) -> EventAccepted:
 
 
 def _results(events: Sequence[Event | Refused], outcomes: Sequence[Admission | Refused]) -> Results:
-    results = [_result(*pair) for pair in zip(events, outcomes, strict=True)]
+    results = [
+        _result(index, *pair) for index, pair in enumerate(zip(events, outcomes, strict=True))
+    ]
     count = Counter(result.status for result in results)
     return Results(
         accepted=count["accepted"],
@@ -371,13 +376,10 @@ def _unkept(item: Checked) -> Admission:
     return Admission(item.event.id, new_id(), "accepted")
 
 
-def _result(event: Event | Refused, outcome: Admission | Refused) -> Result:
+def _result(index: int, event: Event | Refused, outcome: Admission | Refused) -> Result:
     if isinstance(outcome, Admission):
-        return Result(id=outcome.id, status=outcome.status, notification=outcome.notification)
+        return Result(
+            index=index, id=outcome.id, status=outcome.status, notification=outcome.notification
+        )
     id_ = event.id if isinstance(event, Event) else None
-    return Result(id=id_, status="refused", problem=_problem(outcome))
-
-
-def _problem(refused: Refused) -> Mapping[str, object]:
-    said = {"status": refused.status, "code": refused.code, "detail": refused.detail}
-    return said | ({"hint": refused.hint} if refused.hint else {}) | refused.extra
+    return Result(index=index, id=id_, status="refused", problem=problem_of(outcome))

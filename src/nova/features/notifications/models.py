@@ -97,6 +97,8 @@ class CloudEvent(Struct, frozen=True, kw_only=True):
 class Result(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What became of one event; accepted means durable."""
 
+    index: int
+    """Its place in the request, from 0."""
     id: str | None
     status: Literal["accepted", "duplicate", "refused"]
     notification: UUID | None = None
