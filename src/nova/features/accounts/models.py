@@ -7,6 +7,7 @@ from uuid import UUID
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
+from nova.kernel.links import Url
 from nova.kernel.text import Name, spelled
 
 _PRINTABLE = spelled(r"\A[^\x00-\x1f\x7f]*\Z", "text without control characters")
@@ -15,11 +16,6 @@ ExternalId = Annotated[
     str, Meta(min_length=1, max_length=128, description="The app's own id."), _PRINTABLE
 ]
 DisplayName = Annotated[str, Meta(max_length=128), _PRINTABLE]
-Url = Annotated[
-    str,
-    Meta(max_length=2048),
-    spelled(r"\A(https?://[^\x00-\x20\x7f]+)?\Z", "an address such as https://example.org/ada.png"),
-]
 Locale = Annotated[str, Meta(max_length=35, description="BCP 47, as in `pt-BR`.")]
 Timezone = Annotated[str, Meta(max_length=64, description="IANA, as in `Europe/Lisbon`.")]
 Token = Annotated[

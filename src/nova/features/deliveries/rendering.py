@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
-from urllib.parse import urlsplit
 
 from nova.kernel.direction import (
     FIRST_STRONG_ISOLATE,
@@ -11,6 +10,7 @@ from nova.kernel.direction import (
     goes_right_to_left,
     isolated,
 )
+from nova.kernel.links import is_url
 from nova.kernel.locales import right_to_left, words_of
 
 UNSUBSCRIBE: Mapping[str, str] = {
@@ -76,13 +76,7 @@ def _paragraph(line: str, otherwise: str) -> str:
 def link(metadata: Mapping[str, Any]) -> str | None:
     """Return where a tap leads: the event's `metadata.url`, when it is an http(s) address."""
     url = metadata.get("url")
-    if not isinstance(url, str) or len(url) > 2_048:  # noqa: PLR2004  # what browsers take
-        return None
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        return None
-    return url if parts.scheme in ("http", "https") and parts.hostname else None
+    return url if isinstance(url, str) and is_url(url) else None
 
 
 def summary(titles: Sequence[str], locale: str) -> tuple[str, str]:

@@ -7,14 +7,14 @@ from uuid import UUID
 
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
-from nova.kernel.text import NO_NUL, NO_SPACE, Line
+from nova.kernel.links import Reference
+from nova.kernel.text import NO_NUL, Line
 from nova.web.people import Person
 
 MOST_MEDIA = 10
 
 PostText = Annotated[str, Meta(max_length=5_000), NO_NUL]
 CommentText = Annotated[str, Meta(min_length=1, max_length=2_000), NO_NUL]
-Reference = Annotated[str, Meta(min_length=1, max_length=1_024), NO_SPACE]
 
 
 class Visibility(StrEnum):
@@ -31,7 +31,7 @@ class Media(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     type: Literal["image", "video", "audio", "file"]
     ref: Reference
-    """An address or the app's own id, without blanks."""
+    """An http(s) address, or an id of the app's own: no other scheme is taken."""
     alt: Line = ""
     """What it shows, in words."""
 
