@@ -43,7 +43,7 @@ export class People {
   }
 
   async #change(person, act) {
-    this.acted(`follow:${this.id}:${person.id}`, performance.now());
+    this.acted(`nova:follow:${this.id}:${person.id}`, performance.now());
     const method = act === 'Follow' ? 'PUT' : 'DELETE';
     await this.api.call(method, `/v1/users/me/following/${person.id}`);
     await Promise.all([this.refresh(), this.changed()]);

@@ -3,9 +3,11 @@
 from datetime import UTC, datetime
 
 from nova.kernel.clock import ManualClock
-from support.notified import SERVER
+from support.notified import SERVER, event
 from support.posted import Town, town
+from support.postgres import PACKAGE
 
+OWN_IDS = PACKAGE / "features/notifications/schema/0006_own_ids.sql"
 TEN = ["Ann", "Bea", "Cem", "Dan", "Eli", "Fay", "Gus", "Hal", "Ida", "Jo"]
 
 
@@ -35,7 +37,7 @@ async def test_ten_likes_in_a_burst_ring_once(here: Town) -> None:
     assert await here.snapshot("ben") == {only["id"]: only}
     stories = [
         await here.world.all.traces.event(
-            f"like:{post}:{here.world.ids[name.lower()]}:{here.world.ids['ben']}"
+            f"nova:like:{post}:{here.world.ids[name.lower()]}:{here.world.ids['ben']}"
         )
         for name in TEN
     ]
@@ -113,7 +115,7 @@ async def test_a_like_that_was_gone_when_it_was_decided_may_ring_yet(here: Town)
     ada, ben = here.world.ids["ada"], here.world.ids["ben"]
     await here.like(post, "ada")
     await here.heard()
-    event = f"like:{post}:{ada}:{ben}"
+    event = f"nova:like:{post}:{ada}:{ben}"
     await here.ask("ada", "DELETE", f"posts/{post}/like")
     await _decide_anew(here, event)
     await here.like(post, "cleo")  # rings the doorbell
@@ -129,7 +131,7 @@ async def test_a_mention_that_was_gone_when_it_was_decided_may_ring_yet(here: To
     await here.heard()
     await here.ask("ada", "PATCH", f"posts/{post}", json={"text": "alone"})
     ada, ben = here.world.ids["ada"], here.world.ids["ben"]
-    await _decide_anew(here, f"mention:{post}:{ada}:{ben}")
+    await _decide_anew(here, f"nova:mention:{post}:{ada}:{ben}")
     await here.post("cleo", "@ben")  # rings the doorbell
     assert await here.rings("ben") == ["Cleo mentioned you"]
     await here.ask("ada", "PATCH", f"posts/{post}", json={"text": "with @ben, after all"})
@@ -210,3 +212,53 @@ async def test_an_unlike_takes_back_what_rang(here: Town) -> None:
     assert await here.rings("ben") == []
     assert await here.ask("ben", "GET", "notifications/counts") == {"unseen": 0, "unread": 0}
     assert here.world.socket("ben")[-1]["type"] == "removed"
+
+
+async def test_ids_of_the_app_and_of_nova_never_meet(here: Town) -> None:
+    ada, ben = here.world.ids["ada"], here.world.ids["ben"]
+    post = await here.post("ben")
+    ours = [f"follow:{ada}:{ben}", f"like:{post}:{ada}:{ben}"]
+    taken = await here.world.send(*(event(id_, recipient_id="cleo") for id_ in ours))
+    assert taken.accepted == 2
+    refused = await here.world.send(*(event(f"nova:{id_}", recipient_id="cleo") for id_ in ours))
+    assert {each.problem["code"] for each in refused.results if each.problem} == {"reserved_id"}
+    assert [each.index for each in refused.results] == [0, 1]
+    await here.follow("ada", "ben")
+    await here.like(post, "ada")
+    assert len(await here.rings("ben")) == 2
+    for id_ in ours:
+        assert (await here.world.all.traces.event(id_)).recipient == str(here.world.ids["cleo"])
+        assert (await here.world.all.traces.event(f"nova:{id_}")).recipient == str(ben)
+        await here.world.all.removal.retract(id_)
+    assert len(await here.rings("ben")) == 2
+    assert await here.rings("cleo") == []
+    await here.ask("ada", "DELETE", f"posts/{post}/like")
+    assert len(await here.rings("ben")) == 1
+
+
+async def test_events_of_before_are_told_apart_by_what_they_stand_on(here: Town) -> None:
+    ada, ben = here.world.ids["ada"], here.world.ids["ben"]
+    post = await here.post("ben")
+    apps = f"like:{post}:{ben}:{ada}"
+    await here.world.send(event(apps, recipient_id="cleo"))
+    await here.follow("ada", "ben")
+    await here.like(post, "ada")
+    await here.ask("ben", "PUT", "users/me/mutes/dora", json={})
+    await here.like(post, "dora")
+    assert len(await here.rings("ben")) == 2
+    own = "select event_id from {} where event_id like 'nova:%'"
+    tables = ("notifications.inbox", "notifications.suppressed")
+    before = [len(await here.world.pool.fetch(own.format(table))) for table in tables]
+    for statement in (
+        "update backbone.intake set id = substr(id, 6) where id like 'nova:%'",
+        *(f"update {table} set event_id = replace(event_id, 'nova:', '')" for table in tables),  # noqa: S608  # both named above
+        OWN_IDS.read_text("utf-8"),
+    ):
+        await here.world.pool.run(statement)
+    after = [len(await here.world.pool.fetch(own.format(table))) for table in tables]
+    assert after == before
+    assert (await here.world.all.traces.event(apps)).outcome == "stored"
+    for id_ in (f"follow:{ada}:{ben}", f"like:{post}:{ada}:{ben}"):
+        assert (await here.world.all.traces.event(f"nova:{id_}")).outcome == "stored"
+    await here.ask("ada", "DELETE", f"posts/{post}/like")
+    assert len(await here.rings("ben")) == 1

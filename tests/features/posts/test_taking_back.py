@@ -269,7 +269,7 @@ async def test_stories_tell_who_left_and_who_stayed_and_no_gone_words(here: Town
     await here.heard()
     ben = here.world.ids["ben"]
     stories = [
-        await here.world.all.traces.event(f"like:{post}:{here.world.ids[who]}:{ben}")
+        await here.world.all.traces.event(f"nova:like:{post}:{here.world.ids[who]}:{ben}")
         for who in ("ada", "cleo")
     ]
     assert [(each.outcome, each.reason) for each in stories] == [

@@ -9,6 +9,9 @@ from msgspec import Raw, Struct
 from nova.kernel.events import Fact
 from nova.kernel.subjects import Subject
 
+OWN = "nova:"
+"""What the ids of Nova's own events begin with, and no id of the host app's."""
+
 
 class Origin(Struct, frozen=True):
     """What an event of Nova's own stands on, to be asked about before it is told."""

@@ -15,7 +15,7 @@ from msgspec import UNSET, Raw, Struct, UnsetType
 from nova.backbone import intake
 from nova.backbone.database import Database
 from nova.features.notifications.catalogue import Ready
-from nova.features.notifications.events import EventAccepted
+from nova.features.notifications.events import OWN, EventAccepted
 from nova.features.notifications.models import (
     MOST_EVENTS,
     MOST_METADATA,
@@ -81,6 +81,13 @@ class BadEvent(Invalid):
         "An event is {id, event_type, recipient_id, actor_id, related_entity_id, timestamp, "
         "metadata}, or a CloudEvent whose data has recipient_id."
     )
+
+
+class ReservedId(Invalid):
+    """Ids that begin with `nova:` are those of Nova's own events."""
+
+    code = "reserved_id"
+    hint = "Give the event another id; of a CloudEvent, its source comes first."
 
 
 class BigMetadata(Invalid):
@@ -166,6 +173,8 @@ def _is_cloud(item: bytes | Raw) -> bool:
 
 def check(event: Event, types: Mapping[str, Ready]) -> Checked:
     """Return the event ready to accept, or raise what is wrong with it."""
+    if event.id.startswith(OWN):
+        raise ReservedId(at="$.id")
     if types.get(event.event_type) is None:
         raise unknown(event.event_type, types)
     if event.timestamp is not None and not EARLIEST <= event.timestamp <= LATEST:

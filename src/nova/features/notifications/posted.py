@@ -12,7 +12,7 @@ from nova.backbone import intake
 from nova.backbone.database import Tx
 from nova.backbone.intake import Offer
 from nova.features.notifications import subject_store
-from nova.features.notifications.events import EventAccepted, Origin
+from nova.features.notifications.events import OWN, EventAccepted, Origin
 from nova.features.notifications.still_valid import StillValid
 from nova.features.posts.events import Commented, Liked, Mentioned
 from nova.kernel.clock import Clock
@@ -39,7 +39,7 @@ class Ring(Struct, frozen=True):
     @property
     def id(self) -> str:
         """Name the event by what it is about: taken back and done again, it rings once."""
-        return f"{self.type}:{self.origin.item}:{self.origin.actor}:{self.recipient}"
+        return f"{OWN}{self.type}:{self.origin.item}:{self.origin.actor}:{self.recipient}"
 
     @property
     def subject(self) -> Subject:

@@ -8,7 +8,7 @@ from uuid import UUID
 from nova.backbone.database import Tx
 from nova.backbone.intake import Offer
 from nova.features.graph.events import FollowApproved, Followed, FollowRequested
-from nova.features.notifications.events import EventAccepted, Origin
+from nova.features.notifications.events import OWN, EventAccepted, Origin
 from nova.kernel.clock import Clock
 from nova.kernel.events import Fact, Heard
 from nova.kernel.ids import new_id
@@ -39,7 +39,7 @@ class Social:
         for each in heard:
             kind, who = RINGS[type(each.fact)]
             actor, recipient = who(each.fact)
-            id_ = f"{kind}:{actor}:{recipient}"
+            id_ = f"{OWN}{kind}:{actor}:{recipient}"
             digest = blake2b(id_.encode(), digest_size=16).digest()
             event = EventAccepted(
                 notification=new_id(),
