@@ -17,7 +17,7 @@ from support.delivered import BROWSER
 from support.postgres import PACKAGE
 
 HERE = Guard(also=["10.1.0.0/16"])
-MIGRATION = PACKAGE / "features/accounts/schema/0005_one_spelling.sql"
+MIGRATION = PACKAGE / "features/accounts/schema/0006_one_spelling.sql"
 
 
 def web(endpoint: str = "https://push.example/abc", **keys: str) -> NewDevice:
