@@ -306,7 +306,7 @@ class Api:
         """Take a call from the budget of its caller, and from the route's own limit."""
         budgets, limit = self._budgets, endpoint.limit
         if isinstance(actor, ServerKey):
-            await self._limiter.charge(budgets.servers, sender, endpoint.cost)
+            await self._limiter.charge(budgets.servers, sender)
             return
         if isinstance(actor, User):
             await self._limiter.charge(budgets.users, sender, endpoint.cost)

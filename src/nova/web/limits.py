@@ -91,11 +91,18 @@ class Limiter:
             raise TooMany(f"The limit '{limit.name}' is used up.", retry_after=wait)
 
 
+SERVERS_WAIT = 5
+"""Calls with server keys may wait for so many times as long."""
+
+
 class Gate:
     """Lets a bounded number of calls run at once, and a bounded number wait for a short time."""
 
     def __init__(self, bound: Parallel, *, of_one: int | None = None) -> None:
-        """`of_one` bounds one caller's calls, those that wait included; None leaves it open."""
+        """`of_one` bounds one caller's calls, those that wait included.
+
+        None is for the host app's backend: all its calls may wait, and for longer.
+        """
         self._bound = bound
         self._of_one = of_one
         self._room = Semaphore(bound.running)
@@ -107,7 +114,8 @@ class Gate:
         name = self._bound.name
         if self._of_one is not None and self._of[sender] >= self._of_one:
             raise TooMany(f"Your calls of '{name}' are still running.", retry_after=1.0)
-        if self._of.total() >= self._bound.running + self._bound.waiting:
+        most = self._bound.running + self._bound.waiting
+        if self._of_one is not None and self._of.total() >= most:
             raise Overloaded(f"As many calls of '{name}' run and wait as may.", retry_after=1.0)
         self._of[sender] += 1
         try:
@@ -122,8 +130,11 @@ class Gate:
                 del self._of[sender]
 
     async def _turn(self) -> None:
+        if not self._room.locked():
+            await self._room.acquire()
+            return
         try:
-            async with timeout(self._bound.wait_s):
+            async with timeout(self._bound.wait_s * (1 if self._of_one else SERVERS_WAIT)):
                 await self._room.acquire()
         except TimeoutError:
             raise Overloaded(

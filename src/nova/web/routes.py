@@ -62,7 +62,8 @@ class Parallel(Struct, frozen=True, kw_only=True):
     """How many calls of costly routes run at once; routes with the same name share the bound.
 
     Beyond `waiting` further calls, and after `wait_s`, the answer is 503; beyond `of_one` calls of
-    one caller it is 429. Server keys have the same room apart from users, and no `of_one`.
+    one caller it is 429. Server keys have as many beside those of users; theirs all wait, and for
+    longer.
     """
 
     name: str
@@ -109,8 +110,8 @@ class Route(Struct, frozen=True, kw_only=True):
     returns: Any = UNSET
     status: int = 200
     cost: int = 1
-    """What a call takes from its caller's budget: every user and server key has one, see Budgets.
-    Without credentials, a call takes from that of its address."""
+    """What a call takes from its user's budget, see Budgets. Of a server key's it takes 1, and
+    without credentials 1 from that of its address."""
     limit: Limit | None = None
     """A limit of its own on top, for users; for callers without credentials in place of theirs."""
     parallel: Parallel | None = None

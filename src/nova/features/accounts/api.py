@@ -141,7 +141,7 @@ def _id(call: Call[Any, Any], name: str) -> UUID:
 
 
 EXPORTS = Parallel(name="exports", of_one=1)
-BULK = Parallel(name="bulk", running=4, wait_s=5.0)
+BULK = Parallel(name="bulk", running=4)
 
 
 def _users(users: Users) -> Sequence[Route]:
