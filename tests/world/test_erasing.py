@@ -2,16 +2,20 @@
 
 import json
 from base64 import urlsafe_b64encode
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import httpx
 import websockets
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from nova.adapters.postgres.pool import PostgresPool
+from nova.bench.commits import CommitPoint
 from nova.bench.erased_traces import erased_traces
+from nova.bench.proxy import proxied
 from support.app import App, like
 from support.deployment import Deployment, deployed
 from support.waiting import until
@@ -31,6 +35,13 @@ UNDELIVERABLE = """
 alter table notifications.inbox add constraint deliverable check (event_id not like 'bad-%')
 """
 LETTERS = "select count(*) from backbone.dead_letters"
+ERASING = "delete from accounts.users"
+TAKING_BACK = "update notifications.boxes"
+SEARCHING = "delete from backbone.event_log"
+BEGUN = """
+insert into accounts.erasures (id, user_id, by_id, requested_at)
+values (gen_random_uuid(), $1, encode(sha256('somebody'), 'hex'), now() - interval '1 hour')
+"""
 SETTINGS = {
     "NOVA_NAMESPACES": '[{"name": "room", "publish": true, "history_size": 100}]',
     "NOVA_TOKENS_CREATE_USERS": "true",
@@ -271,3 +282,53 @@ async def _places(pool: PostgresPool, town: Town, places: set[str]) -> bool:
 
 async def _has(app: App, user: str, event: str) -> bool:
     return event in {each["event_id"] for each in await app.inbox(user)}
+
+
+async def test_an_erasure_goes_on_where_the_server_was_killed(
+    tmp_path: Path, dsn: str, pool: PostgresPool
+) -> None:
+    """After the user is gone, while notifications are taken back, and in the search of the log."""
+    (tmp_path / "proxy").mkdir()
+    (tmp_path / "data").mkdir()
+    async with (
+        proxied(dsn, tmp_path / "proxy") as proxy,
+        deployed(tmp_path, NOVA_DATABASE=proxy.dsn, **SETTINGS) as deployment,
+    ):
+        town = Town(deployment, await deployment.start())
+        await town.settle()
+        await town.live()
+        await until(lambda: _places(pool, town, {"deliveries.outbox", "deliveries.entries"}))
+        proxy.at = point = CommitPoint(ERASING, deployment.strike, kept=True)
+        with suppress(httpx.TransportError):
+            await town.erase()
+        await point.reached()
+        for commit in (TAKING_BACK, SEARCHING):
+            await deployment.gone()
+            proxy.at = point = CommitPoint(commit, deployment.strike, kept=False)
+            town.app = await deployment.start()
+            await point.reached()
+        await deployment.gone()
+        town.app = await deployment.start()
+        await town.complete()
+        assert await erased_traces(pool, town.words, [tmp_path]) == []
+        await town.consistent()
+
+
+async def test_an_erasure_whose_request_was_cut_off_happens(
+    tmp_path: Path, dsn: str, pool: PostgresPool
+) -> None:
+    async with deployed(tmp_path, NOVA_DATABASE=dsn, **SETTINGS) as deployment:
+        town = Town(deployment, await deployment.start())
+        await town.settle()
+        await pool.run(BEGUN, UUID(town.ids[ANN]))
+        await until(lambda: _gone(pool), within_s=180)
+        await until(lambda: _complete(pool), within_s=180)
+        assert await erased_traces(pool, town.words, [tmp_path]) == []
+
+
+async def _gone(pool: PostgresPool) -> bool:
+    return bool(await pool.value("select count(*) = 3 from accounts.users"))
+
+
+async def _complete(pool: PostgresPool) -> bool:
+    return bool(await pool.value("select bool_and(complete_at is not null) from accounts.erasures"))

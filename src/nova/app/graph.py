@@ -92,6 +92,8 @@ def feature(
     numbers = Numbers(db)
     faces = Faces(numbers, lists)
     backbone.signals.on("user", faces.forget)
+    backbone.signals.on(graph.FORGOTTEN, faces.forget_number)
+    backbone.signals.on(graph.FORGOTTEN, numbers.forget)
     return graph.plug(relations, lists, Suggester(numbers, walks, faces)), ping
 
 

@@ -15,7 +15,7 @@ from nova.features.graph.numbers import Numbers
 from nova.features.graph.paths import Ways
 from nova.features.graph.reads import Place
 from nova.features.graph.routes import routes
-from nova.features.graph.service import Graph
+from nova.features.graph.service import FORGOTTEN, Graph
 from nova.features.graph.sights import SIGNAL as FOLLOWEES
 from nova.features.graph.sights import Followees, Sights
 from nova.features.graph.silences import SIGNAL, Silences
@@ -26,6 +26,7 @@ from nova.web.cursors import Cursors
 
 __all__ = [
     "FOLLOWEES",
+    "FORGOTTEN",
     "HEARS",
     "SIGNAL",
     "EdgeImport",

@@ -32,6 +32,13 @@ class Faces:
         """Look at a person (by id) anew."""
         hear(self._changes, payload)
 
+    def forget_number(self, payload: str | None) -> None:
+        """Keep nothing of whom a number stood for; None means that some may have been missed."""
+        if payload is None:
+            self._seen.clear()
+        else:
+            self._seen.drop(int(payload))
+
     async def of(self, numbers: Iterable[int]) -> Mapping[int, Person]:
         """Return those who are still there."""
         seen, changed, now = self._seen.get, self._changes.since, self._changes.mark()

@@ -25,6 +25,13 @@ class Numbers:
         )
         self._look: Batcher[int, UUID | None] = Batcher(self._find, most=2_000, queue=50_000)
 
+    def forget(self, payload: str | None) -> None:
+        """Keep nothing of whom a number stood for; None means that some may have been missed."""
+        if payload is None:
+            self._users.clear()
+        else:
+            self._users.drop(int(payload))
+
     async def standing(self, user: UUID) -> Standing:
         """Return a person's number, and who must not be suggested to them, as of now."""
         return await self._standings(user)

@@ -34,6 +34,8 @@ from nova.ports.database import Dangling
 
 DROPPED = 2_000
 """Followers that one transaction takes away from somebody who is to be erased."""
+FORGOTTEN = "graph.forgotten"
+"""The signal that a number is nobody's any more; its payload is the number."""
 SILENCING = frozenset({Act.BLOCK, Act.UNBLOCK, Act.MUTE, Act.UNMUTE})
 
 
@@ -139,6 +141,7 @@ class Graph:
         node = (await store.find(tx, [user])).get(user)
         if node is not None:
             await store.erase(tx, node.number)
+            tx.signal(FORGOTTEN, str(node.number))
             await tx.emit(PersonForgotten(number=node.number))
 
     async def export(self, user: UUID) -> Mapping[str, Any]:
