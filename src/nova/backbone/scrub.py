@@ -15,7 +15,7 @@ from nova.backbone.database import Tx
 from nova.kernel.errors import Unavailable
 from nova.ports.database import Queries
 
-BLOCKS = 256
+BLOCKS = 128
 """Blocks (8 KB) of a table, and of each partition of the log, that one statement looks at."""
 
 NOW = "select pg_snapshot_xmax(pg_current_snapshot())::text"
