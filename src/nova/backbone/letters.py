@@ -75,15 +75,25 @@ class DeadLetter(Struct, frozen=True):
     """A record that a consumer gave up on."""
 
     number: int
+    """Names the dead letter when it is replayed."""
     died: datetime
+    """When it was given up."""
     consumer: str
+    """The consumer group that could not handle it."""
     error: str
+    """What went wrong."""
     attempts: int
+    """How often it was tried."""
     id: str
+    """The record's id in the log."""
     topic: str
+    """Its topic in the log."""
     key: str
+    """Its key: records of one key are in order."""
     type: str
+    """The type of fact."""
     at: datetime
+    """When it was written to the log."""
 
 
 class DeadLetters:

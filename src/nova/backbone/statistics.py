@@ -12,12 +12,19 @@ class Statistics(Struct, frozen=True):
     """One consumer's numbers in this process, since it started."""
 
     consumer: str
+    """The consumer group."""
     events: int
+    """How many it handled since the process started."""
     batches: int
+    """In how many transactions."""
     failures: int
+    """How many of these had to be tried again."""
     dead_letters: int
+    """How many records it gave up."""
     last_batch_size: int
+    """How many records the last transaction handled."""
     last_batch_at: datetime | None
+    """When that was."""
     lag_s: float
     """Age of the oldest event known to wait; 0 when there is none."""
 

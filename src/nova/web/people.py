@@ -13,4 +13,6 @@ class Person(Struct, frozen=True, kw_only=True):
     external_id: str | None
     """The app's own id of the person, if it gave one."""
     name: str
+    """The name that others see."""
     avatar_url: str | None
+    """Address of a picture; absent if there is none."""

@@ -127,4 +127,6 @@ class Paged(Struct, Generic[T], frozen=True):
     """One page of a list; `next_cursor` is absent on the last one."""
 
     data: list[T]
+    """The items of this page."""
     next_cursor: str | None = None
+    """Pass it as `cursor` for the next page; absent on the last one."""

@@ -39,19 +39,23 @@ class Resume(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What to do about addresses that were called dead while purging was paused."""
 
     suspects: Literal["bury", "forgive"]
+    """`bury` removes them; `forgive` keeps them."""
 
 
 class PolicyOf(Struct, frozen=True, kw_only=True):
     """The policy of a type."""
 
     type: str
+    """The type of notification, or `default`."""
     policy: Policy
+    """How its deliveries go about."""
 
 
 class LaneStates(Struct, frozen=True):
     """Every lane."""
 
     data: list[LaneState]
+    """One row for each provider's queue."""
 
 
 class BadTypeName(Invalid):

@@ -29,10 +29,15 @@ class Supposed(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """An event that might happen."""
 
     event_type: _Key
+    """A built-in type or one that the app registered."""
     recipient_id: Name
+    """Whom it would tell, by either id."""
     actor_id: Name | None = None
+    """Who would have done it, by either id."""
     related_entity_id: Annotated[str, Meta(min_length=1, max_length=256)] | None = None
+    """What it would be about."""
     metadata: dict[_Key, Any] = {}
+    """What the templates need."""
     at: Annotated[datetime, Meta(tz=True)] | None = None
     """When; now when absent."""
     locale: Annotated[str, Meta(min_length=2, max_length=35)] | None = None
@@ -43,23 +48,32 @@ class Preview(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What a channel would show, whether or not the recipient can be reached by it."""
 
     channel: str
+    """`in_app`, `push`, `web_push` or `email`."""
     title: str
+    """Its title."""
     body: str
+    """Its text."""
     html: str | None = None
+    """The mail as a page."""
 
 
 class Way(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What would happen in one channel."""
 
     channel: str
+    """`push`, `web_push` or `email`."""
     decision: str
     """send, hold, digest, standby or drop."""
     says: str
+    """The decision in words."""
     reason: str | None = None
+    """Why: a word that programs can rely on."""
     rule: str | None = None
+    """Which preference or policy decides."""
     at: datetime | None = None
     """When it would go out."""
     targets: Sequence[str] = ()
+    """The devices or mailboxes that it would go to, shortened."""
 
 
 class Explained(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -68,16 +82,25 @@ class Explained(Struct, frozen=True, kw_only=True, omit_defaults=True):
     outcome: str
     """stored or suppressed."""
     says: str
+    """The outcome in words."""
     at: datetime
+    """The time that was supposed."""
     reason: str | None = None
+    """Why it would be suppressed: a word that programs can rely on."""
     rule: str | None = None
+    """Which preference decides."""
     title: str | None = None
+    """The title in the inbox."""
     body: str | None = None
+    """The text in the inbox."""
     locale: str | None = None
+    """The locale of the template."""
     local_time: str | None = None
     """Of the recipient."""
     channels: Sequence[Way] = ()
+    """What would happen in each channel."""
     previews: Sequence[Preview] = ()
+    """What each channel would show."""
 
 
 class Rehearsed(Protocol):

@@ -62,6 +62,7 @@ class Lately(Struct, frozen=True, kw_only=True):
     """The last so many hours."""
 
     hours: Annotated[int, Meta(ge=1, le=168)] = 24
+    """How many hours to look back."""
 
 
 class Bucket(Struct, frozen=True, kw_only=True):
@@ -70,6 +71,7 @@ class Bucket(Struct, frozen=True, kw_only=True):
     under_s: float | None
     """And at least as long as the bucket before says; absent in the last one."""
     count: int
+    """How many deliveries."""
 
 
 class Latency(Struct, frozen=True, kw_only=True):
@@ -80,29 +82,44 @@ class Latency(Struct, frozen=True, kw_only=True):
     """
 
     p50_ms: float
+    """Half took no longer, in milliseconds."""
     p95_ms: float
+    """95 of 100 took no longer, in milliseconds."""
     p99_ms: float
+    """99 of 100 took no longer, in milliseconds."""
     histogram: list[Bucket]
+    """How many took how long, the shortest first."""
 
 
 class ChannelFunnel(Struct, frozen=True, kw_only=True):
     """How far the deliveries of a channel came; each is in one phase, and counts in every step."""
 
     channel: str
+    """`push`, `web_push`, `email` or `webhook`."""
     planned: int
+    """How many were planned."""
     tried: int
+    """How many were tried at least once."""
     sent: int
     """The provider has it."""
     delivered: int
     """The device said so; mail never does."""
     opened: int
+    """How many were opened, as devices said."""
     waiting: int
+    """How many wait for their turn."""
     held: int
+    """How many quiet hours hold."""
     standby: int
+    """How many stand by, to go out if the notification is not seen."""
     dropped: int
+    """How many were dropped, for a reason."""
     merged: int
+    """How many went out as a part of another one."""
     failed: int
+    """How many failed because the address is gone."""
     dead: int
+    """How many are dead letters."""
     open_digests: int
     """Digests that gather right now."""
     latency: Latency | None
@@ -113,7 +130,9 @@ class DeliveryFunnel(Struct, frozen=True, kw_only=True):
     """All channels; at most the newest 100,000 deliveries are counted."""
 
     since: datetime
+    """From when on deliveries are counted."""
     data: list[ChannelFunnel]
+    """One row for each channel."""
 
 
 async def funnel(db: Queries, clock: Clock, hours: int) -> DeliveryFunnel:

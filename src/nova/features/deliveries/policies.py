@@ -35,23 +35,29 @@ class Throttle(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """At most so many of a type per user; what is beyond stays in the inbox alone."""
 
     limit: Annotated[int, Meta(ge=1, le=1_000)]
+    """How many at most."""
     per_s: Seconds
+    """In so many seconds."""
 
 
 class Rate(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """At most so many of a type, over all people; what is beyond waits for its turn."""
 
     limit: Annotated[int, Meta(ge=1, le=1_000_000)]
+    """How many at most."""
     per_s: Seconds
+    """In so many seconds."""
 
 
 class DigestRule(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What is gathered into one: for `window_s` from the first, or until a time of day."""
 
     window_s: Seconds | None = None
+    """Seconds from the first that is gathered until the digest goes out."""
     at: Annotated[list[Wall], Meta(min_length=1, max_length=24)] | None = None
     """In the recipient's zone; a few minutes later, so that not all mail leaves at once."""
     days: Annotated[list[Weekday], Meta(min_length=1, max_length=7)] | None = None
+    """Weekdays on which it goes out; every day when absent."""
     by: Literal["type", "object"] = "type"
     """One digest for all of the type, or one for each thing that it is about."""
     look_back_s: Seconds | None = None
@@ -66,11 +72,14 @@ class Policy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     ttl_s: Seconds | None = None
     """For how long a delivery is worth trying; the lane's usual time when absent."""
     throttle: Throttle | None = None
+    """A bound for each person."""
     per_actor: Throttle | None = None
     """Of one actor to one person; comments, replies and mentions count together, and so do follows
     with their requests. A built-in bound when absent."""
     rate: Rate | None = None
+    """A bound over all people."""
     digests: Annotated[dict[Channel, DigestRule], Meta(max_length=3)] = {}
+    """By channel, what is gathered into one."""
     escalate_after_s: Annotated[
         dict[Channel, Annotated[float, Meta(ge=0, le=30 * 86_400)]], Meta(max_length=3)
     ] = {}

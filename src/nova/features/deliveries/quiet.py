@@ -28,7 +28,9 @@ class Window(Struct, frozen=True, forbid_unknown_fields=True):
     """
 
     start: Wall
+    """Time of day at which it begins, as in `22:00`."""
     end: Wall
+    """Time of day at which it ends, as in `07:00`."""
 
 
 class Schedule(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -52,11 +54,15 @@ class Segment(Struct, frozen=True, kw_only=True):
     """A stretch of time that is all quiet, or not at all."""
 
     start: datetime
+    """When it begins."""
     end: datetime
+    """When it ends."""
     quiet: bool
+    """Whether pushes are held in it."""
     wall_start: str
     """Local time, with its offset from UTC."""
     wall_end: str
+    """Local time at its end, with its offset from UTC."""
 
 
 def covers(schedule: Schedule, zone: ZoneInfo, at: datetime) -> bool:

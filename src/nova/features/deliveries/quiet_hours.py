@@ -70,11 +70,15 @@ class QuietHours(Struct, frozen=True, kw_only=True):
     """A person's quiet hours, and what they mean for the next day."""
 
     schedule: Schedule | None
+    """What the person chose; absent if nothing."""
     timezone: str
+    """The zone that counts (IANA)."""
     quiet: bool
+    """Whether it is quiet now."""
     release_at: datetime | None
     """When what is held now goes out."""
     local_time: str
+    """What the person's clock shows now."""
     ribbon: list[Segment]
     """The next 24 hours, without gaps."""
 
@@ -85,7 +89,9 @@ class Trial(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     schedule: Schedule | None = None
     """The person's own when absent."""
     at: Annotated[datetime, Meta(tz=True)] | None = None
+    """The time to try out; now when absent."""
     channel: Channel = "push"
+    """The channel to try out."""
 
 
 class _Seen(Struct, frozen=True):

@@ -93,6 +93,7 @@ class NewWebhook(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """An address to be told of deliveries."""
 
     url: Annotated[str, Meta(min_length=1, max_length=2_048)]
+    """Address that is called: https, and reachable from the server."""
     events: Annotated[list[WebhookEvent], Meta(max_length=6)] = []
     """Which ones; all when empty."""
 
@@ -101,17 +102,24 @@ class Webhook(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """An address that is told of deliveries."""
 
     id: UUID
+    """Names the webhook."""
     url: str
+    """Address that is called."""
     events: list[str]
+    """Which events it is told; all when empty."""
     made_at: datetime
+    """When it was made."""
     disabled_at: datetime | None = None
+    """When Nova stopped to call it."""
     disabled_why: str | None = None
+    """Why Nova stopped to call it."""
 
 
 class CreatedWebhook(Struct, frozen=True, kw_only=True):
     """A new webhook; its secret is shown this once."""
 
     webhook: Webhook
+    """The webhook."""
     secret: str
     """`whsec_…`, as the libraries of Standard Webhooks take it."""
 
@@ -120,6 +128,7 @@ class WebhookList(Struct, frozen=True):
     """All webhooks, the oldest first."""
 
     data: list[Webhook]
+    """The webhooks."""
 
 
 class TooManyWebhooks(Invalid):

@@ -109,6 +109,7 @@ class Replayed(Struct, frozen=True):
     """How many dead letters were handed to their consumers again."""
 
     replayed: int
+    """How many go through their consumer again."""
 
 
 class WhoseInbox(Invalid):

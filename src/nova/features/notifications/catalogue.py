@@ -35,7 +35,9 @@ class Wording(Struct, frozen=True, forbid_unknown_fields=True):
     """A template in one language."""
 
     title: Text
+    """Template of the title."""
     body: Text = ""
+    """Template of the body."""
     many: Text = ""
     """The title when several did the same in a burst; `{others}` says how many more."""
 
@@ -53,6 +55,7 @@ class Kind(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     ]
     """Wording by locale; `de-AT` falls back to `de`, and that to `fallback`."""
     fallback: Locale = "en"
+    """The locale for people whose own has no template."""
     lifetime_days: Annotated[float, Meta(gt=0, le=3650)] | None = None
     """Days until such a notification expires; the deployment's setting when absent."""
     channels: Annotated[dict[Name, bool], Meta(max_length=16)] = {}

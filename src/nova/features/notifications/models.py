@@ -42,11 +42,13 @@ class Event(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     id: _Id
     """The sender's id; the same event sent again is accepted once."""
     event_type: _Key
+    """A built-in type or one that the app registered."""
     recipient_id: _Key
     """Whom to tell, by either id."""
     actor_id: _Key | None = None
     """Who did it, by either id; a person is not told of what they did themselves."""
     related_entity_id: _Id | None = None
+    """What it is about, such as a post; preferences may name it."""
     timestamp: Annotated[datetime, Meta(tz=True)] | None = None
     """When it happened (RFC 3339); the time of acceptance when absent."""
     metadata: Metadata = {}
@@ -57,9 +59,13 @@ class CloudData(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The data of a CloudEvent: whom to tell, and of what."""
 
     recipient_id: _Key
+    """Whom to tell, by either id."""
     actor_id: _Key | None = None
+    """Who did it, by either id."""
     related_entity_id: _Id | None = None
+    """What it is about."""
     metadata: Metadata = {}
+    """Anything the templates or the app's clients need, up to 8 KB."""
 
 
 class CloudEvent(Struct, frozen=True, kw_only=True):
@@ -69,17 +75,25 @@ class CloudEvent(Struct, frozen=True, kw_only=True):
     """
 
     specversion: Literal["1.0"]
+    """The version of CloudEvents."""
     id: Annotated[str, Meta(min_length=1, max_length=127)]
+    """The sender's id; with `source` it names the event."""
     source: Annotated[
         str, Meta(min_length=1, max_length=128), spelled(r"\A\S+\Z", "text without spaces")
     ]
+    """Who sent it: a URI reference."""
     type: _Key
+    """The type of notification is what stands after the last dot."""
     data: CloudData
+    """Whom to tell, and of what."""
     subject: _Id | None = None
+    """What it is about, where `data` does not say."""
     time: Annotated[datetime, Meta(tz=True)] | None = None
+    """When it happened; the time of acceptance when absent."""
     datacontenttype: Annotated[
         str, spelled(r"(?i)^application/([a-z0-9.+-]*\+)?json", "application/json or …+json")
     ] = "application/json"
+    """The media type of `data`: JSON."""
 
     def event(self) -> Event:
         """Return it in Nova's own shape: `source` and `id` together name it, as the spec says."""
@@ -100,41 +114,61 @@ class Result(Struct, frozen=True, kw_only=True, omit_defaults=True):
     index: int
     """Its place in the request, from 0."""
     id: str | None
+    """The sender's id of the event, where it could be read."""
     status: Literal["accepted", "duplicate", "refused"]
+    """Whether it is durable now, was so before, or is not taken."""
     notification: UUID | None = None
     """The id that its notification will have."""
     problem: Mapping[str, Any] | None = None
+    """Why it was refused: the members of a problem document."""
 
 
 class Results(Struct, frozen=True, kw_only=True):
     """What became of each event, in the order in which they came."""
 
     accepted: int
+    """How many are durable now."""
     duplicate: int
+    """How many were accepted before."""
     refused: int
+    """How many were not taken."""
     results: list[Result]
+    """One result for each event, in the order of the request."""
 
 
 class Notification(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A notification, as its recipient sees it."""
 
     id: UUID
+    """Nova's id of the notification."""
     number: int
     """Counts up by one per recipient."""
     type: str
+    """The type of the event."""
     title: str
+    """The title, in the recipient's language."""
     body: str = ""
+    """More text, in the recipient's language."""
     event_id: str
+    """The sender's id of the event."""
     actor_id: UUID | None = None
+    """Nova's id of who did it."""
     related_entity_id: str | None = None
+    """What it is about."""
     metadata: Raw
     """What the event brought along."""
     occurred_at: datetime
+    """When it happened, by the sender's clock."""
     created_at: datetime
+    """When it came into the inbox."""
     expires_at: datetime
+    """When it is removed by itself."""
     seen_at: datetime | None = None
+    """When the recipient saw it in a list."""
     read_at: datetime | None = None
+    """When the recipient read it."""
     archived_at: datetime | None = None
+    """When the recipient put it away."""
     others: int = 0
     """How many more of the same burst have joined it."""
 
@@ -143,7 +177,9 @@ class Counts(Struct, frozen=True):
     """How many of the notifications that are not archived are unseen, and unread."""
 
     unseen: int
+    """How many were not seen yet."""
     unread: int
+    """How many were not read yet."""
 
 
 class Mark(StrEnum):
@@ -171,34 +207,46 @@ class Marking(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Marks many at once: those named, or all up to one, or all."""
 
     mark: Mark
+    """What to do."""
     ids: Annotated[list[UUID], Meta(min_length=1, max_length=1_000)] | None = None
+    """Those that are meant; unknown ones are passed over."""
     up_to: UUID | None = None
     """This one and all that are older."""
     all: bool = False
+    """Whether all are meant."""
 
 
 class Marked(Struct, frozen=True, kw_only=True):
     """What a mark changed, and the counts after it."""
 
     changed: int
+    """How many were not so marked before."""
     unseen: int
+    """How many are unseen now."""
     unread: int
+    """How many are unread now."""
 
 
 class Arrived(Struct, frozen=True, kw_only=True, tag_field="type", tag="notification"):
     """Published on `user:<id>`: a new notification, and the counts with it."""
 
     notification: Notification
+    """What arrived."""
     unseen: int
+    """How many are unseen now."""
     unread: int
+    """How many are unread now."""
 
 
 class Updated(Struct, frozen=True, kw_only=True, tag_field="type", tag="updated"):
     """Published on `user:<id>`: a notification that is there already, in its new words."""
 
     notification: Notification
+    """The notification as it is now."""
     unseen: int
+    """How many are unseen now."""
     unread: int
+    """How many are unread now."""
 
 
 class MarksChanged(Struct, frozen=True, kw_only=True, tag_field="type", tag="marks"):
@@ -224,25 +272,38 @@ class Step(Struct, frozen=True, kw_only=True):
     """One moment of a story; `ms` counts from the event's acceptance."""
 
     step: str
+    """Which moment it is."""
     at: datetime
+    """When it was."""
     ms: float
+    """Milliseconds from the event's acceptance."""
     says: str
+    """What happened, in words."""
 
 
 class Story(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Why a notification was sent, or was not."""
 
     event_id: str
+    """The sender's id of the event."""
     notification: UUID
+    """The id that its notification has, or would have had."""
     outcome: Literal["pending", "stored", "suppressed", "removed", "dead_lettered"]
+    """What became of it so far."""
     says: str
+    """The outcome in words."""
     type: str | None = None
+    """The type of the event."""
     recipient: str | None = None
+    """Whom it was to tell."""
     reason: str | None = None
+    """Why it was suppressed or removed: a word that programs can rely on."""
     rule: str | None = None
     """Which preference decided: of the type, of the channel, or the app's default."""
     template: str | None = None
+    """The locale of the template that was used."""
     steps: list[Step] = field(default_factory=list)
+    """Every moment that is known, in order."""
 
 
 class Profile(Protocol):
@@ -277,6 +338,7 @@ class Changes(Struct, frozen=True, forbid_unknown_fields=True):
     """Choices to change: true, false, or null to follow the defaults again."""
 
     channels: Annotated[dict[Name, bool | None], Meta(max_length=16)] | UnsetType = UNSET
+    """By channel, for all types."""
     types: (
         Annotated[
             dict[Name, Annotated[dict[Name, bool | None], Meta(max_length=16)] | None],
@@ -284,6 +346,7 @@ class Changes(Struct, frozen=True, forbid_unknown_fields=True):
         ]
         | UnsetType
     ) = UNSET  # one type
+    """By type and channel."""
     objects: (
         Annotated[
             dict[Name, Annotated[dict[Name, bool | None], Meta(max_length=16)] | None],
@@ -291,14 +354,18 @@ class Changes(Struct, frozen=True, forbid_unknown_fields=True):
         ]
         | UnsetType
     ) = UNSET  # one thing
+    """By what it is about and channel."""
 
 
 class Preferences(Struct, frozen=True, kw_only=True):
     """A person's choices, and what follows from them."""
 
     channels: dict[str, bool]
+    """What the person chose by channel."""
     types: dict[str, dict[str, bool]]
+    """What the person chose by type and channel."""
     objects: dict[str, dict[str, bool]]
+    """What the person chose by what it is about and channel."""
     effective: dict[str, dict[str, bool]]
     """For every type and channel, whether it is on."""
 

@@ -61,8 +61,11 @@ class Told(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """An event, and what became of it."""
 
     event_id: str
+    """The sender's id of the event."""
     notification: UUID
+    """The id of its notification."""
     type: str
+    """The type of the event."""
     recipient: str
     """Nova's id of the person, or what the event said when nobody has that id."""
     name: str | None = None
@@ -72,7 +75,9 @@ class Told(Struct, frozen=True, kw_only=True, omit_defaults=True):
     outcome: str
     """stored, suppressed or removed."""
     title: str | None = None
+    """The title, where one was made."""
     reason: str | None = None
+    """Why it was suppressed: a word that programs can rely on."""
 
 
 class Stretch(Struct, frozen=True, kw_only=True):
@@ -85,10 +90,15 @@ class Funnel(Struct, frozen=True, kw_only=True):
     """How far events came in the app; at most the newest 100,000 of each end are counted."""
 
     since: datetime
+    """From when on events are counted."""
     decided: int
+    """How many were decided."""
     stored: int
+    """How many came into an inbox."""
     seen: int
+    """How many of these were seen."""
     read: int
+    """How many of these were read."""
     suppressed: Mapping[str, int]
     """By reason."""
     removed: Mapping[str, int]

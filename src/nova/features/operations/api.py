@@ -35,22 +35,27 @@ class Engine(Struct, frozen=True, kw_only=True):
     """What an engine said when it was asked just now."""
 
     name: str
+    """Which engine it is."""
     needed: bool
     """Whether Nova is unready without it."""
     healthy: bool
+    """Whether it answered."""
     says: str
+    """What it is, or what is wrong."""
 
 
 class EngineList(Struct, frozen=True):
     """Every engine, those first that Nova needs."""
 
     data: list[Engine]
+    """One row for each engine."""
 
 
 class Consumers(Struct, frozen=True):
     """The consumers of the log in the process that answers."""
 
     data: Sequence[Statistics]
+    """One row for each consumer group."""
 
 
 def routes(log: Log, engines: Engines, watch: Watch) -> Sequence[Route]:

@@ -33,6 +33,7 @@ class Frequency(Struct, frozen=True, kw_only=True):
     """How often something happened."""
 
     name: str
+    """What happened."""
     per_s: float
     """Over the last seconds."""
     lately: Sequence[float]
@@ -43,12 +44,16 @@ class Timing(Struct, frozen=True, kw_only=True):
     """How long something took, in the time looked at."""
 
     feature: str
+    """Whose work it was."""
     what: What
     """`published`: the oldest event of a batch, from its acceptance until it was committed and
     handed to the sockets. `answered`: a request, from its first header to its answer."""
     count: int
+    """How many were timed."""
     p50_ms: float
+    """Half took no longer, in milliseconds."""
     p95_ms: float
+    """95 of 100 took no longer, in milliseconds."""
     p99_ms: float
     """Linear within the buckets of the metric, and never more than the last bound of them."""
 
@@ -57,7 +62,9 @@ class Overview(Struct, frozen=True, kw_only=True):
     """What the process that answers did lately."""
 
     at: datetime
+    """When the overview was made."""
     started_at: datetime
+    """Since when the process that answers counts."""
     window_s: float
     """How far back rates and times reach: five minutes, or less after a start."""
     sockets: int

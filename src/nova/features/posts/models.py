@@ -30,6 +30,7 @@ class Media(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A picture or the like, which the app keeps; Nova keeps where it is."""
 
     type: Literal["image", "video", "audio", "file"]
+    """What kind of media it is, such as `image`."""
     ref: Reference
     """An http(s) address, or an id of the app's own: no other scheme is taken."""
     alt: Line = ""
@@ -43,22 +44,29 @@ class NewPost(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A post to publish; it has text, media, or both."""
 
     text: PostText = ""
+    """What it says, with `@mentions` and `#hashtags`."""
     media: MediaList = []
+    """What is attached."""
     visibility: Visibility = Visibility.PUBLIC
+    """Who may see it."""
 
 
 class Edit(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What to change about a post; what is absent stays."""
 
     text: PostText | UnsetType = UNSET
+    """What it is to say instead."""
     media: MediaList | UnsetType = UNSET
+    """What is attached instead."""
     visibility: Visibility | UnsetType = UNSET
+    """Who may see it from now on."""
 
 
 class NewComment(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A comment to write."""
 
     text: CommentText
+    """What it says, with `@mentions`."""
     reply_to: UUID | None = None
     """The comment that this answers. A reply to a reply stands beside it, under their comment."""
 
@@ -67,56 +75,77 @@ class CommentEdit(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     """What a comment is to say instead."""
 
     text: CommentText
+    """What it is to say instead."""
 
 
 class Post(Struct, frozen=True, kw_only=True):
     """A post, as somebody sees it."""
 
     id: UUID
+    """Nova's id of the post."""
     author: Person
+    """Who wrote it."""
     text: str
+    """What it says."""
     media: Raw
     """What the author attached: a list of `{type, ref, alt}`."""
     visibility: Visibility
+    """Who may see it."""
     tags: list[str]
     """Hashtags, in lower case, without the sign."""
     mentions: list[Person]
+    """Whom it names."""
     likes: int
+    """How many like it."""
     comments: int
     """With replies."""
     liked: bool
     """Whether whoever looks likes it."""
     created_at: datetime
+    """When it was published."""
     edited_at: datetime | None
+    """When it was changed last; absent if never."""
 
 
 class Comment(Struct, frozen=True, kw_only=True):
     """A comment, or a reply to one."""
 
     id: UUID
+    """Nova's id of the comment."""
     post: UUID
+    """The post that it stands under."""
     parent: UUID | None
     """Of a reply, the comment under which it stands."""
     author: Person
+    """Who wrote it."""
     text: str
+    """What it says."""
     mentions: list[Person]
+    """Whom it names."""
     replies: int
+    """How many replies it has."""
     created_at: datetime
+    """When it was written."""
     edited_at: datetime | None
+    """When it was changed last; absent if never."""
 
 
 class Liker(Struct, frozen=True, kw_only=True):
     """Somebody who likes a post, and since when."""
 
     person: Person
+    """Who likes it."""
     at: datetime
+    """Since when."""
 
 
 class Liking(Struct, frozen=True):
     """Whether a person likes a post, and how many do."""
 
     liked: bool
+    """Whether whoever asks likes it now."""
     likes: int
+    """How many like it now."""
 
 
 class Written(Struct, frozen=True, kw_only=True):

@@ -114,9 +114,13 @@ class Error(Message, frozen=True):
 
 class ClientInfo(Message, frozen=True):
     user: str = ""
+    """The user's id; empty for strangers."""
     client: str = ""
+    """The connection's id."""
     conn_info: Data = UNSET
+    """What the connection's token says of it."""
     chan_info: Data = UNSET
+    """What the subscription's token says of it."""
 
 
 class Pub(Message, frozen=True):

@@ -36,6 +36,7 @@ class ToPublish(Struct, frozen=True, forbid_unknown_fields=True):
     """A message for everybody who follows the channel."""
 
     data: Raw
+    """What subscribers get: any JSON."""
     idempotency_key: Name | None = None
     """Publishes once within five minutes; for channels with a history."""
 
@@ -44,7 +45,9 @@ class Published(Struct, frozen=True, omit_defaults=True):
     """Where the publication stands in the channel's history, if it has one."""
 
     epoch: str | UnsetType = UNSET
+    """Names the channel's history; absent for channels without one."""
     offset: int | UnsetType = UNSET
+    """The position in it; absent for channels without one."""
 
 
 class HistoryQuery(Struct, frozen=True, forbid_unknown_fields=True):
@@ -60,21 +63,27 @@ class Kept(Struct, frozen=True):
     """One publication of a channel's history."""
 
     offset: int
+    """The position."""
     data: Raw
+    """What was published."""
 
 
 class History(Struct, frozen=True):
     """A part of a channel's history, and where the channel stands."""
 
     epoch: str
+    """Names the history; another one means that positions of before are void."""
     offset: int
+    """The newest position."""
     publications: list[Kept]
+    """What is kept, in the order that was asked for."""
 
 
 class Present(Struct, frozen=True):
     """Who follows the channel, by client."""
 
     presence: dict[str, ClientInfo]
+    """By client id, who is there."""
 
 
 class Disconnecting(Struct, frozen=True, forbid_unknown_fields=True):
@@ -88,6 +97,7 @@ class Disconnected(Struct, frozen=True):
     """How many sockets were closed in the process that answered; others close theirs, too."""
 
     sockets: int
+    """How many were closed."""
 
 
 class Channels:
