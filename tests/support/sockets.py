@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry
 from nova.kernel.clock import Clock, SystemClock
 from nova.kernel.errors import Unauthenticated
 from nova.ports.channels import Channels
+from nova.ports.fanout import Presence
 from nova.web.actors import Authenticator
 from nova.web.api import Api
 from nova.web.auth import Subscription
@@ -67,6 +68,7 @@ def make_hub(
     clock: Clock | None = None,
     tickets: Tickets | None = None,
     budget: Limit | None = None,
+    presence: Presence | None = None,
 ) -> Hub:
     return Hub(
         channels=channels,
@@ -78,6 +80,7 @@ def make_hub(
         limits=limits,
         ping_s=ping_s,
         budget=budget or Limit("users", per_s=1e6, burst=10**6),
+        presence=presence,
     )
 
 
@@ -132,6 +135,7 @@ async def sockets(
             drain=[lambda: hub.drain(0.1)],
             stop=stop,
             guard=guard,
+            budget=hub.loop_budget,
             signals=False,
         )
     )

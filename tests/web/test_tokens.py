@@ -175,6 +175,65 @@ async def test_a_token_of_one_algorithm_is_not_checked_with_the_key_of_another(
     assert caught.value.claim == "kid"
 
 
+OTHER = ECKey.generate_key("P-256")
+
+
+def other(**more: Any) -> dict[str, Any]:
+    """Return a second ES256 key, as a JWKS shows it."""
+    return {**OTHER.as_dict(private=False), **more}
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        jwks(public("ES256", "one"), public("ES256", "one")),
+        jwks(other(kid="one"), public("ES256", "one")),
+        jwks(public("ES256", "one"), other(kid="one")),
+        jwks(public("RS256", "one"), public("ES256", "one"), public("EdDSA", "one")),
+        jwks(
+            {**public("ES256", "one"), "alg": "ES256"}, {**public("RS256", "one"), "alg": "RS256"}
+        ),
+        jwks(other(), {**KEYS["ES256"].as_dict(private=False)}),
+        jwks(other(kid="two"), {**KEYS["ES256"].as_dict(private=False)}),
+        jwks(*[public("ES256", "one")] * 100),
+    ],
+    ids=[
+        "the same key twice",
+        "two keys, the signer's last",
+        "two keys, the signer's first",
+        "keys of every type",
+        "keys with algorithms",
+        "keys without kid",
+        "the signer's key without kid",
+        "the same key a hundred times",
+    ],
+)
+async def test_every_key_that_fits_a_kid_is_tried(clock: ManualClock, document: bytes) -> None:
+    tokens = Tokens(clock=clock, keys=InlineKeys(document))
+    assert (await tokens.user(kid("one"))).claims.sub == "ada"
+    stranger = signed("ES256", ECKey.generate_key("P-256"), claims(), kid="one")
+    with pytest.raises(TokenInvalid) as caught:
+        await tokens.user(stranger)
+    assert caught.value.claim == "signature"
+    checks = {check.name: check.passed for check in await tokens.explain(kid("one"))}
+    assert checks["signature"]
+
+
+async def test_a_token_without_kid_is_tried_with_every_key_of_its_algorithm(
+    clock: ManualClock,
+) -> None:
+    tokens = Tokens(clock=clock, keys=InlineKeys(jwks(other(kid="a"), public("ES256", "b"))))
+    assert await tokens.user(signed("ES256", KEYS["ES256"], claims()))
+    assert await tokens.user(signed("ES256", OTHER, claims()))
+
+
+async def test_no_token_has_more_than_a_few_keys_tried(clock: ManualClock) -> None:
+    many = [ECKey.generate_key("P-256").as_dict(private=False) | {"kid": "one"} for _ in range(50)]
+    tokens = Tokens(clock=clock, keys=InlineKeys(jwks(*many, public("ES256", "one"))))
+    with pytest.raises(TokenInvalid):
+        await tokens.user(kid("one"))
+
+
 async def test_clocks_may_differ_by_the_leeway(clock: ManualClock) -> None:
     tokens = Tokens(clock=clock, secret=SECRET, leeway_s=5)
     token = mint(SECRET, "ada", at=AT + 4, lifetime_s=60)
@@ -315,6 +374,22 @@ async def test_a_new_kid_is_fetched_but_no_more_often_than_the_bound(
     assert endpoint.asked == 2
 
 
+async def test_a_key_that_was_changed_under_its_kid_is_fetched_for_the_first_token(
+    endpoint: Endpoint, remote: RemoteKeys, clock: ManualClock
+) -> None:
+    tokens = Tokens(clock=clock, keys=remote)
+    endpoint.body = jwks(other(kid="one"))
+    await tokens.user(signed("ES256", OTHER, claims(exp=AT + 10_000), kid="one"))
+    endpoint.body = jwks(public("ES256", "one"))
+    clock.advance(30)
+    await tokens.user(kid("one"))
+    assert endpoint.asked == 2
+    for _ in range(3):  # and whoever signs with a key of their own causes no more of it
+        with pytest.raises(TokenInvalid):
+            await tokens.user(signed("ES256", OTHER, claims(), kid="one"))
+    assert endpoint.asked == 2
+
+
 async def test_known_keys_outlive_an_endpoint_that_fails(
     endpoint: Endpoint, remote: RemoteKeys, clock: ManualClock
 ) -> None:
@@ -418,9 +493,9 @@ async def test_few_wait_for_keys_that_come_slowly(clock: ManualClock) -> None:
         return jwks(public("ES256", "one"))
 
     keys = RemoteKeys("https://keys.example/jwks.json", clock=clock, fetch=fetch)
-    waiting = [asyncio.create_task(keys.key("ES256", "one")) for _ in range(MOST_WAITING)]
+    waiting = [asyncio.create_task(keys.find("ES256", "one")) for _ in range(MOST_WAITING)]
     await asyncio.sleep(0)
     with pytest.raises(KeysUnavailable, match="Too many"):
-        await keys.key("ES256", "one")
+        await keys.find("ES256", "one")
     may.set()
-    assert None not in await asyncio.gather(*waiting)
+    assert all(await asyncio.gather(*waiting))

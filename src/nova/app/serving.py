@@ -90,6 +90,7 @@ async def serve(
                 drain=[lambda: house.hub.drain(settings.socket.drain_s)],
                 stop=stop,
                 guard=Guard(connections=settings.http.connections),
+                budget=house.hub.loop_budget,
             )
         except OSError as reason:
             raise _deaf(settings.http, reason) from reason

@@ -2,17 +2,21 @@
 
 from asyncio import TimerHandle
 from asyncio.transports import BaseTransport
+from collections.abc import Callable
 from typing import Any, cast
 
 from msgspec import Struct
 from uvicorn import Config
+from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from nova.kernel.errors import Malformed, Refused
+from nova.web.loop_budget import PER_TURN, REQUEST, SHARE, LoopBudget
 from nova.web.problems import Overloaded, TooSlow, problem
 from nova.web.router import PathTooLong
 from nova.web.traces import joined
 
+_OVER = {"refused", "upgraded"}
 MOST_REFUSED = 100
 """Connections beyond the bound that are told so at once; further ones are cut."""
 
@@ -29,6 +33,7 @@ class Guard(Struct, frozen=True, kw_only=True):
     linger_s: float = 5.0
     """For a client that was refused to hear why: cut off while it sends, it may lose that."""
     head_bytes: int = 65_536
+    """For a request's line and headers together."""
     headers: int = 100
     url_bytes: int = 8192
 
@@ -37,6 +42,7 @@ class Guarded(Config):
     """Uvicorn's configuration, with a guard."""
 
     guard: Guard = Guard()
+    budget: LoopBudget
     open = 0
 
 
@@ -44,6 +50,29 @@ class HeadTooLarge(Refused):
     """The request's headers are more or longer than Nova reads."""
 
     status, code = 431, "headers_too_large"
+
+
+SLICE = 512
+"""Bytes parsed at a time: some 12 requests, or 85 chunks."""
+MOST_SLICE = 8192
+"""Bytes of a body, in few pieces, that are taken at a time."""
+_FEW_PIECES = 4
+RESTED_S = 0.1
+"""A connection that sent nothing for so long is read at once, however busy the loop is."""
+_TOO_BUSY = 4 * PER_TURN
+
+
+class Flow(FlowControl):
+    """Uvicorn's flow control, which asks before it reads on: bytes may wait to be parsed."""
+
+    def __init__(self, transport: Any, go_on: Callable[[], None]) -> None:
+        super().__init__(transport)
+        self._go_on = go_on
+
+    def resume_reading(self) -> None:
+        if self.read_paused:
+            self.read_paused = False
+            self._go_on()
 
 
 class GuardedProtocol(HttpToolsProtocol):
@@ -58,9 +87,17 @@ class GuardedProtocol(HttpToolsProtocol):
         self._part = "idle"
         self._head = 0
         self._refusal: Refused | None = None
+        self._unread = b""
+        self._at = 0
+        self._queued = False
+        self._rested_at = 0.0
+        self._slice = SLICE
+        self._begun = self._pieces = 0
+        """Requests begun, and pieces of bodies, in the slice that is being parsed."""
 
     def connection_made(self, transport: BaseTransport) -> None:
         super().connection_made(cast("Any", transport))
+        self.flow = Flow(self.transport, self._resume)
         self._extensions = {"nova.abort": self.transport.abort}
         self._counted = True
         self._guarded.open += 1
@@ -79,18 +116,91 @@ class GuardedProtocol(HttpToolsProtocol):
             self._guarded.open -= 1
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self._unread = b""
         self._in_time()
         self._uncount()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
+        """Parse what came, or as much of it as is this connection's share of the turn."""
         if self._part == "refused":
+            self._discard()
             return
+        if self._unread or self.flow.read_paused:
+            self._unread, self._at = self._unread[self._at :] + data, 0
+            self.transport.pause_reading()
+            return
+        budget, now = self._guarded.budget, self.loop.time()
+        rested, self._rested_at = now > self._rested_at, now + RESTED_S
+        if budget.spent >= (_TOO_BUSY if rested else PER_TURN):
+            self._unread, self._at = data, 0
+            self.transport.pause_reading()
+            self._queue(self._work)
+        elif len(data) <= SLICE:
+            self._parse(data)
+        else:
+            self._unread, self._at = data, 0
+            self._work()
+
+    def _discard(self) -> None:
+        """Read on at leisure: cut off while it sends, a client may not hear why."""
+        if not self._queued and not self.transport.is_closing():
+            self.transport.pause_reading()
+            self._queue(self._read_on)
+
+    def _read_on(self) -> None:
+        self._queued = False
+        if not self.transport.is_closing():
+            self.transport.resume_reading()
+
+    def _queue(self, work: Callable[[], None]) -> None:
+        if not self._queued:
+            self._queued = True
+            self._guarded.budget.later(work)
+
+    def _resume(self) -> None:
+        """Go on with what was read, then with what comes."""
+        if self._unread:
+            self.transport.pause_reading()
+            self._queue(self._work)
+        elif not self.transport.is_closing():
+            self.transport.resume_reading()
+
+    def _work(self) -> None:
+        """Parse this connection's share of a turn."""
+        self._queued = False
+        share = SHARE
+        while self._unread and share > 0 and not self.flow.read_paused:
+            if self.transport.is_closing() or self._part in _OVER:
+                self._unread = b""
+                break
+            end = self._at + self._slice
+            data = self._unread[self._at : end]
+            self._at = end
+            if end >= len(self._unread):
+                self._unread, self._at = b"", 0
+            share -= self._parse(data)
+        if not (self._part == "upgraded" or self.flow.read_paused or self.transport.is_closing()):
+            self._resume()
+
+    def _parse(self, data: bytes) -> int:
+        """Parse some bytes; return how many units of work that was.
+
+        As long as few callbacks come of it, the next slice is larger: so bodies go fast.
+        """
+        self._begun = self._pieces = 0
         super().data_received(data)
-        if self.transport.is_closing() or self._part in {"upgraded", "refused"}:
-            return
+        few = self._part == "body" and self._pieces <= _FEW_PIECES
+        self._slice = min(2 * self._slice, MOST_SLICE) if few else SLICE
+        if not self.transport.is_closing() and self._part not in _OVER:
+            self._see_to_time(len(data))
+        units = 1 + (self._pieces >> 3) + REQUEST * self._begun
+        self._guarded.budget.spend(units)
+        return units
+
+    def _see_to_time(self, size: int) -> None:
         if self._part == "head":
-            self._more_head(len(data))
+            self._more_head(size)
         elif self._part == "body":
             if self._deadline is None:
                 self._within(self._guard.body_within_s)
@@ -108,6 +218,7 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
+        self._begun += 1
         cast("Any", self.scope)["extensions"] = self._extensions
         self._part = "head"
 
@@ -129,6 +240,10 @@ class GuardedProtocol(HttpToolsProtocol):
         self._part = "body"
         super().on_headers_complete()
 
+    def on_body(self, body: bytes) -> None:
+        self._pieces += 1
+        super().on_body(body)
+
     def on_message_complete(self) -> None:
         self._in_time()
         self._part = "idle"
@@ -136,6 +251,8 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def handle_websocket_upgrade(self) -> None:
         self._part = "upgraded"
+        self._unread = b""  # nothing may come before the answer (RFC 6455 4.1)
+        self.transport.resume_reading()
         self._in_time()
         self._uncount()
         super().handle_websocket_upgrade()

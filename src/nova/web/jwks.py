@@ -22,6 +22,8 @@ PublicKey = RSAKey | ECKey | OKPKey
 
 MOST_BYTES = 256 * 1024
 MOST_KEYS = 100
+MOST_TRIED = 8
+"""Keys tried for one token: a set may hold several under one `kid`, or without any."""
 MOST_WAITING = 100
 """Calls that wait for keys to be fetched; further ones are told to come back."""
 
@@ -40,8 +42,13 @@ class KeysUnavailable(Unavailable):
 class KeySource(Protocol):
     """Where a token's public key comes from."""
 
-    async def key(self, algorithm: str, kid: str | None) -> PublicKey | None:
-        """Return the key that a token's header names, or None when there is no such key."""
+    async def find(
+        self, algorithm: str, kid: str | None, *, newer: bool = False
+    ) -> Sequence[PublicKey]:
+        """Return the keys that may have signed a token with this header; none when unknown.
+
+        `newer`: none of those returned before verified the token, so look for newer ones first.
+        """
 
 
 class _Jwk(Struct, frozen=True):
@@ -64,6 +71,7 @@ class _Entry(Struct, frozen=True):
     key: PublicKey
     kid: str | None
     algorithms: tuple[str, ...]
+    thumbprint: str
 
 
 _MEMBERS = {
@@ -91,13 +99,13 @@ class KeySet:
         if not self._entries:
             raise ValueError("the JWKS holds no usable key (RS256, ES256 or EdDSA)")
 
-    def find(self, algorithm: str, kid: str | None) -> PublicKey | None:
-        """Return the key; without a `kid` only where a single key fits."""
+    def find(self, algorithm: str, kid: str | None) -> Sequence[PublicKey]:
+        """Return the different keys of that `kid`, else those without; any, for no `kid`."""
         fitting = [each for each in self._entries if algorithm in each.algorithms]
-        named = [each for each in fitting if each.kid == kid]
-        if kid is None or not named:
-            named = [each for each in fitting if kid is None or each.kid is None]
-        return named[0].key if len(named) == 1 else None
+        named = [each for each in fitting if kid is None or each.kid == kid]
+        named = named or [each for each in fitting if each.kid is None]
+        different = {each.thumbprint: each.key for each in named}
+        return [*different.values()][:MOST_TRIED]
 
 
 def _entry(raw: msgspec.Raw) -> _Entry | None:
@@ -111,7 +119,9 @@ def _entry(raw: msgspec.Raw) -> _Entry | None:
         return None
     if jwk.alg is not None:
         algorithms = tuple(each for each in algorithms if each == jwk.alg)
-    return _Entry(key, jwk.kid, algorithms) if isinstance(key, PublicKey) else None
+    if not isinstance(key, PublicKey):
+        return None
+    return _Entry(key, jwk.kid, algorithms, key.thumbprint())
 
 
 class InlineKeys:
@@ -120,12 +130,14 @@ class InlineKeys:
     def __init__(self, document: str | bytes) -> None:
         self._keys = KeySet(document.encode() if isinstance(document, str) else document)
 
-    async def key(self, algorithm: str, kid: str | None) -> PublicKey | None:
-        return self._keys.find(algorithm, kid)
+    async def find(
+        self, algorithm: str, kid: str | None, *, newer: bool = False
+    ) -> Sequence[PublicKey]:
+        return () if newer else self._keys.find(algorithm, kid)
 
 
 class RemoteKeys:
-    """Keys fetched from an address, and fetched again for a `kid` that is not known yet.
+    """Keys fetched from an address, and fetched again for a token that none of them verifies.
 
     Known keys stay in use while the address does not answer.
     """
@@ -140,7 +152,7 @@ class RemoteKeys:
         retry_s: float = 5.0,
         first_retry_s: float = 1.0,
     ) -> None:
-        """Fetch anew after `refresh_s`, and for unknown kids at most once per `retry_s`.
+        """Fetch anew after `refresh_s`, and for what no key verifies at most once per `retry_s`.
 
         Until the first success it is tried once per `first_retry_s`. Raises ValueError for an
         address that is neither https nor on this machine.
@@ -157,15 +169,19 @@ class RemoteKeys:
         self._problem = ""
         self._waiting = 0
 
-    async def key(self, algorithm: str, kid: str | None) -> PublicKey | None:
-        """Return the key. Raises KeysUnavailable while none were ever fetched."""
-        found = self._keys.find(algorithm, kid) if self._keys else None
-        if found is not None:
+    async def find(
+        self, algorithm: str, kid: str | None, *, newer: bool = False
+    ) -> Sequence[PublicKey]:
+        """Return the keys that fit. Raises KeysUnavailable while none were ever fetched."""
+        found = self._keys.find(algorithm, kid) if self._keys and not newer else ()
+        if found:
             if self._age() >= self._refresh_s and self._may_try():
                 self._begin()
             return found
         if self._fetching is not None or self._may_try():
             await self._fetched_soon()
+        elif newer:
+            return ()
         if self._keys is None:
             raise KeysUnavailable(
                 f"No keys from {self.url}: {self._problem}", retry_after=self._first_retry_s

@@ -13,6 +13,7 @@ from structlog import get_logger
 from uvicorn import Server
 
 from nova.web.connections import Guard, Guarded, GuardedProtocol
+from nova.web.loop_budget import LoopBudget
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -44,6 +45,7 @@ async def serve(
     drain: Sequence[Callable[[], Awaitable[None]]] = (),
     stop: asyncio.Event | None = None,
     guard: Guard | None = None,
+    budget: LoopBudget | None = None,
     keep_alive_s: int = 15,
     drain_s: float = 25.0,
     signals: bool = True,
@@ -60,6 +62,7 @@ async def serve(
     stop = stop or asyncio.Event()
     with listener, _signals(stop if signals else None):
         config = _config(app, protocol, guard or Guard(), keep_alive_s)
+        config.budget = budget or LoopBudget()
         async with _running(config, listener) as server:
             listening(*listener.getsockname()[:2])
             await stop.wait()

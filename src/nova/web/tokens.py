@@ -147,9 +147,9 @@ class Tokens:
             return [Check(wrong.claim, passed=False, detail=wrong.detail)]
         checks = [Check("shape", passed=True, detail=f"three parts, {len(token)} characters")]
         try:
-            key = await self._key(header)
+            keys = await self._candidates(header)
             checks.append(Check("alg", passed=True, detail=header.alg))
-            _verify(token, header.alg, key)
+            await self._verify(token, header, keys)
         except Refused as wrong:
             failed = wrong.claim if isinstance(wrong, TokenInvalid) else wrong.code
             checks.append(Check(failed, passed=False, detail=wrong.detail))
@@ -167,28 +167,43 @@ class Tokens:
 
     async def _verified(self, token: str) -> Token:
         header = _header(token)
-        _verify(token, header.alg, await self._key(header))
+        await self._verify(token, header, await self._candidates(header))
         claims = _claims(token)
         for wrong in self._wrongs(claims):
             raise wrong
         signed = token.rpartition(".")[0]
         return Token(claims, claims.jti or sha256(signed.encode()).hexdigest())
 
-    async def _key(self, header: _Header) -> OctKey | PublicKey:
-        """Return the key for the header's algorithm: a secret never meets a public key's."""
+    async def _verify(
+        self, token: str, header: _Header, keys: Sequence[OctKey | PublicKey]
+    ) -> None:
+        """Raise TokenInvalid unless one of the keys signed the token, or a newer one did."""
+        if _signed(token, header.alg, keys):
+            return
+        if header.alg in _PUBLIC and self._keys is not None:  # a `kid` may have got a new key
+            newer = await self._keys.find(header.alg, header.kid, newer=True)
+            if _signed(token, header.alg, newer):
+                return
+        raise TokenInvalid(
+            "signature",
+            f"The {header.alg} signature does not fit; sign with the key that Nova is given.",
+        )
+
+    async def _candidates(self, header: _Header) -> Sequence[OctKey | PublicKey]:
+        """Return keys for the header's algorithm: a secret never meets a public key's."""
         if header.crit:
             raise TokenInvalid("crit", "The header's `crit` asks for extensions Nova lacks.")
         if header.alg == "HS256" and self._secret is not None:
-            return self._secret
+            return (self._secret,)
         if header.alg in _PUBLIC and self._keys is not None:
-            key = await self._keys.key(header.alg, header.kid)
-            if key is None:
+            keys = await self._keys.find(header.alg, header.kid)
+            if not keys:
                 raise TokenInvalid(
                     "kid",
                     f"No public key for {header.alg} and `kid` {header.kid!r} is known; "
                     "publish it in the JWKS before signing with it.",
                 )
-            return key
+            return keys
         accepted = [
             *(["HS256"] if self._secret is not None else []),
             *(_PUBLIC if self._keys is not None else []),
@@ -295,18 +310,22 @@ def _bytes(part: str) -> bytes:
     return b64decode(part + "=" * (-len(part) % 4), b"-_", validate=True)
 
 
-def _verify(token: str, name: str, key: OctKey | PublicKey) -> None:
+def _signed(token: str, name: str, keys: Sequence[OctKey | PublicKey]) -> bool:
+    """Return whether one of the keys made the token's signature."""
     signed, _, signature = token.rpartition(".")
-    algorithm = _ALGORITHMS[name]
+    try:
+        made = _bytes(signature)
+    except ValueError:
+        return False
+    return any(_verifies(_ALGORITHMS[name], signed.encode(), made, key) for key in keys)
+
+
+def _verifies(algorithm: Any, signed: bytes, signature: bytes, key: OctKey | PublicKey) -> bool:
     try:
         algorithm.check_key(key)
-        good = algorithm.verify(signed.encode(), _bytes(signature), key)
+        return bool(algorithm.verify(signed, signature, key))
     except (JoseError, ValueError):
-        good = False
-    if not good:
-        raise TokenInvalid(
-            "signature", f"The {name} signature does not fit; sign with the key that Nova is given."
-        )
+        return False
 
 
 def _several(audience: str | Sequence[str] | None) -> Sequence[str]:

@@ -1,6 +1,6 @@
 """The two encodings of the protocol: lines of JSON, and length-delimited Protobuf."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from typing import Any, Protocol, Union, get_args, get_origin, get_type_hints
 
@@ -11,6 +11,11 @@ from msgspec import UNSET, Raw, Struct
 from nova.ports.channels import Publication
 from nova.web.realtime import client_pb2 as pb
 from nova.web.realtime.messages import PING, ClientInfo, Command, Pub, Push, Reply
+
+MOST_COMMANDS = 4096
+"""Commands of one frame."""
+PIECE = 4096
+"""Bytes of a JSON frame that are decoded at a time."""
 
 
 class Undecodable(ValueError):
@@ -23,8 +28,8 @@ class Codec(Protocol):
     name: str
     binary: bool
 
-    def commands(self, frame: bytes) -> list[Command]:
-        """Return the commands of a frame. Raises Undecodable."""
+    def commands(self, frame: bytes) -> Iterable[Command]:
+        """Return the commands of a frame, decoded a few at a time. Raises Undecodable, then too."""
 
     def replies(self, replies: Sequence[Reply]) -> bytes: ...
 
@@ -42,9 +47,28 @@ class Json:
         self._decoder = msgspec.json.Decoder(Command)
         self._encode = msgspec.json.Encoder().encode
 
-    def commands(self, frame: bytes) -> list[Command]:
+    def commands(self, frame: bytes) -> Iterable[Command]:
+        return self._decoded(frame) if len(frame) <= PIECE else self._in_pieces(frame)
+
+    def _in_pieces(self, frame: bytes) -> Iterator[Command]:
+        if frame.count(b"\n") >= MOST_COMMANDS:
+            raise Undecodable("too many commands")
+        at = 0
+        while at < len(frame):
+            end = frame.find(b"\n", at + PIECE) + 1 or len(frame)
+            try:
+                commands = self._decoded(frame[at:end])
+            except Undecodable:
+                if end == len(frame):
+                    raise
+                end = len(frame)  # the line may have ended within a command
+                commands = self._decoded(frame[at:])
+            yield from commands
+            at = end
+
+    def _decoded(self, lines: bytes) -> list[Command]:
         try:
-            return self._decoder.decode_lines(frame)
+            return self._decoder.decode_lines(lines)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as wrong:
             raise Undecodable(str(wrong)) from wrong
 
@@ -73,19 +97,21 @@ class Protobuf:
     name = "protobuf"
     binary = True
 
-    def commands(self, frame: bytes) -> list[Command]:
-        commands, at = [], 0
-        try:
-            while at < len(frame):
+    def commands(self, frame: bytes) -> Iterator[Command]:
+        at = count = 0
+        while at < len(frame):
+            count += 1
+            if count > MOST_COMMANDS:
+                raise Undecodable("too many commands")
+            try:
                 length, at = _varint(frame, at)
                 if at + length > len(frame):
                     raise Undecodable("a message is longer than its frame")
-                message = pb.Command.FromString(frame[at : at + length])
-                commands.append(_read(message, Command))
-                at += length
-        except (DecodeError, IndexError, msgspec.ValidationError) as wrong:
-            raise Undecodable(str(wrong)) from wrong
-        return commands
+                command = _read(pb.Command.FromString(frame[at : at + length]), Command)
+            except (DecodeError, IndexError, msgspec.ValidationError) as wrong:
+                raise Undecodable(str(wrong)) from wrong
+            at += length
+            yield command
 
     def replies(self, replies: Sequence[Reply]) -> bytes:
         return b"".join(map(self._reply, replies))

@@ -74,7 +74,7 @@ async def connect(session: "Session", request: ConnectRequest) -> ConnectResult:
         subscription = session.join(channel, server_side=True)
         try:
             subs[channel] = await begin(session, subscription, rules, asked)
-        except Unavailable as gone:
+        except (Unavailable, Failed) as gone:
             raise Ended(codes.SERVER_ERROR) from gone
     session.released = [*(session.released or ()), partial(session.hub.watch, session)]
     return ConnectResult(

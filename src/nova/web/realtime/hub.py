@@ -12,6 +12,7 @@ from uuid import UUID
 import msgspec
 from msgspec import Raw, Struct
 from prometheus_client import CollectorRegistry
+from structlog import get_logger
 
 from nova.kernel.clock import Clock
 from nova.kernel.errors import Unauthenticated
@@ -21,6 +22,7 @@ from nova.ports.fanout import Came, Fanout, Presence, Published, SentAway, Went,
 from nova.web.actors import Authenticator, User
 from nova.web.auth import Subscription as Ticket
 from nova.web.limits import Budgets, Limiter, LocalLimits
+from nova.web.loop_budget import LoopBudget
 from nova.web.realtime import codes
 from nova.web.realtime.alone import Alone
 from nova.web.realtime.codes import Closing, Failed
@@ -36,6 +38,8 @@ from nova.web.tokens import TokenExpired
 TICK_S = 1.0
 STEP_S = 0.05
 """Between two shares of sockets, when all are closed."""
+LONGEST_TTL_S = 2**31 - 1
+"""The protocol has 32 bits for it, and some SDKs one of them less."""
 STALE_S = 10.0
 """A client that has not connected by then is closed."""
 
@@ -99,6 +103,7 @@ class Hub:
         self.node = str(new_id())
         self.ping_s = max(1, ceil(ping_s))
         self.draining = False
+        self.loop_budget = LoopBudget()
         self.disconnects: Counter[int] = Counter()
         self.failures = 0
         self._fanout = fanout or Alone()
@@ -243,8 +248,14 @@ class Hub:
         """Hand durable publications to those who follow their channels, each once, in order."""
         for publication in publications:
             lane = self._lanes.get(publication.channel)
-            if lane is not None:
+            if lane is None:
+                continue
+            try:
                 lane.take(publication)
+            except Exception:  # noqa: BLE001  # one publication must not cost others theirs
+                get_logger().exception("publication_not_delivered", channel=publication.channel)
+                self.failed()
+                lane.close_all(codes.SERVER_ERROR)
 
     async def publish(
         self, channel: str, data: bytes, info: bytes | None = None
@@ -353,17 +364,25 @@ class Hub:
         return opened
 
     def ttl(self, expires: float | None) -> int:
-        """Return in how many seconds something expires: at least one, or 0 for never."""
+        """Return in how many seconds something expires: at least one, or 0 for never.
+
+        At most `LONGEST_TTL_S`: a client then asks for a refresh early, which costs nothing.
+        """
         if expires is None:
             return 0
-        return max(1, ceil(expires - self._clock.now().timestamp()))
+        left = ceil(expires - self._clock.now().timestamp())
+        return min(max(1, left), LONGEST_TTL_S)
 
     # -- the timer --------------------------------------------------------------------------------
 
     async def _tick_on(self) -> None:
         while True:
             await asyncio.sleep(TICK_S)
-            self.tick()
+            try:
+                self.tick()
+            except Exception:  # noqa: BLE001  # the edge of a task: others are pinged all the same
+                get_logger().exception("socket_timer_failed")
+                self.failed()
 
     def tick(self) -> None:
         """Once a second: ping a share of the sessions, end what is stale or expired."""

@@ -10,7 +10,7 @@ from nova.kernel.errors import Unavailable
 from nova.ports.channels import Position, Publication
 from nova.web.auth import Subscription as Ticket
 from nova.web.realtime.codecs import one_line
-from nova.web.realtime.codes import INSUFFICIENT_STATE
+from nova.web.realtime.codes import INSUFFICIENT_STATE, Closing
 from nova.web.realtime.messages import Push, Reply
 from nova.web.realtime.wires import Wire
 
@@ -213,12 +213,16 @@ class Lane:
             get_logger().exception("gap_not_filled", channel=self.channel)
             missed = None
         if not missed:  # what is behind the gap was committed after what should be in it
-            for subscription in tuple(self.subscriptions.values()):
-                subscription.session.close(INSUFFICIENT_STATE)
+            self.close_all(INSUFFICIENT_STATE)
             return
         for publication in missed:
             self._waiting.setdefault(publication.offset, publication)
         self.advance()
+
+    def close_all(self, closing: Closing) -> None:
+        """End every client of the channel."""
+        for subscription in tuple(self.subscriptions.values()):
+            subscription.session.close(closing)
 
     def end(self) -> None:
         if self._missing is not None:

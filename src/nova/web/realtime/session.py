@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from msgspec import UNSET, Raw
@@ -28,9 +28,12 @@ from nova.web.realtime.wires import Transport, Wire
 if TYPE_CHECKING:
     from nova.web.realtime.hub import Hub
 
-MOST_WAITING = 4096  # commands of one client; past it the client is told to come back later
+MOST_WAITING = 4096  # frames of one client; past it the client is told to come back later
+MOST_BYTES = 1 << 20  # of those frames; past it, too
 HOLD_AT = 64
-"""Commands that wait when the transport stops to read from the client."""
+"""Frames that wait when the transport stops to read from the client."""
+HOLD_BYTES = 1 << 17
+"""Bytes of frames that wait when it stops."""
 TURN = 32
 """Commands answered before others get their turn."""
 
@@ -42,6 +45,7 @@ class Session:
         "_held",
         "_replies",
         "_ripe",
+        "_size",
         "_transport",
         "_waiting",
         "_work",
@@ -73,7 +77,8 @@ class Session:
         self.pinged = False
         self.slot = -1
         self._held = False
-        self._waiting: deque[Command] | None = None
+        self._waiting: deque[bytes] | None = None
+        self._size = 0
         self._work: asyncio.Task[None] | None = None
         self._replies: list[Reply] | None = None
         self._ripe: Sequence[Callable[[], None]] = ()
@@ -85,32 +90,29 @@ class Session:
     def receive(self, frame: bytes) -> None:
         """Take a frame from the client."""
         self.pinged = False
-        if self.closed or frame in _PONGS:
+        if self.closed or frame in NOTHING:
             return
-        try:
-            arrived = self.wire.commands(frame)
-        except Undecodable:
-            self.close(codes.MALFORMED)
-            return
-        for command in arrived:
-            if command.id or command.send is not None:
-                self._enqueue(command)
-            elif command != _PONG:
-                self.close(codes.MALFORMED)
-                return
-
-    def _enqueue(self, command: Command) -> None:
         if self._waiting is None:
             self._waiting = deque()
-        if len(self._waiting) >= MOST_WAITING:
+        self._waiting.append(frame)
+        self._size += len(frame)
+        if len(self._waiting) > MOST_WAITING or self._size > MOST_BYTES:
             self.close(codes.FLOODING)
             return
-        self._waiting.append(command)
-        if len(self._waiting) > HOLD_AT and not self._held:
+        if not self._held and (len(self._waiting) > HOLD_AT or self._size > HOLD_BYTES):
             self._held = True
             self._transport.hold()
-        if self._work is None and not self.closed:
+        if self._work is None:
             self._work = asyncio.create_task(self._answer_all())
+
+    def _next(self, waiting: deque[bytes]) -> Iterable[Command]:
+        """Return the commands of the frame that waited longest."""
+        frame = waiting.popleft()
+        self._size -= len(frame)
+        if self._held and len(waiting) <= HOLD_AT // 2 and self._size <= HOLD_BYTES // 2:
+            self._held = False
+            self._transport.flow()
+        return self.wire.commands(frame)
 
     def send(self, frame: bytes) -> None:
         """Send bytes made by this session's wire."""
@@ -177,25 +179,38 @@ class Session:
 
     async def _answer_all(self) -> None:
         """Answer what waits, in order."""
+        budget = self.hub.loop_budget
         answered = 0
         try:
-            while self._waiting and not self.closed:
-                reply = await self._answer(self._waiting.popleft())
-                if reply is not None:
-                    self._reply(reply)
-                if self._held and len(self._waiting or ()) <= HOLD_AT // 2:
-                    self._held = False
-                    self._transport.flow()
-                answered += 1
-                if answered % TURN == 0:
-                    await asyncio.sleep(0)
+            while self._waiting:
+                for command in self._next(self._waiting):
+                    if budget.used_up or (answered and answered % TURN == 0):
+                        await budget.turn()
+                    if self.closed:
+                        return
+                    answered += 1
+                    budget.spend(1)
+                    await self._handle(command)
+        except Undecodable:
+            self.close(codes.MALFORMED)
         except Ended as ended:
             self.close(ended.closing)
+        except Exception:  # noqa: BLE001  # the edge of a task: logged, counted, closed
+            self._broken("socket_commands_unreadable")
+            self.close(codes.SERVER_ERROR)
         finally:
             self._work = None
             self.flush()
             if not self._waiting:
                 self._waiting = None
+
+    async def _handle(self, command: Command) -> None:
+        if command.id or command.send is not None:
+            reply = await self._answer(command)
+            if reply is not None:
+                self._reply(reply)
+        elif command != _PONG:
+            raise Ended(codes.MALFORMED)
 
     def _reply(self, reply: Reply) -> None:
         """Queue an answer; those that come before the loop turns share a frame."""
@@ -213,9 +228,33 @@ class Session:
         replies, self._replies = self._replies, None
         ripe, self._ripe = self._ripe, ()
         if replies:
-            self.send(self.wire.replies(replies))
-        for each in ripe:
-            each()
+            try:
+                frames = [self.wire.replies(replies)]
+            except Exception:  # noqa: BLE001  # whatever it is, the client gets an answer
+                frames = [self._encoded(reply) for reply in replies]
+            for frame in frames:
+                self.send(frame)
+        try:
+            for each in ripe:
+                each()
+        except Exception:  # noqa: BLE001  # the edge of a callback: logged, counted, closed
+            self._broken("socket_push_failed")
+            self.close(codes.SERVER_ERROR)
+
+    def _encoded(self, reply: Reply) -> bytes:
+        """Encode a reply, or the error that there is none; one that begins something ends here."""
+        try:
+            return self.wire.replies([reply])
+        except Exception:  # noqa: BLE001  # what a reply holds came from elsewhere
+            self._broken("socket_reply_not_encoded")
+        if reply.connect is not None or reply.subscribe is not None:
+            asyncio.get_running_loop().call_soon(self.close, codes.SERVER_ERROR)
+        return self.wire.replies([Reply(id=reply.id, error=codes.INTERNAL)])
+
+    def _broken(self, event: str) -> None:
+        """Log the exception at hand, and count it."""
+        get_logger().exception(event, client=self.id)
+        self.hub.failed()
 
     async def _answer(self, command: Command) -> Reply | None:
         try:
@@ -224,11 +263,14 @@ class Session:
             return Reply(id=command.id, error=failed.error)
         except Unavailable:
             return Reply(id=command.id, error=codes.INTERNAL)
-        except (Ended, asyncio.CancelledError):
+        except Ended:
             raise
-        except Exception:  # noqa: BLE001  # the edge of a task: logged, counted, answered
-            get_logger().exception("socket_command_failed", client=self.id)
-            self.hub.failed()
+        except (Exception, asyncio.CancelledError):
+            if (task := asyncio.current_task()) is not None and task.cancelling():
+                raise  # the process ends; what was cancelled otherwise is a failure as any
+            self._broken("socket_command_failed")
+            if command.connect is not None and self.user is not None:
+                raise Ended(codes.SERVER_ERROR) from None  # half connected
             return Reply(id=command.id, error=codes.INTERNAL)
 
     async def _do(self, command: Command) -> Reply | None:
@@ -281,4 +323,5 @@ class Session:
 
 
 _PONG = Command()
-_PONGS = (b"{}", b"\x00")
+NOTHING = (b"{}", b"\x00", b"")
+"""Messages without a command: answers to pings, and empty ones."""

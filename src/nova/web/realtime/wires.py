@@ -1,6 +1,6 @@
 """A codec on a kind of transport: the very bytes that go out, made once for all who get them."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
 from nova.ports.channels import Publication
@@ -21,7 +21,7 @@ class Wire:
         self._framed = framed
         self.ping = self.replies([PING])
 
-    def commands(self, frame: bytes) -> list[Command]:
+    def commands(self, frame: bytes) -> Iterable[Command]:
         return self._codec.commands(frame)
 
     def replies(self, replies: Sequence[Reply]) -> bytes:
