@@ -117,9 +117,9 @@ async def sockets(
         limiter=hub.limiter,
         budgets=Budgets(users=hub.budget),
         mounts={
-            "/connection/websocket": WebSocketEndpoint(hub, Origins(origins)),
+            "/connection/websocket": WebSocketEndpoint(hub, Origins(origins), Clients()),
             "/connection/http_stream": http_stream(hub, Origins(origins), Clients()),
-            "/connection/sse": sse(hub, Origins(origins)),
+            "/connection/sse": sse(hub, Origins(origins), Clients()),
             "/emulation": emulation(hub, Origins(origins), Clients()),
         },
     )

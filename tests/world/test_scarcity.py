@@ -14,6 +14,7 @@ import pytest
 from nova.app import all_rooms
 from nova.backbone.migrations import Room, migrate
 from nova.ports.database import Pool
+from nova.web.descriptors import reserve
 from support.app import App, like
 from support.deployment import deployed
 from support.waiting import until
@@ -60,11 +61,18 @@ async def test_a_server_without_file_descriptors_serves_those_it_has_and_recover
         assert (await client.get("/readyz")).status_code == 200
         resource.prlimit(app.server.pid, resource.RLIMIT_NOFILE, (FEW, FEW))
         with crowd(app, 2 * FEW):
-            await until(lambda: descriptors(app) >= FEW - 1)
+            await until(lambda: descriptors(app) >= FEW - reserve(FEW))
             event = like(to=ben, by=ada)
             answer = await client.post("/v1/events", json=[event])  # who is in is served
             assert answer.status_code == 202, answer.text
             await phone.until(lambda phone: phone.rings == [event["id"]])
+            async with app.client(patient=False) as late:  # and who is not is told
+                assert (await late.get("/readyz")).status_code == 200
+                refused = await late.get("/v1/users/me")
+                assert refused.status_code == 503, refused.text
+                assert refused.json()["code"] == "overloaded"
+                assert refused.headers["retry-after"]
+            assert descriptors(app) < FEW
     async with app.client() as newcomer:
         assert (await newcomer.get("/readyz")).status_code == 200
     await until(lambda: descriptors(app) < FEW / 2)

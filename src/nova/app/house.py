@@ -31,6 +31,7 @@ from nova.ports.channels import Retention
 from nova.ports.database import DatabaseUnavailable, Pool
 from nova.ports.graph import KeptGraphIndex
 from nova.settings import Settings
+from nova.web import descriptors
 from nova.web.auth import Auth
 from nova.web.jwks import RemoteKeys
 from nova.web.limits import Budgets, Limiter, LocalLimits
@@ -308,6 +309,8 @@ def _pace(settings: Settings) -> Pace:
 def _limits(settings: Settings) -> Limits:
     return Limits(
         connections=settings.socket.connections,
+        per_user=settings.socket.per_user,
+        per_address=min(settings.socket.per_address, max(1, descriptors.limit() // 2)),
         subscriptions=settings.socket.subscriptions,
         message_bytes=settings.socket.max_message_bytes,
         queue_bytes=settings.socket.queue_bytes,

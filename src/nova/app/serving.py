@@ -22,7 +22,7 @@ from nova.feature import Job
 from nova.ports.database import DatabaseUnavailable
 from nova.settings import Settings
 from nova.settings.serving import Http
-from nova.web import openapi
+from nova.web import descriptors, openapi
 from nova.web.api import Api
 from nova.web.clients import UNNAMED, Clients
 from nova.web.connections import Guard
@@ -57,6 +57,7 @@ async def serve(
     """
     if demo and settings.http.host not in LOOPBACK:
         raise CannotStart("The demo gives its tokens to anybody: it listens on this machine only.")
+    descriptors.raise_limit()
     async with AsyncExitStack() as stack:
         # Before anything else is started: who cannot listen should hear of it at once.
         listener = stack.enter_context(_taken(settings.http, any_port=any_port))
@@ -72,6 +73,7 @@ async def serve(
         if house.keys is not None:
             await access.reached(house.keys)
         postgres_metrics.register(pool, house.registry)
+        descriptors.register(house.registry)
         await _first_key(house, settings)
         idempotency = PostgresIdempotency(house.backbone.db)
         house.backbone.jobs.append(Job("web.idempotency", 600.0, idempotency.expire))
@@ -156,9 +158,9 @@ def _api(settings: Settings, house: House, idempotency: PostgresIdempotency, *, 
             "/healthz": read_only(healthz),
             "/readyz": read_only(house.readiness),
             "/metrics": read_only(shown),
-            "/connection/websocket": WebSocketEndpoint(house.hub, origins),
+            "/connection/websocket": WebSocketEndpoint(house.hub, origins, clients),
             "/connection/http_stream": http_stream(house.hub, origins, clients),
-            "/connection/sse": sse(house.hub, origins),
+            "/connection/sse": sse(house.hub, origins, clients),
             "/emulation": emulation(house.hub, origins, clients),
             **{path: read_only(page) for path, page in pages.items()},
         },

@@ -2,10 +2,11 @@
 
 import argparse
 import asyncio
+import re
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
-from http.client import HTTPException
+from http.client import HTTPConnection, HTTPException
 from urllib.error import HTTPError
 from urllib.request import ProxyHandler, build_opener
 
@@ -25,7 +26,10 @@ from nova.kernel.errors import Unavailable
 from nova.ports.database import DatabaseUnavailable, Pool
 from nova.ports.graph import GraphUnavailable
 from nova.settings import Misconfigured, Settings
+from nova.web import descriptors
 from nova.web.jwks import KeysUnavailable
+
+ASKED_S = 2.0
 
 LETTERS = """
 select (select count(*) from backbone.dead_letters) as dead,
@@ -68,6 +72,7 @@ async def _examined(args: argparse.Namespace) -> AsyncIterator[Finding]:
     loaded = settings(args)
     given = sum(origin != "default" for origin in loaded.origins.values())
     yield Finding("configuration", healthy=True, detail=f"valid; {given} settings given.")
+    yield await _descriptors(loaded.settings)
     given_keys = loaded.settings.tokens
     if given_keys.jwks_url:
         yield await _keys(loaded.settings)
@@ -160,6 +165,35 @@ class Ready(Struct, frozen=True):
     """What `/readyz` says."""
 
     checks: dict[str, str]
+
+
+async def _descriptors(settings: Settings) -> Finding:
+    """Say how many files a server may open here, and how many a running one has open."""
+    most = descriptors.hard_limit()
+    kept = descriptors.reserve(most)
+    used = await asyncio.to_thread(_in_use, settings.http.host, settings.http.port)
+    state = "no server answers here" if used is None else f"{used:,} are in use"
+    healthy = most >= descriptors.FEW and (used or 0) < most - kept
+    return Finding(
+        "descriptors",
+        healthy=healthy,
+        detail=f"up to {most:,} open files, {kept} of them in reserve; {state}.",
+        fix="" if healthy else "raise the limit of open files (ulimit -Hn, LimitNOFILE=).",
+    )
+
+
+def _in_use(host: str, port: int) -> int | None:
+    """Return how many descriptors a running server says are in use; None if it does not say."""
+    connection = HTTPConnection(_reached(host), port, timeout=ASKED_S)
+    try:
+        connection.request("GET", "/metrics")
+        answer = connection.getresponse().read().decode()
+    except (OSError, HTTPException, ValueError):
+        return None
+    finally:
+        connection.close()
+    line = re.search(r"^nova_descriptors_in_use (\S+)$", answer, re.MULTILINE)
+    return int(float(line[1])) if line else None
 
 
 async def _keys(settings: Settings) -> Finding:

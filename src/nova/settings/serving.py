@@ -63,6 +63,14 @@ class Socket(Struct, frozen=True, kw_only=True):
         Natural, about("Bytes that may wait for a client before it is told to come back.")
     ] = 1_048_576
     connections: Annotated[Natural, about("Open sockets of this process, at most.")] = 100_000
+    per_user: Annotated[Natural, about("Open sockets of a user in this process, at most.")] = 200
+    per_address: Annotated[
+        Natural,
+        about(
+            "Open sockets of a client's address in this process, at most, and at most half of the "
+            "process's file descriptors; IPv6 counts by the /64."
+        ),
+    ] = 10_000
     subscriptions: Annotated[Natural, about("Subscriptions of a connection, at most.")] = 128
     anonymous: Annotated[
         bool, about("Let strangers connect: without a token, or with one that names nobody.")

@@ -16,6 +16,8 @@ from nova.web.problems import Overloaded, TooSlow, problem
 from nova.web.router import PathTooLong
 from nova.web.traces import joined
 
+PROBES = {b"/healthz", b"/readyz"}
+"""Answered even on connections beyond the bound: a busy process is not a dead one."""
 _OVER = {"refused", "upgraded"}
 MOST_REFUSED = 100
 """Connections beyond the bound that are told so at once; further ones are cut."""
@@ -44,6 +46,8 @@ class Guarded(Config):
     guard: Guard = Guard()
     budget: LoopBudget
     open = 0
+    refused = 0
+    """Connections that were one too many."""
 
 
 class HeadTooLarge(Refused):
@@ -56,6 +60,8 @@ SLICE = 512
 """Bytes parsed at a time: some 12 requests, or 85 chunks."""
 MOST_SLICE = 8192
 """Bytes of a body, in few pieces, that are taken at a time."""
+ANSWERED_SLICE = 65_536
+"""Such bytes of a body whose request was answered: they go nowhere."""
 _FEW_PIECES = 4
 RESTED_S = 0.1
 """A connection that sent nothing for so long is read at once, however busy the loop is."""
@@ -87,6 +93,8 @@ class GuardedProtocol(HttpToolsProtocol):
         self._part = "idle"
         self._head = 0
         self._refusal: Refused | None = None
+        self.refuses: Refused | None = None
+        """Why this connection gets no answer, but from probes."""
         self._unread = b""
         self._at = 0
         self._queued = False
@@ -104,9 +112,12 @@ class GuardedProtocol(HttpToolsProtocol):
         beyond = self._guarded.open - self._guard.connections
         if beyond > MOST_REFUSED:
             self.transport.abort()
-        elif beyond > 0:
-            self._refusal = Overloaded("Too many connections are open.", retry_after=1.0)
-            self.send_400_response("")
+            return
+        if beyond > 0:
+            self.refuses = Overloaded("Too many connections are open.", retry_after=1.0)
+        if self.refuses is not None:
+            self._guarded.refused += 1
+            self._within(self._guard.linger_s)
         else:
             self._within(self._guard.head_within_s)
 
@@ -191,7 +202,12 @@ class GuardedProtocol(HttpToolsProtocol):
         self._begun = self._pieces = 0
         super().data_received(data)
         few = self._part == "body" and self._pieces <= _FEW_PIECES
-        self._slice = min(2 * self._slice, MOST_SLICE) if few else SLICE
+        most = (
+            ANSWERED_SLICE
+            if self.cycle is not None and self.cycle.response_complete
+            else MOST_SLICE
+        )
+        self._slice = min(2 * self._slice, most) if few else SLICE
         if not self.transport.is_closing() and self._part not in _OVER:
             self._see_to_time(len(data))
         units = 1 + (self._pieces >> 3) + REQUEST * self._begun
@@ -238,7 +254,12 @@ class GuardedProtocol(HttpToolsProtocol):
         self._in_time()
         self._head = 0
         self._part = "body"
+        if self.refuses is not None and self.url not in PROBES:
+            self._refusal = self.refuses
+            raise self._refusal
         super().on_headers_complete()
+        if self.refuses is not None:
+            self.cycle.keep_alive = False
 
     def on_body(self, body: bytes) -> None:
         self._pieces += 1

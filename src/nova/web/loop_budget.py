@@ -23,6 +23,8 @@ class LoopBudget:
         """Units of work in this turn."""
         self.turns = 0
         """Turns in which there was work, ever."""
+        self.total = 0
+        """Units of all turns so far."""
         self.most = 0
         """The most units of any turn so far."""
         self._waiting: deque[Callable[[], None]] = deque()  # bounded: one of each connection
@@ -31,6 +33,11 @@ class LoopBudget:
     @property
     def used_up(self) -> bool:
         return self.spent >= PER_TURN
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing was done in this turn, and nothing waits."""
+        return not self.spent and not self._waiting
 
     def spend(self, units: int) -> None:
         """Count work that was done."""
@@ -57,6 +64,7 @@ class LoopBudget:
     def _turn(self) -> None:
         self._scheduled = False
         self.turns += 1
+        self.total += self.spent
         self.most = max(self.most, self.spent)
         self.spent = 0
         for _ in range(len(self._waiting)):

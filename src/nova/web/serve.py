@@ -7,11 +7,14 @@ import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from time import monotonic
+from typing import Any, cast
 
 from starlette.types import ASGIApp
 from structlog import get_logger
 from uvicorn import Server
 
+from nova.kernel.errors import Refused
+from nova.web.acceptor import Acceptor
 from nova.web.connections import Guard, Guarded, GuardedProtocol
 from nova.web.loop_budget import LoopBudget
 
@@ -97,11 +100,25 @@ def _config(
 
 
 class _Quiet(Server):
-    """Leaves signals alone."""
+    """Leaves signals alone, and accepting to an Acceptor."""
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        config = cast("Guarded", self.config)
+
+        def made(refusal: Refused | None) -> GuardedProtocol:
+            protocol = GuardedProtocol(config, self.server_state, self.lifespan.state)
+            protocol.refuses = refusal
+            return protocol
+
+        acceptors = [Acceptor(each, made, config.budget) for each in sockets or ()]
+        self.servers = cast("Any", acceptors)
+        for acceptor in acceptors:
+            acceptor.start()
+        self.started = True
 
 
 @asynccontextmanager

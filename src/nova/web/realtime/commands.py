@@ -62,6 +62,8 @@ async def connect(session: "Session", request: ConnectRequest) -> ConnectResult:
     session.alive()
     await charge(session, "connect", user)
     session.alive()
+    if session.hub.crowds(user):
+        raise Ended(codes.CONNECTION_LIMIT)
     channels = session.hub.families.at_connect(user)
     session.user = user
     session.hub.enter(session, user)

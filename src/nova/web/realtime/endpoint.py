@@ -7,10 +7,11 @@ from urllib.parse import parse_qs
 
 from starlette.types import Receive, Scope, Send
 
+from nova.web.clients import Clients
 from nova.web.hosts import Once, OriginNotAllowed, is_own, refuse
 from nova.web.probes import read_only
 from nova.web.realtime.codes import MALFORMED, Closing
-from nova.web.realtime.hub import Hub
+from nova.web.realtime.hub import Hub, TooManySockets
 from nova.web.realtime.websocket import DIRECT
 from nova.web.realtime.wires import (
     PLAIN_JSON,
@@ -46,18 +47,21 @@ class Origins:
 class WebSocketEndpoint:
     """An ASGI app; without SocketProtocol below it, it speaks plain ASGI."""
 
-    def __init__(self, hub: Hub, origins: Origins) -> None:
+    def __init__(self, hub: Hub, origins: Origins, clients: Clients) -> None:
         self._hub = hub
         self._origins = origins
+        self._clients = clients
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Return once the protocol has its session; under another server, when the socket ends."""
         if scope["type"] != "websocket":
             await _UPGRADE(scope, receive, send)
             return
+        address = self._clients.network(scope)
         try:
             self._origins.check(scope)
-        except OriginNotAllowed as refused:
+            self._hub.admit(address)
+        except (OriginNotAllowed, TooManySockets) as refused:
             await receive()
             await refuse(scope, send, refused)
             return
@@ -67,9 +71,10 @@ class WebSocketEndpoint:
         await send({"type": "websocket.accept", "subprotocol": PROTOBUF if asked else None})
         direct = scope["extensions"].get(DIRECT)
         if direct is None:
-            await _plain(self._hub, receive, send, binary=binary)
+            await _plain(self._hub, address, receive, send, binary=binary)
             return
-        session = self._hub.open(WEBSOCKET_PROTOBUF if binary else WEBSOCKET_JSON, direct)
+        wire = WEBSOCKET_PROTOBUF if binary else WEBSOCKET_JSON
+        session = self._hub.open(wire, direct, address=address)
         direct.attach(session, binary=binary, most_bytes=self._hub.limits.message_bytes)
 
 
@@ -117,10 +122,10 @@ class _Queued:
         self.flowing.set()
 
 
-async def _plain(hub: Hub, receive: Receive, send: Send, *, binary: bool) -> None:
+async def _plain(hub: Hub, address: str, receive: Receive, send: Send, *, binary: bool) -> None:
     """Speak through ASGI messages: with TLS in the process, or under another server."""
     queued = _Queued()
-    session = hub.open(PLAIN_PROTOBUF if binary else PLAIN_JSON, queued)
+    session = hub.open(PLAIN_PROTOBUF if binary else PLAIN_JSON, queued, address=address)
     writing = asyncio.create_task(_write(queued, send, binary=binary))
     try:
         while (message := await receive())["type"] == "websocket.receive":

@@ -24,6 +24,7 @@ def http_stream(hub: Hub, origins: Origins, clients: Clients) -> ASGIApp:
         binary = dict(scope["headers"]).get(b"content-type") == OCTETS
         wire = STREAM_PROTOBUF if binary else STREAM_JSON
         headers = [*shared(scope), (b"content-type", OCTETS)]
-        await stream(hub, wire, first, headers, scope, receive, send)
+        address = clients.network(scope)
+        await stream(hub, wire, first, address, headers, scope, receive, send)
 
     return Guarded(respond, origins, "POST")

@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections import Counter, defaultdict, deque
+from collections import Counter, OrderedDict, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from math import ceil
@@ -15,7 +15,7 @@ from prometheus_client import CollectorRegistry
 from structlog import get_logger
 
 from nova.kernel.clock import Clock
-from nova.kernel.errors import Unauthenticated
+from nova.kernel.errors import TooMany, Unauthenticated
 from nova.kernel.ids import new_id
 from nova.ports.channels import Channels, Position, Publication
 from nova.ports.fanout import Came, Fanout, Presence, Published, SentAway, Went, Word
@@ -35,6 +35,7 @@ from nova.web.realtime.wires import Transport, Wire
 from nova.web.routes import Limit
 from nova.web.tokens import TokenExpired
 
+NOTED_EVERY_S = 60.0
 TICK_S = 1.0
 STEP_S = 0.05
 """Between two shares of sockets, when all are closed."""
@@ -54,10 +55,22 @@ class Tickets(Protocol):
     async def subscription(self, token: str) -> Ticket: ...
 
 
+class TooManySockets(TooMany):
+    """As many sockets are open from this address as Nova takes from one."""
+
+    code = "too_many_sockets"
+    hint = (
+        "Raise socket.per_address; behind a proxy, name it in http.trusted_proxies, so that "
+        "clients are told from one another."
+    )
+
+
 class Limits(Struct, frozen=True, kw_only=True):
     """What one process and one client may take."""
 
     connections: int = 100_000
+    per_user: int = 200
+    per_address: int = 10_000
     subscriptions: int = 128
     message_bytes: int = 65_536
     """Largest message of a client."""
@@ -118,7 +131,12 @@ class Hub:
         self._users: dict[UUID, set[Session]] = {}
         self._wheel: list[set[Session]] = [set() for _ in range(self.ping_s)]
         self._hand = 0
-        self._arrivals: deque[tuple[float, Session]] = deque()
+        self._addresses: Counter[str] = Counter()
+        self.refused: Counter[str] = Counter()
+        """Sockets that were one too many, by whose they were: an address's or a user's."""
+        self._noted: dict[str, float] = {}
+        self._arrivals: OrderedDict[Session, float] = OrderedDict()
+        """Those that have not said who they are, and until when they have to."""
         self._secrets: dict[str, Session] = {}
         self._ticking: asyncio.Task[None] | None = None
 
@@ -164,16 +182,43 @@ class Hub:
 
     # -- sessions ---------------------------------------------------------------------------------
 
-    def open(self, wire: Wire, transport: Transport, *, secret: str = "") -> Session:
+    def admit(self, address: str) -> None:
+        """Raise TooManySockets when an address has as many as it may."""
+        if address and self._addresses[address] >= self.limits.per_address:
+            self._refuse("address", address)
+            raise TooManySockets(retry_after=10.0)
+
+    def crowds(self, user: User) -> bool:
+        """Whether a user has as many sockets as one may; strangers count by address alone."""
+        crowded = len(self._users.get(user.id, ())) >= self.limits.per_user
+        if crowded and not user.is_stranger:
+            self._refuse("user", str(user.id))
+            return True
+        return False
+
+    def _refuse(self, whose: str, name: str) -> None:
+        """Count a socket that is one too many; log it, once a minute."""
+        self.refused[whose] += 1
+        now = self._clock.monotonic()
+        if now - self._noted.get(whose, float("-inf")) >= NOTED_EVERY_S:
+            self._noted[whose] = now
+            setting = f"socket.per_{whose}"
+            get_logger().warning("sockets_refused", whose=whose, name=name, setting=setting)
+
+    def open(
+        self, wire: Wire, transport: Transport, *, secret: str = "", address: str = ""
+    ) -> Session:
         """Begin a session; it is closed again at once when there is no room for it.
 
-        `secret` is by which `find` finds it, for transports that only go one way.
+        `address` is the client's, which was admitted. `secret` is by which `find` finds it, for
+        transports that only go one way.
         """
-        session = Session(self, wire, transport, secret=secret)
+        session = Session(self, wire, transport, secret=secret, address=address)
+        self._addresses[address] += 1
         self._sessions[session.id] = session
         if secret:
             self._secrets[secret] = session
-        self._arrivals.append((self._clock.monotonic() + STALE_S, session))
+        self._arrivals[session] = self._clock.monotonic() + STALE_S
         if self.draining:
             session.close(codes.SHUTDOWN)
         elif len(self._sessions) > self.limits.connections:
@@ -185,6 +230,7 @@ class Hub:
 
     def enter(self, session: Session, user: User) -> None:
         """The session has said who it is."""
+        self._arrivals.pop(session, None)
         self._users.setdefault(user.id, set()).add(session)
 
     def watch(self, session: Session) -> None:
@@ -195,7 +241,11 @@ class Hub:
 
     def leave(self, session: Session) -> None:
         """Forget a session that ended."""
-        self._sessions.pop(session.id, None)
+        if self._sessions.pop(session.id, None) is not None:
+            self._addresses[session.address] -= 1
+            if not self._addresses[session.address]:
+                del self._addresses[session.address]
+        self._arrivals.pop(session, None)
         self._secrets.pop(session.secret, None)
         for subscription in session.subscriptions.values():
             self.left(subscription)
@@ -392,8 +442,8 @@ class Hub:
             session.expire(wall - self.limits.expired_s)
             session.ping()
         now = self._clock.monotonic()
-        while self._arrivals and self._arrivals[0][0] <= now:
-            session = self._arrivals.popleft()[1]
+        while self._arrivals and next(iter(self._arrivals.values())) <= now:
+            session, _ = self._arrivals.popitem(last=False)
             if session.user is None:
                 session.close(codes.STALE)
 

@@ -26,6 +26,12 @@ class _Sockets(Collector):
         for code, number in hub.disconnects.items():
             closed.add_metric([str(code)], number)
         yield closed
+        refused = CounterMetricFamily(
+            "nova_sockets_refused", "Sockets that were one too many, by whose.", labels=["whose"]
+        )
+        for whose, number in hub.refused.items():
+            refused.add_metric([whose], number)
+        yield refused
 
 
 def register(hub: Hub, registry: CollectorRegistry) -> None:

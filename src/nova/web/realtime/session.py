@@ -49,6 +49,7 @@ class Session:
         "_transport",
         "_waiting",
         "_work",
+        "address",
         "closed",
         "hub",
         "id",
@@ -61,13 +62,22 @@ class Session:
         "wire",
     )
 
-    def __init__(self, hub: "Hub", wire: Wire, transport: Transport, *, secret: str = "") -> None:
+    def __init__(
+        self,
+        hub: "Hub",
+        wire: Wire,
+        transport: Transport,
+        *,
+        secret: str = "",
+        address: str = "",
+    ) -> None:
         """`secret` is what the client shows with commands that come another way (/emulation).
 
         (Its id will not do: others see that.) Such a client is not asked for pongs.
         """
         self.hub = hub
         self.secret = secret
+        self.address = address
         self.wire = wire
         self._transport = transport
         self.id = str(new_id())

@@ -73,12 +73,20 @@ class Stream:
 
 
 async def stream(  # noqa: PLR0917  # the last three are ASGI's own
-    hub: Hub, wire: Wire, first: bytes, headers: Headers, scope: Scope, receive: Receive, send: Send
+    hub: Hub,
+    wire: Wire,
+    first: bytes,
+    address: str,
+    headers: Headers,
+    scope: Scope,
+    receive: Receive,
+    send: Send,
 ) -> None:
-    """Answer with a stream that starts with the answers to `first`."""
+    """Answer with a stream that starts with the answers to `first`. Raises TooManySockets."""
+    hub.admit(address)
     transport = Stream(wire, scope.get("extensions", {}).get(ABORT))
     await send({"type": "http.response.start", "status": 200, "headers": [*headers, *_STREAMED]})
-    session = hub.open(wire, transport, secret=token_urlsafe(18))
+    session = hub.open(wire, transport, secret=token_urlsafe(18), address=address)
     session.receive(first)
     gone = asyncio.create_task(_gone(receive, transport))
     try:

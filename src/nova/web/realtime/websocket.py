@@ -10,7 +10,7 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 from nova.web.connections import Guarded
 from nova.web.loop_budget import SHARE, LoopBudget
 from nova.web.realtime.codes import FLOODING, MALFORMED, SLOW, Closing
-from nova.web.realtime.session import NOTHING, Session
+from nova.web.realtime.session import Session
 
 DIRECT = "nova.direct"
 """The ASGI extension by which an endpoint gets the protocol, to speak to it without ASGI."""
@@ -30,6 +30,8 @@ SMALL = 128
 """Bytes of a fragment that counts as empty."""
 _SUBPROTOCOL = "Sec-WebSocket-Protocol"
 _WOULD_BLOCK = (BlockingIOError, InterruptedError)
+_NO_COMMAND = b"{}\0 \t\r\n"
+"""Bytes of messages that hold no command: blanks, and answers to pings in either encoding."""
 _CUT_OFF_S = 5.0
 _FLOOD_CUT_OFF_S = 1.0
 _BAD_TEXT = Closing(1007, "not UTF-8")
@@ -318,10 +320,9 @@ class SocketProtocol(WebSocketsSansIOProtocol):
             return
         frames, self.frames = self.frames, []
         message = frames[0] if len(frames) == 1 else b"".join(frames)
-        if message in NOTHING:
+        if self.close_sent or not message.strip(_NO_COMMAND):
             self._empty += 1
         if self.close_sent:
-            self._empty += 1
             return
         if (self.curr_msg_data_type == "bytes") is not self.binary:
             session.close(MALFORMED)
