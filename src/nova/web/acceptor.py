@@ -4,19 +4,18 @@ import asyncio
 import errno
 import socket
 from collections.abc import Callable
+from contextlib import suppress
 
 from structlog import get_logger
 
 from nova.kernel.errors import Refused
 from nova.web import descriptors
-from nova.web.loop_budget import LoopBudget
+from nova.web.connections import PROBES, raw
 from nova.web.problems import Overloaded
 
 BACKLOG = 2048
-AT_ONCE = 16
-"""Connections of one turn."""
-COST = 4
-"""What a connection takes from the loop's budget."""
+AT_ONCE = 64
+"""Connections of one turn: when the backlog is full, clients wait a second or more."""
 PAUSE_S = 0.1
 """For how long nobody is accepted when there is no descriptor for it."""
 NOTED_EVERY_S = 60.0
@@ -30,14 +29,13 @@ class Acceptor:
     """Accepts from one listener, while the process has descriptors to spare.
 
     The kernel gives the lowest descriptor that is free, so the number of a new one tells how
-    many are in use. From the limit less the reserve on, connections are answered 503; half of
-    the reserve may hear that at a time, and further ones wait in the backlog.
+    many are in use. From the limit less the reserve on, connections are answered 503, once they
+    asked; from half of the reserve on, at once.
     """
 
-    def __init__(self, listener: socket.socket, made: Made, budget: LoopBudget) -> None:
+    def __init__(self, listener: socket.socket, made: Made) -> None:
         self._listener = listener
         self._made = made
-        self._budget = budget
         self._loop = asyncio.get_running_loop()
         self._opening: set[asyncio.Task[object]] = set()
         self._paused: asyncio.TimerHandle | None = None
@@ -73,9 +71,11 @@ class Acceptor:
                 self._pause()
                 return
             accepted.setblocking(False)
-            self._take(accepted)
-            self._budget.spend(COST)
-            if self._budget.used_up or self._paused is not None:
+            if _gone(accepted):
+                accepted.close()
+            else:
+                self._take(accepted)
+            if self._paused is not None:
                 return
 
     def _take(self, accepted: socket.socket) -> None:
@@ -85,8 +85,9 @@ class Acceptor:
         if accepted.fileno() >= most - reserved:
             refusal = Overloaded("Nova has no file descriptors to spare.", retry_after=1.0)
             self._note("as many connections are open as the limit of descriptors allows")
-            if accepted.fileno() >= most - reserved // 2:
-                self._pause()
+            if accepted.fileno() >= most - reserved // 2 and not _probes(accepted):
+                _refuse(accepted, refusal)
+                return
         task: asyncio.Task[object] = self._loop.create_task(self._open(accepted, refusal))
         self._opening.add(task)
         task.add_done_callback(self._opening.discard)
@@ -119,3 +120,30 @@ class Acceptor:
                 in_use=descriptors.in_use(),
                 fix="raise the limit of open files (ulimit -n, LimitNOFILE=)",
             )
+
+
+def _probes(accepted: socket.socket) -> bool:
+    try:
+        _, path, *_ = accepted.recv(64, socket.MSG_PEEK).split(b" ", 2)
+    except (OSError, ValueError):
+        return False
+    return path in PROBES
+
+
+def _refuse(accepted: socket.socket, refusal: Refused) -> None:
+    """Answer and hang up, at the cost of nothing that stays."""
+    with suppress(OSError):
+        accepted.send(raw(refusal))
+        accepted.shutdown(socket.SHUT_WR)
+        accepted.recv(65_536)  # closed with bytes unread, the client might not hear why
+    accepted.close()
+
+
+def _gone(accepted: socket.socket) -> bool:
+    """Return whether the client hung up again without a word: that needs no protocol."""
+    try:
+        return not accepted.recv(1, socket.MSG_PEEK)
+    except (BlockingIOError, InterruptedError):
+        return False
+    except OSError:
+        return True

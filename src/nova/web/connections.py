@@ -16,6 +16,8 @@ from nova.web.problems import Overloaded, TooSlow, problem
 from nova.web.router import PathTooLong
 from nova.web.traces import joined
 
+REFUSED_S = 2.0
+"""For a connection that is one too many, to ask: until then it is not told."""
 PROBES = {b"/healthz", b"/readyz"}
 """Answered even on connections beyond the bound: a busy process is not a dead one."""
 _OVER = {"refused", "upgraded"}
@@ -68,6 +70,16 @@ RESTED_S = 0.1
 _TOO_BUSY = 4 * PER_TURN
 
 
+def raw(refused: Refused) -> bytes:
+    """Return a refusal as the whole answer of a connection."""
+    answer = problem(refused, joined(None).id)
+    lines = [STATUS_LINE[answer.status]]
+    length = (b"content-length", b"%d" % len(answer.body))
+    for name, value in (*answer.headers, length, (b"connection", b"close")):
+        lines += [name, b": ", value, b"\r\n"]
+    return b"".join([*lines, b"\r\n", answer.body])
+
+
 class Flow(FlowControl):
     """Uvicorn's flow control, which asks before it reads on: bytes may wait to be parsed."""
 
@@ -117,7 +129,7 @@ class GuardedProtocol(HttpToolsProtocol):
             self.refuses = Overloaded("Too many connections are open.", retry_after=1.0)
         if self.refuses is not None:
             self._guarded.refused += 1
-            self._within(self._guard.linger_s)
+            self._within(min(self._guard.linger_s, REFUSED_S))
         else:
             self._within(self._guard.head_within_s)
 
@@ -280,13 +292,7 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def send_400_response(self, msg: str) -> None:
         """Answer what is not HTTP, or is too much of it, and listen no more."""
-        trace = joined(None)
-        answer = problem(self._refusal or Malformed(msg or "That is not HTTP."), trace.id)
-        lines = [STATUS_LINE[answer.status]]
-        length = (b"content-length", b"%d" % len(answer.body))
-        for name, value in (*answer.headers, length, (b"connection", b"close")):
-            lines += [name, b": ", value, b"\r\n"]
-        self.transport.write(b"".join([*lines, b"\r\n", answer.body]))
+        self.transport.write(raw(self._refusal or Malformed(msg or "That is not HTTP.")))
         if self.transport.can_write_eof():
             self.transport.write_eof()
         self._part = "refused"

@@ -4,10 +4,10 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 
-PER_TURN = 128
+PER_TURN = 64
 """Units of work in a turn: a frame, a command or some chunks are one, a request is `REQUEST`."""
 REQUEST = 16
-SHARE = 32
+SHARE = 16
 """Units that one connection may take before others get their turn."""
 
 
