@@ -134,7 +134,7 @@ async def test_a_wave_of_deaths_buries_nobody_and_blames_the_configuration(
     assert sorted(await devices(here)) == [
         (apns(f"phone-{n}"), "Unregistered") for n in range(1, 6)
     ]
-    assert await devices(here, "cleo") == [("phone-0", None)]
+    assert await devices(here, "cleo") == [(apns("phone-0"), None)]
 
 
 async def test_a_wave_can_be_forgiven(here: Delivered, clock: ManualClock) -> None:
