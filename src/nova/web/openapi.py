@@ -43,13 +43,17 @@ _PROBLEM: Json = {
     "description": "RFC 9457, with a stable `code`, a `hint` and the trace to report.",
     "required": ["type", "title", "status", "detail", "code", "hint", "trace_id"],
     "properties": {
-        "type": {"type": "string", "format": "uri-reference"},
-        "title": {"type": "string"},
-        "status": {"type": "integer"},
-        "detail": {"type": "string"},
-        "code": {"type": "string"},
-        "hint": {"type": ["string", "null"]},
-        "trace_id": {"type": "string"},
+        "type": {
+            "type": "string",
+            "format": "uri-reference",
+            "description": "Where this kind of problem is explained.",
+        },
+        "title": {"type": "string", "description": "What is wrong, alike for all of its kind."},
+        "status": {"type": "integer", "description": "The status of HTTP."},
+        "detail": {"type": "string", "description": "What is wrong this time."},
+        "code": {"type": "string", "description": "The kind: a word that programs can rely on."},
+        "hint": {"type": ["string", "null"], "description": "How to mend it."},
+        "trace_id": {"type": "string", "description": "Finds the request in the log."},
     },
 }
 
@@ -161,6 +165,27 @@ def tag(route: Route) -> str:
     return segments[0] if segments else "root"
 
 
+_SEGMENTS = {
+    "user": "Nova's id of the user, your own one, or `me`.",
+    "other": "Another user, by either id.",
+    "reference": "Either id of the user.",
+    "device": "Nova's id of the device.",
+    "key": "Nova's id of the server key.",
+    "webhook": "Nova's id of the webhook.",
+    "lane": "The provider's queue: `ios`, `android`, `web` or `mail`.",
+    "type": "The type of notification.",
+    "name": "The name of the type.",
+    "mark": "What to do with it.",
+    "tag": "The hashtag, without its sign.",
+    "token": "The token in the link of a mail.",
+    "channel": "The name of the channel, such as `room:lobby`.",
+}
+_PAGING = {
+    "limit": "How many at most.",
+    "cursor": "Where the page begins: `next_cursor` of the page before.",
+}
+
+
 def _segments(route: Route) -> Iterator[Json]:
     for name in re.findall(r"{(\w+)}", route.path):
         segment: Json = {
@@ -169,10 +194,16 @@ def _segments(route: Route) -> Iterator[Json]:
             "required": True,
             "schema": {"type": "string", "minLength": 1, "maxLength": 256},
         }
+        segment["description"] = _SEGMENTS.get(name) or _named(route.path, name)
         if name == "user":
-            segment["description"] = "Nova's id of the user, your own one, or `me`."
             segment["example"] = "me"
         yield segment
+
+
+def _named(path: str, name: str) -> str:
+    """Describe an id by the list in which it stands, such as /posts/{id}."""
+    listed = path.partition("/{" + name + "}")[0].rpartition("/")[2]
+    return f"The id of one of the {listed.replace('-', ' ')}."
 
 
 def _parameters(route: Route, parts: Parts) -> Iterator[Json]:
@@ -188,8 +219,9 @@ def _parameters(route: Route, parts: Parts) -> Iterator[Json]:
                 "required": field.required,
                 "schema": schema_of,
             }
-            if "description" in schema_of:
-                parameter["description"] = schema_of.pop("description")
+            said = schema_of.pop("description", None) or _PAGING.get(field.name)
+            if said is not None:
+                parameter["description"] = said
             yield parameter
     if route.method == "POST":
         yield {

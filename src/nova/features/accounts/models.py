@@ -167,6 +167,7 @@ class Erasure(Struct, frozen=True, kw_only=True):
     """How far the erasure of a person is."""
 
     requested_at: datetime
+    """When it was asked for."""
     erased_at: datetime | None
     """When the user, and all that is theirs, was gone; null while much of it is taken away."""
     complete_at: datetime | None

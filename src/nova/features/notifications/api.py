@@ -64,6 +64,7 @@ class Whose(Struct, frozen=True, kw_only=True):
     """Whose inbox; only a server key may and must say so."""
 
     user: Name | None = None
+    """Whose inbox, by either id; for server keys."""
 
 
 class Listed(Struct, frozen=True, kw_only=True):
@@ -72,7 +73,9 @@ class Listed(Struct, frozen=True, kw_only=True):
     user: Name | None = None
     """Whose, by either id; for server keys."""
     state: State = State.CURRENT
+    """Which of them."""
     type: Name | None = None
+    """Of this type alone."""
     limit: Annotated[int, Meta(ge=1, le=200)] = 50
     cursor: Annotated[str, Meta(max_length=512)] | None = None
 
@@ -94,6 +97,7 @@ class Letters(Struct, frozen=True, kw_only=True):
     """Which dead letters to list."""
 
     consumer: Name | None = None
+    """Of this consumer group alone."""
     limit: Annotated[int, Meta(ge=1, le=1000)] = 100
 
 
@@ -101,8 +105,11 @@ class Type(Struct, frozen=True, kw_only=True):
     """A type of notification, with its name."""
 
     name: str
+    """Its name."""
     built_in: bool
+    """Whether every deployment has it."""
     kind: Kind
+    """Its templates and defaults."""
 
 
 class Replayed(Struct, frozen=True):

@@ -84,6 +84,7 @@ class Stretch(Struct, frozen=True, kw_only=True):
     """The last so many hours."""
 
     hours: Annotated[int, Meta(ge=1, le=168)] = 24
+    """How many hours to look back."""
 
 
 class Funnel(Struct, frozen=True, kw_only=True):

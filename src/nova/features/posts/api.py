@@ -35,6 +35,7 @@ class Whose(Struct, frozen=True, kw_only=True):
     """Who acts or looks; only a server key may say so."""
 
     user: Name | None = None
+    """Who acts or looks, by either id; for server keys."""
 
 
 class Page(Struct, frozen=True, kw_only=True):

@@ -55,8 +55,11 @@ class HistoryQuery(Struct, frozen=True, forbid_unknown_fields=True):
 
     limit: Annotated[int, Meta(ge=0, le=1000)] = 100
     epoch: Name | None = None
+    """The history that `offset` belongs to; another one is a conflict."""
     offset: Count = 0
+    """The position after which to begin."""
     reverse: bool = False
+    """Whether the newest come first."""
 
 
 class Kept(Struct, frozen=True):
