@@ -1,11 +1,17 @@
 """Signals reach every process after the commit, and a gap is told."""
 
 import asyncio
+import os
+import signal
+import tempfile
+from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 
-from nova.adapters.postgres.pool import open_pool
+from nova.adapters.postgres.pool import PostgresPool, open_pool
 from nova.backbone.backbone import Backbone
+from nova.bench.proxy import Proxy, proxied
 from nova.ports.database import Pool
 from support.log import backbone
 from support.waiting import until
@@ -62,6 +68,91 @@ async def test_listeners_forget_everything_after_the_connection_was_lost(pool: P
             return "ben" in told
 
         await until(again)
+
+
+@pytest.fixture
+async def proxy(dsn: str) -> AsyncIterator[Proxy]:
+    with tempfile.TemporaryDirectory(prefix="nova-") as folder:
+        async with proxied(dsn, Path(folder)) as proxy:
+            yield proxy
+
+
+async def test_a_signal_whose_notification_is_lost_is_found_by_looking(
+    dsn: str, pool: Pool
+) -> None:
+    """As behind a pooler that hands the LISTEN to a connection which nobody reads."""
+    told: list[str | None] = []
+    async with open_pool(dsn) as others:
+        nova = backbone(others)
+        nova.signals.on("user", told.append)
+        async with nova.run():
+            await pool.run("select pg_notify('nova_signals', '77777 [[\"user\",\"heard\"]]')")
+            await until(lambda: _heard([told], "heard"))
+            unheard = "insert into backbone.signals (payload) values ($1)"
+            await pool.run(unheard, '[["user", "ada"], ["key", "not asked for"]]')
+            await until(lambda: _heard([told], "ada"))
+            await pool.run(unheard, '[["user", "ben"]]')
+            await until(lambda: _heard([told], "ben"))
+    assert [each for each in told if each] == ["heard", "ada", "ben"]
+
+
+async def test_a_signal_that_commits_late_is_found_too(dsn: str, pool: Pool) -> None:
+    told: list[str | None] = []
+    async with open_pool(dsn) as others:
+        nova = backbone(others)
+        nova.signals.on("user", told.append)
+        async with nova.run():
+            insert = "insert into backbone.signals (payload) values ($1)"
+            async with pool.begin() as late:
+                await late.run(insert, '[["user", "late"]]')
+                await others.run(insert, '[["user", "early"]]')
+                await until(lambda: _heard([told], "early"))
+            await until(lambda: _heard([told], "late"))
+    assert [each for each in told if each] == ["early", "late"]
+
+
+async def test_a_listener_in_silence_hears_by_looking_elsewhere(
+    dsn: str, pool: PostgresPool
+) -> None:
+    """The connection that listens is held by a network that says nothing more."""
+    told: list[str | None] = []
+    nova = backbone(pool)
+    nova.signals.on("user", told.append)
+    unknown: list[int] = []
+    nova.signals.when_unknown(lambda: unknown.append(1))
+    async with open_pool(dsn) as others, nova.run():
+        listening = pool._ear._connection
+        assert listening
+        pid = listening.get_server_pid()
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            async with backbone(others).db.transaction() as tx:
+                tx.signal("user", "ada")
+            await until(lambda: _heard([told], "ada"))
+        finally:
+            os.kill(pid, signal.SIGCONT)
+    assert not unknown
+
+
+async def test_while_nothing_can_be_heard_that_is_told_and_later_what_was_missed(
+    proxy: Proxy, pool: Pool
+) -> None:
+    told: list[str | None] = []
+    unknown: list[int] = []
+    async with open_pool(proxy.dsn) as cut_off:
+        nova = backbone(cut_off)
+        nova.signals.on("user", told.append)
+        nova.signals.when_unknown(lambda: unknown.append(1))
+        async with nova.run():
+            proxy.blackhole = True
+            async with backbone(pool).db.transaction() as tx:
+                tx.signal("user", "ada")
+            await until(lambda: unknown and None in told)
+            assert "ada" not in told
+            proxy.blackhole = False
+            proxy.reset()
+            await until(lambda: _heard([told], "ada"))
+    assert told.count("ada") == 1
 
 
 async def test_a_listener_that_fails_hides_nothing_from_the_others(pool: Pool) -> None:

@@ -100,6 +100,7 @@ def listen(backbone: Backbone, people: People, auth: Auth, hub: Hub) -> None:
     signals.on("key", auth.forget_keys)
     signals.on("revoked", auth.forget_tokens)
     signals.on("revoked", watch.on_revoked)
+    signals.when_unknown(watch.on_unknown)
 
 
 class _Standings:

@@ -179,6 +179,7 @@ class Backbone:
         await self._doorbell.start()
         tasks = self._tasks
         tasks.forever("heartbeat", self._beat)
+        tasks.forever("signals", self.signals.turn)
         tasks.forever("doorbell", self._doorbell.turn)
         tasks.forever("tail", self._tail.turn)
         tasks.forever("doubts", self._doubts.turn)

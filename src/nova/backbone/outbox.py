@@ -22,7 +22,7 @@ PARTITIONS = 16
 SIGNALS = "nova_signals"
 """The NOTIFY channel that carries signals."""
 
-_NOTIFY_BYTES = 7900  # PostgreSQL refuses payloads of 8,000
+_NOTIFY_BYTES = 7900  # PostgreSQL refuses payloads of 8,000; a number precedes them
 
 APPEND = """
 insert into backbone.event_log (topic, key, partition, id, type, payload, trace)
@@ -58,7 +58,13 @@ select channel, epoch, number, data, at_ms
 from backbone.publish($4, $5, $6, $7, $8, $9, $10, $1, $2, $3)
 """
 
-SIGNAL = "select pg_notify($1, payload) from unnest($2::text[]) as s (payload)"
+SIGNAL = """
+with kept as (
+    insert into backbone.signals (payload) select * from unnest($2::text[])
+    returning number, payload
+)
+select pg_notify($1, number || ' ' || payload) from kept
+"""
 
 
 def partition_of(key: str) -> int:

@@ -8,6 +8,7 @@ from time import monotonic
 from msgspec import Struct
 from structlog import get_logger
 
+from nova.backbone import signals
 from nova.backbone.portions import MOST, in_portions, rest
 from nova.ports.channels import Retention
 from nova.ports.database import Pool, Row
@@ -135,6 +136,7 @@ class Housekeeping:
     async def channels(self) -> None:
         """Delete publications that no retention holds, and forget channels that have none left."""
         await in_portions(partial(self._pool.run, FORGET_KEYS))
+        await in_portions(partial(self._pool.run, signals.FORGET, signals.KEPT))
         most = CHANNELS_AT_ONCE
         while True:
             begun = monotonic()

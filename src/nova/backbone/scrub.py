@@ -97,6 +97,14 @@ delete from backbone.presence p
  where exists (select from unnest($1::bytea[]) as w (word) where position(w.word in p.info) > 0)
 """
 
+# Who has not read them by now knows that it may have missed some.
+SIGNALS = """
+delete from backbone.signals s
+ where at < now() - interval '2 s' and exists (
+    select from unnest($1::bytea[]) as w (word)
+     where strpos(s.payload, convert_from(w.word, 'UTF8')) > 0)
+"""
+
 # A statement for the next of Nova's tables that has a sample of a column that may name somebody.
 SAMPLE = """
 select c.oid::regclass::text as name, format('analyze (skip_locked) %s', c.oid::regclass)
@@ -183,6 +191,7 @@ async def failed(db: Queries, words: Sequence[str], references: Sequence[str]) -
     await db.run(LETTERS, _bytes(words), references)
     await db.run(KEYS, references)
     await db.run(PRESENCE, _bytes(words))
+    await db.run(SIGNALS, _bytes(words))
 
 
 def _bytes(words: Sequence[str]) -> list[bytes]:

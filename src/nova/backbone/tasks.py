@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from time import monotonic
 
 from prometheus_client import CollectorRegistry, Counter
 from structlog import get_logger
@@ -9,6 +10,7 @@ from structlog import get_logger
 from nova.kernel.errors import Unavailable
 
 _log = get_logger()
+TOLD_EVERY_S = 60.0
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.05, 1.0
 
 
@@ -23,6 +25,8 @@ class Tasks:
             registry=registry,
         )
         self._tasks: list[asyncio.Task[None]] = []
+        self._told: dict[str, float] = {}
+        """When which reason to wait was logged; one of each code."""
 
     def forever(self, name: str, turn: Callable[[], Awaitable[None]]) -> None:
         self._tasks.append(asyncio.create_task(self._repeat(name, turn), name=name))
@@ -33,6 +37,13 @@ class Tasks:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._tasks.clear()
 
+    def _tell(self, name: str, refused: Unavailable) -> None:
+        """Log a line a minute, of the first: in an outage, all tasks wait for the same."""
+        now = monotonic()
+        if now >= self._told.get(refused.code, -TOLD_EVERY_S) + TOLD_EVERY_S:
+            self._told[refused.code] = now
+            _log.warning("task_waits", task=name, reason=refused.code, detail=refused.detail)
+
     async def _repeat(self, name: str, turn: Callable[[], Awaitable[None]]) -> None:
         failures = self._failures.labels(name)
         pause = _FIRST_PAUSE_S
@@ -42,7 +53,7 @@ class Tasks:
                 pause = _FIRST_PAUSE_S
                 continue
             except Unavailable as refused:
-                _log.warning("task_waits", task=name, reason=refused.code, detail=refused.detail)
+                self._tell(name, refused)
             except Exception:  # noqa: BLE001  # the edge of a task
                 _log.exception("task_failed", task=name)
                 failures.inc()

@@ -104,5 +104,12 @@ class Pool(Queries, Protocol):
     async def notify(self, channel: str, payload: str = "") -> None:
         """Send a NOTIFY now; `listen` of this same process sees it as its own."""
 
+    async def fetch_aside(self, sql: str, /, *args: Any) -> Sequence[Row]:
+        """Run a query on the connection that listens: no busy pool holds it up.
+
+        Within a second it returns or raises DatabaseUnavailable; then what `listen` should have
+        told may be unheard.
+        """
+
     async def ping(self) -> str:
         """Return the server's version, or raise DatabaseUnavailable."""

@@ -13,7 +13,7 @@ class Postgres(Struct, frozen=True, kw_only=True):
     connections: Annotated[Natural, about("Connections of this process.")] = 12
     wait_s: Annotated[
         Seconds, about("Seconds to wait for a free connection before answering 503.")
-    ] = 0.25
+    ] = 0.2
     statement_timeout_s: Annotated[
         Seconds, about("Seconds after which a statement is cancelled.")
     ] = 10.0

@@ -1,39 +1,52 @@
-"""LISTEN and NOTIFY over one connection of their own, over reconnects."""
+"""LISTEN over one connection of its own, which is asked again and again whether it is alive."""
 
 import asyncio
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import suppress
+from typing import Any
 
+import msgspec
 from structlog import get_logger
 
+from nova.adapters.postgres.answered import answered, is_done
 from nova.adapters.postgres.connection import NOTHING, Connection, Line, connect
 from nova.adapters.postgres.faults import CONNECTING, translated, unavailable
+from nova.ports.database import DatabaseUnavailable, Row
 
 Heard = Callable[[str, bool], None]
 
-LOOK_S = 15.0  # between questions whether the connection still carries anything
-ANSWER_S = 5.0
-FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.05, 2.0
-
-NOTIFY = "select pg_notify($1, $2)"
+LOOK_S = 1.0
+"""Between questions whether the connection still carries anything."""
+ANSWER_S = 0.5
+"""A connection that has not answered by then is given up: what it should have told is unheard."""
+CONNECT_S = 2.0
+CONNECTING_S = 0.1
+"""Who asks while there is no connection waits for one for as long beyond ANSWER_S."""
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.05, 1.0
 
 
 class Ear:
-    """Hears notifications. `pids` returns the backends whose notifications are our own, too."""
+    """Hears notifications. `pids` returns the backends whose notifications are our own, too.
+
+    No statement that writes runs on its connection, so that an answer takes no longer than the
+    server needs to answer anything at all.
+    """
 
     def __init__(
         self, line: Line, pids: Callable[[], AbstractSet[int]], *, look_s: float = LOOK_S
     ) -> None:
-        self._line = line
+        self._line = msgspec.structs.replace(line, connect_s=CONNECT_S)
         self._look_s = look_s
         self._pids = pids
         self._calls: dict[str, list[Heard]] = {}
         self._connection: Connection | None = None
+        self._connected = asyncio.Event()
         self._using = asyncio.Lock()
         self._tried = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+        self._looking: asyncio.Task[bool] | None = None
         self._log = get_logger()
 
     async def listen(self, channel: str, heard: Heard) -> None:
@@ -46,20 +59,23 @@ class Ear:
             async with self._using:
                 await self._attend_or_reconnect(channel)
 
-    async def notify(self, channel: str, payload: str) -> None:
+    async def fetch(self, sql: str, *args: Any) -> Sequence[Row]:
+        """Run a query here. Raises DatabaseUnavailable after ANSWER_S, and reconnects then."""
         self._start()
-        await self._tried.wait()
-        async with self._using:
-            connection = self._connection
-            if connection is None:
-                raise unavailable()
-            try:
-                await connection.execute(NOTIFY, channel, payload)
-            except Exception as wrong:
-                fault = translated(wrong, closed=connection.is_closed())
-                if fault is wrong:
-                    raise
-                raise fault from wrong
+        try:
+            return await answered(self._fetch(sql, args), ANSWER_S + CONNECTING_S)
+        except TimeoutError:
+            raise unavailable() from None
+
+    async def answers(self, within_s: float) -> bool:
+        """Tell whether the server answers anything at all within some time."""
+        if self._looking is None or self._looking.done():
+            self._looking = asyncio.get_running_loop().create_task(self._look())
+        return await is_done(self._looking, within_s) and self._looking.result()
+
+    @property
+    def started(self) -> bool:
+        return self._task is not None
 
     @property
     def deaf(self) -> bool:
@@ -67,13 +83,38 @@ class Ear:
         return bool(self._calls) and self._connection is None
 
     async def close(self) -> None:
-        if self._task:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        tasks = [task for task in (self._task, self._looking) if task]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     def _start(self) -> None:
         if self._task is None:
             self._task = asyncio.get_running_loop().create_task(self._keep_listening())
+
+    async def _look(self) -> bool:
+        try:
+            await self.fetch(NOTHING)
+        except DatabaseUnavailable:
+            return False
+        return True
+
+    async def _fetch(self, sql: str, args: Sequence[Any]) -> Sequence[Row]:
+        await self._connected.wait()
+        async with self._using:
+            connection = self._connection
+            if connection is None:
+                raise unavailable()
+            try:
+                rows: Sequence[Row] = await answered(connection.fetch(sql, *args), ANSWER_S)
+            except Exception as wrong:
+                if isinstance(wrong, TimeoutError):
+                    connection.terminate()
+                fault = translated(wrong, closed=connection.is_closed())
+                if fault is wrong:
+                    raise
+                raise fault from wrong
+            return rows
 
     async def _keep_listening(self) -> None:
         pause = FIRST_PAUSE_S
@@ -89,13 +130,14 @@ class Ear:
                 continue
             try:
                 await self._serve(connection, missed=not first)
-            except CONNECTING as wrong:
+            except (*CONNECTING, DatabaseUnavailable) as wrong:
                 self._log.warning("database_listener_lost", reason=repr(wrong))
             except Exception:  # noqa: BLE001  # the edge of the task: all of Nova hears through it
                 self._log.exception("database_listener_failed")
                 await asyncio.sleep(LONGEST_PAUSE_S)
             finally:
                 self._connection = None
+                self._connected.clear()
                 connection.terminate()
             first, pause = False, FIRST_PAUSE_S
 
@@ -103,10 +145,10 @@ class Ear:
         """Listen until the connection breaks."""
         gone = asyncio.Event()
         connection.add_termination_listener(lambda _: gone.set())
-        async with self._using:
-            for channel in tuple(self._calls):
-                await self._attend(connection, channel)
-            self._connection = connection
+        for channel in tuple(self._calls):
+            await answered(self._attend(connection, channel), ANSWER_S)
+        self._connection = connection
+        self._connected.set()
         self._tried.set()
         if missed:
             for calls in tuple(self._calls.values()):
@@ -115,14 +157,14 @@ class Ear:
         while not gone.is_set():
             with suppress(TimeoutError):
                 await asyncio.wait_for(gone.wait(), self._look_s)
-                return
-            async with self._using:
-                await connection.execute(NOTHING, timeout=ANSWER_S)
+            if not gone.is_set():
+                await self.answers(2 * ANSWER_S)
+        self._log.warning("database_listener_lost", reason="The connection is gone.")
 
     async def _attend_or_reconnect(self, channel: str) -> None:
         if connection := self._connection:
             try:
-                await self._attend(connection, channel)
+                await answered(self._attend(connection, channel), ANSWER_S)
             except CONNECTING:
                 connection.terminate()  # the reconnect listens, and tells
 

@@ -30,6 +30,17 @@ class _Connections(Collector):
         yield CounterMetricFamily(
             "nova_postgres_shed", "Callers refused for the lack of a connection.", state.shed
         )
+        yield GaugeMetricFamily(
+            "nova_postgres_breaker_open",
+            "Whether callers are refused since the database answers nothing.",
+            state.breaker != "closed",
+        )
+        yield CounterMetricFamily(
+            "nova_postgres_breaker_opened", "How often the breaker opened.", state.opened
+        )
+        yield CounterMetricFamily(
+            "nova_postgres_breaker_refused", "Callers refused while it was open.", state.refused
+        )
 
 
 def register(pool: PostgresPool, registry: CollectorRegistry) -> None:

@@ -8,9 +8,11 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppres
 from types import TracebackType
 from typing import Any, TypeVar
 
+import asyncpg
 from msgspec import Struct
 from structlog import get_logger
 
+from nova.adapters.postgres.breaker import Breaker
 from nova.adapters.postgres.connection import NOTHING, Connection, Line, connect
 from nova.adapters.postgres.ear import LOOK_S, Ear
 from nova.adapters.postgres.faults import CONNECTING, is_elsewhere, translated, unavailable
@@ -20,13 +22,14 @@ from nova.ports.database import DatabaseUnavailable, NotCommitted, Row, Transact
 T = TypeVar("T")
 
 MOST_WAITERS = 2_000  # callers waiting for a connection; further ones are shed at once
+NOTIFY = "select pg_notify($1, $2)"
 MEND_S = 2.0  # for a cancelled statement to end; then its connection is dropped
 CLOSE_S = 2.0
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.05, 1.0  # between attempts to connect while someone waits
 
 
 class PoolState(Struct, frozen=True):
-    """Numbers for gauges: of connections, of callers waiting, and of callers shed so far."""
+    """Numbers for gauges: of connections, of callers waiting, and of callers refused so far."""
 
     size: int
     """As many may be open."""
@@ -34,6 +37,12 @@ class PoolState(Struct, frozen=True):
     idle: int
     waiting: int
     shed: int
+    breaker: str
+    """"closed", "open" or "half-open"."""
+    opened: int
+    """How often the breaker opened."""
+    refused: int
+    """Callers that it refused."""
 
 
 class PostgresPool:
@@ -59,13 +68,17 @@ class PostgresPool:
         self._all: set[Connection] = set()
         self._idle: list[Connection] = []  # last in, first out: few stay warm, the rest idle
         self._waiters: deque[asyncio.Future[Connection]] = deque()
+        self._asked: dict[asyncio.Future[Connection] | Connection, float] = {}
+        """Since when callers wait for a connection, or a connection for an answer."""
         self._opening = 0
         self._unreachable = False
         self._closed = False
         self._shed = 0
         self._tasks: set[asyncio.Task[None]] = set()
         self._log = get_logger()
+        self._connecting: set[asyncio.Task[None]] = set()
         self._ear = Ear(line, lambda: {each.get_server_pid() for each in self._all}, look_s=look_s)
+        self.breaker = Breaker(self, self._ear, self._spawn)
 
     # -- statements ---------------------------------------------------------------------------
 
@@ -90,6 +103,7 @@ class PostgresPool:
         return _Transaction(self)
 
     async def ping(self) -> str:
+        self.breaker.check()
         if self._ear.deaf:
             raise unavailable("The database's notifications are not heard at the moment.")
         version: str = await self.value("show server_version")
@@ -101,13 +115,23 @@ class PostgresPool:
         await self._ear.listen(channel, heard)
 
     async def notify(self, channel: str, payload: str = "") -> None:
-        await self._ear.notify(channel, payload)
+        await self.run(NOTIFY, channel, payload)
+
+    async def fetch_aside(self, sql: str, /, *args: Any) -> Sequence[Row]:
+        return await self._ear.fetch(sql, *args)
 
     # -- life ---------------------------------------------------------------------------------
 
     def state(self) -> PoolState:
         return PoolState(
-            self._size, len(self._all), len(self._idle), len(self._waiters), self._shed
+            self._size,
+            len(self._all),
+            len(self._idle),
+            len(self._waiters),
+            self._shed,
+            self.breaker.state,
+            self.breaker.opened,
+            self.breaker.refused,
         )
 
     async def open(self) -> None:
@@ -126,8 +150,8 @@ class PostgresPool:
     async def close(self) -> None:
         """Close every connection; statements still running are cut off."""
         self._closed = True
-        for waiter in tuple(self._waiters):
-            self._refuse(waiter, "Nova is shutting down.")
+        self.breaker.close()
+        self.refuse_all("Nova is shutting down.")
         await self._ear.close()
         for task in tuple(self._tasks):
             task.cancel()
@@ -139,6 +163,43 @@ class PostgresPool:
             connection.terminate()
         self._all.clear()
         self._idle.clear()
+
+    # -- what the breaker sees ----------------------------------------------------------------
+
+    async def ask(
+        self, connection: Connection, method: Callable[..., Awaitable[T]], *args: object
+    ) -> T:
+        """Run a method of a connection, and note that something was answered when it was."""
+        self.breaker.check()
+        self._asked[connection] = begun = asyncio.get_running_loop().time()
+        self.breaker.began()
+        try:
+            result = await method(connection, *args)
+        except asyncpg.PostgresError:
+            if not connection.is_closed():  # an error is an answer, too
+                self.breaker.answered(begun)
+            raise
+        finally:
+            del self._asked[connection]
+        self.breaker.answered(begun)
+        return result
+
+    @property
+    def opening(self) -> int:
+        return self._opening
+
+    def oldest(self) -> float | None:
+        return min(self._asked.values(), default=None)
+
+    def refuse_all(self, detail: str | None) -> None:
+        for waiter in tuple(self._waiters):
+            self._refuse(waiter, detail)
+
+    def cut_all(self) -> None:
+        for task in tuple(self._connecting):
+            task.cancel()
+        for connection in tuple(self._all):
+            connection.terminate()
 
     # -- taking and giving back ---------------------------------------------------------------
 
@@ -159,6 +220,8 @@ class PostgresPool:
         loop = asyncio.get_running_loop()
         waiter: asyncio.Future[Connection] = loop.create_future()
         self._waiters.append(waiter)
+        self._asked[waiter] = loop.time()
+        self.breaker.began()
         self._grow()
         shedding = loop.call_later(self._wait_s, self._refuse, waiter)
         try:
@@ -169,6 +232,7 @@ class PostgresPool:
             raise
         finally:
             shedding.cancel()
+            del self._asked[waiter]
             with suppress(ValueError):
                 self._waiters.remove(waiter)
 
@@ -192,9 +256,10 @@ class PostgresPool:
     async def _once(
         self, method: Callable[..., Awaitable[T]], sql: str, args: tuple[object, ...]
     ) -> T:
+        self.breaker.check()
         connection = self.take() or await self.wait()
         try:
-            result = await method(connection, sql, *args)
+            result = await self.ask(connection, method, sql, *args)
         except BaseException as wrong:
             fault = self.settle(connection, wrong, NOTHING)
             if fault is wrong:
@@ -252,7 +317,9 @@ class PostgresPool:
             room = min(room, 1 - self._opening)
         for _ in range(min(wanted, room)):
             self._opening += 1
-            self._spawn(self._connect())
+            task = self._spawn(self._connect())
+            self._connecting.add(task)
+            task.add_done_callback(self._connecting.discard)
 
     async def _connect(self) -> None:
         pause = FIRST_PAUSE_S
@@ -281,10 +348,11 @@ class PostgresPool:
         self._unreachable = False
         return connection
 
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
 
 
 class _Held:
@@ -324,7 +392,7 @@ class _Held:
     ) -> T:
         connection = self.connection or await self._begin()
         try:
-            return await method(connection, sql, *args)
+            return await self._pool.ask(connection, method, sql, *args)
         except Exception as wrong:  # every fault has its own class in the port
             if isinstance(wrong, TimeoutError):
                 connection.terminate()
@@ -335,9 +403,10 @@ class _Held:
 
     async def _begin(self) -> Connection:
         self._open()
+        self._pool.breaker.check()
         connection = self._pool.take() or await self._pool.wait()
         try:
-            await connection.execute("begin")
+            await self._pool.ask(connection, Connection.execute, "begin")
         except BaseException as wrong:
             fault = self._pool.settle(connection, wrong, "rollback")
             if fault is wrong:
@@ -381,7 +450,7 @@ class _Transaction:
 
     async def _commit(self, connection: Connection) -> None:
         try:
-            status = await connection.execute("commit")
+            status = await self._pool.ask(connection, Connection.execute, "commit")
         except BaseException as wrong:
             fault = self._pool.settle(connection, wrong, "rollback")
             if fault is wrong:
@@ -399,8 +468,8 @@ class _Transaction:
             self._pool.give(connection)
             return
         try:
-            await connection.execute("rollback")
-        except CONNECTING:
+            await self._pool.ask(connection, Connection.execute, "rollback")
+        except (*CONNECTING, DatabaseUnavailable):
             connection.terminate()
         except BaseException as cancelled:
             self._pool.settle(connection, cancelled, "rollback")

@@ -2,10 +2,12 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from functools import partial
 from uuid import UUID
 
 from msgspec import Struct
 
+from nova.backbone.portions import in_portions
 from nova.features.accounts.models import Erasure
 from nova.ports.database import Queries, Row
 
@@ -58,7 +60,10 @@ select requested_at, erased_at, complete_at from accounts.erasures
  where by_id = $1 or by_name = $1 order by id desc limit 1
 """
 
-FORGET = "delete from accounts.erasures where complete_at < $1"
+FORGET = """
+delete from accounts.erasures where ctid = any(array(
+    select ctid from accounts.erasures where complete_at < $1 limit $2))
+"""
 
 RECENT = "select token from accounts.revoked where starts_with(token, 'erased:')"
 
@@ -111,7 +116,7 @@ async def state(db: Queries, digest: str) -> Erasure | None:
 
 
 async def forget(db: Queries, before: datetime) -> None:
-    await db.run(FORGET, before)
+    await in_portions(partial(db.run, FORGET, before))
 
 
 async def recent(db: Queries) -> set[str]:

@@ -151,8 +151,8 @@ class Hub:
         self.draining = True
         await self._close_all(codes.SHUTDOWN, seconds)
 
-    async def recheck(self, seconds: float = 2.0) -> None:
-        """Have every client connect anew: signals that concern any of them may have been missed."""
+    async def recheck(self, seconds: float = 0.3) -> None:
+        """Have every client connect anew: its right to be connected cannot be known."""
         await self._close_all(codes.FORCE_RECONNECT, seconds)
 
     async def _close_all(self, closing: Closing, seconds: float) -> None:

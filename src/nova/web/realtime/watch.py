@@ -1,7 +1,8 @@
 """Sockets do not outlive the right to them: what a signal about credentials does to them."""
 
 import asyncio
-from typing import Protocol
+from collections.abc import Coroutine
+from typing import Any, Protocol
 from uuid import UUID
 
 from nova.kernel.errors import Refused
@@ -25,22 +26,25 @@ class Watch:
         self._tasks: set[asyncio.Task[None]] = set()
 
     def on_revoked(self, payload: str | None) -> None:
-        if payload is None:
-            self._start(None)
-        elif payload.startswith("user:"):
+        if payload is None:  # what it was is looked up, and told
+            return
+        if payload.startswith("user:"):
             user = parse_id(payload.split(":")[1])
             if user is not None:
                 self._hub.disconnect_user(user, INVALID_TOKEN)
         else:
             self._hub.disconnect_token(payload)
 
+    def on_unknown(self) -> None:
+        """Have every client connect anew: nobody knows whether it still may."""
+        self._start(self._hub.recheck())
+
     def on_user(self, payload: str | None) -> None:
         user = parse_id(payload) if payload else None
         if user is not None and self._hub.has(user):
-            self._start(user)
+            self._start(self._check(user))
 
-    def _start(self, user: UUID | None) -> None:
-        check = self._hub.recheck() if user is None else self._check(user)
+    def _start(self, check: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(check)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
