@@ -1,5 +1,6 @@
 """Who is erased is found nowhere afterwards: not as actor, recipient or author, whatever it was."""
 
+import asyncio
 import json
 from base64 import urlsafe_b64encode
 from contextlib import suppress
@@ -332,3 +333,37 @@ async def _gone(pool: PostgresPool) -> bool:
 
 async def _complete(pool: PostgresPool) -> bool:
     return bool(await pool.value("select bool_and(complete_at is not null) from accounts.erasures"))
+
+
+async def test_events_on_their_way_while_somebody_is_erased_leave_nothing(
+    tmp_path: Path, dsn: str, pool: PostgresPool
+) -> None:
+    """Queued, being decided, joined, pushed and tried again: others' events are told meanwhile."""
+    async with deployed(tmp_path, NOVA_DATABASE=dsn, **SETTINGS) as deployment:
+        town = Town(deployment, await deployment.start())
+        await town.settle()
+        others: list[str] = []
+        begun = asyncio.Event()
+
+        async def flood(to: str, by: str) -> None:
+            text = {"text": "canary-metadata", "title": "canary-metadata"}
+            for _ in range(6):
+                await town.app.send(*(like(to=to, by=by, metadata=text) for _ in range(50)))
+                begun.set()
+                await town.app.send(event := like(to="bob", by="dan"))
+                others.append(event["id"])
+
+        async def erase() -> None:
+            await begun.wait()
+            await town.erase()
+
+        floods = [("bob", ANN), ("carol", town.ids[ANN]), (ANN, "bob")]
+        await asyncio.gather(erase(), *(flood(to, by) for to, by in floods))
+        await town.complete()
+        assert await erased_traces(pool, town.words, [tmp_path]) == []
+        await until(lambda: _all(town.app, "bob", others))
+        await town.consistent()
+
+
+async def _all(app: App, user: str, events: list[str]) -> bool:
+    return set(events) <= {each["event_id"] for each in await app.inbox(user)}

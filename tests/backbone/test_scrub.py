@@ -1,0 +1,57 @@
+"""What names erased people goes from the log, and nothing else does."""
+
+from uuid import UUID, uuid4
+
+from nova.adapters.postgres.pool import PostgresPool
+from nova.backbone import scrub
+from nova.backbone.database import Database
+from nova.backbone.scrub import Barrier
+
+ANN = UUID("0190c0de-aaaa-7bbb-8ccc-0190c0deaaaa")
+
+WRITE = """
+insert into backbone.event_log (id, partition, topic, key, type, payload)
+values ($1, 0, 'notifications', $2, 'EventAccepted', convert_to($3, 'UTF8'))
+"""
+TAKEN_IN = "insert into backbone.intake (id, digest, record, at) values ($1, '', $2, now())"
+CURSOR = "insert into backbone.cursors (consumer, partition) values ('readers', 0)"
+READ = (
+    "update backbone.cursors set (xact, position) = (select xact, position from backbone.event_log)"
+)
+
+
+async def written(pool: PostgresPool, event: str, says: str, key: str = "bob") -> UUID:
+    await pool.run(WRITE, id_ := uuid4(), key, f'{{"id":"{event}","said":"{says}"}}')
+    await pool.run(TAKEN_IN, event, id_)
+    return id_
+
+
+async def left(pool: PostgresPool) -> set[str]:
+    rows = await pool.fetch("select id from backbone.intake")
+    return {row["id"] for row in rows}
+
+
+async def test_records_that_name_somebody_go_with_the_ids_of_their_events(
+    pool: PostgresPool, db: Database
+) -> None:
+    gone = {await written(pool, "told", str(ANN)), await written(pool, "for-her", "hi", "ann")}
+    kept = await written(pool, "others", "hello")
+    before = await Barrier(pool, {}).now()
+    late = await written(pool, "late", str(ANN))
+    async with db.transaction() as tx:
+        found, following = await scrub.log(tx, [str(ANN)], ["ann"], 0, before)
+    assert (set(found.records), following) == (gone, None)
+    assert await left(pool) == {"others", "late"}
+    rows = await pool.fetch("select id from backbone.event_log")
+    assert {row["id"] for row in rows} == {kept, late}
+
+
+async def test_the_barrier_is_passed_once_every_consumer_has_heard(pool: PostgresPool) -> None:
+    await pool.run(CURSOR)
+    barrier = Barrier(pool, {"readers": ["EventAccepted"], "others": ["Liked"]})
+    assert await barrier.passed(await barrier.now())
+    await written(pool, "one", "hello")
+    moment = await barrier.now()
+    assert not await barrier.passed(moment)
+    await pool.run(READ)
+    assert await barrier.passed(moment)
