@@ -3,10 +3,14 @@
 from collections.abc import Awaitable, Callable
 from uuid import UUID
 
+import msgspec
 import pytest
 
 from nova.features.accounts.events import UserSuspended
+from nova.features.notifications import RETENTION
+from nova.ports.channels import Position
 from support.posted import Town
+from support.waiting import until
 
 Deed = Callable[[Town], Awaitable[str]]
 """Has Ada do something that rings Ben; returns the path of the call that takes it back."""
@@ -223,6 +227,46 @@ async def test_an_edited_post_changes_what_likes_and_mentions_say_of_it(here: To
         [one] = await here.world.inbox(who)
         assert one["body"] == "nothing, @cleo"
         assert "secret" not in str(one)
+
+
+WAITING = """
+select count(*) from pg_locks where not granted and relation = 'notifications.inbox'::regclass
+"""
+
+
+async def test_what_changes_between_its_decision_and_its_storing_is_found(here: Town) -> None:
+    post = await here.post("ben")
+    async with here.world.pool.begin() as holding:
+        await holding.run("lock table notifications.inbox in share mode")  # others may read
+        await here.like(post, "ada")
+
+        async def is_being_stored() -> bool:
+            return bool(await here.world.pool.value(WAITING))
+
+        await until(is_being_stored)
+        await here.ask("ada", "DELETE", f"posts/{post}/like")
+    await _gone(here)
+    assert [each["type"] for each in here.world.socket("ben")] == ["notification", "removed"]
+
+
+async def test_who_comes_back_is_not_told_of_what_is_gone_either(here: Town) -> None:
+    gone = await _comment(here)
+    edited = await _comment(here)
+    assert len(await here.rings("ben")) == 2
+    await _do(here, "ada", "DELETE", gone)
+    await _do(here, "ada", "PATCH", edited, json={"text": "no such thing"})
+    await here.heard()
+    channels, channel = here.world.backbone.channels, f"user:{here.world.ids['ben']}"
+    start = Position((await channels.position(channel)).epoch, 0)
+    _, missed = await channels.recover(channel, start, RETENTION, 100)
+    assert missed is not None
+    told = [msgspec.json.decode(each.data) for each in missed]
+    kinds = [each["type"] for each in told]
+    assert sorted(kinds) == ["notification", "removed", "removed", "updated"]
+    assert "secret" not in str(told)
+    [left] = await here.world.inbox("ben")
+    assert [each["notification"] for each in told if "notification" in each] == [left] * 2
+    assert told[-1]["unread"] == 1
 
 
 async def test_gathered_likes_shrink_whichever_goes(here: Town) -> None:

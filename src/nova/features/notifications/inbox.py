@@ -20,6 +20,7 @@ from nova.features.notifications.models import (
     Removed,
     State,
 )
+from nova.features.notifications.retelling import retell
 from nova.features.notifications.store import CHANNEL
 from nova.kernel.clock import Clock
 from nova.kernel.errors import Conflict, Invalid, NotFound
@@ -28,6 +29,9 @@ from nova.web.cursors import Cursors
 from nova.web.routes import Paged
 
 NEWEST = 2**62
+RETRACTED, WITHDRAWN = "retracted", "withdrawn"
+TAKEN_BACK = frozenset({RETRACTED, WITHDRAWN})
+"""Reasons for which nobody is to hear the words any more."""
 LOOKED_AT = frozenset({Mark.SEEN, Mark.READ, Mark.ARCHIVE})
 _encode = msgspec.json.Encoder().encode
 
@@ -174,7 +178,7 @@ class Removal:
         async with self._db.transaction() as tx:
             owner = await self._held(tx, accepted.record)
             if owner is not None:
-                await self.remove(tx, [owner], [accepted.record], "retracted")
+                await self.remove(tx, [owner], [accepted.record], RETRACTED)
 
     async def _held(self, tx: Tx, record: UUID) -> UUID | None:
         """Lock the box that a notification lies in, and return whose; None for in no box.
@@ -220,6 +224,8 @@ class Removal:
                     unseen=counts[user].unseen,
                     unread=counts[user].unread,
                 )
+                if reason in TAKEN_BACK:
+                    await retell(tx, user, dict.fromkeys(event.ids))
                 tx.publish(f"{CHANNEL}{user}", _encode(event))
                 await tx.emit(NotificationsRemoved(user=user, ids=event.ids, reason=reason))
         return gone

@@ -13,8 +13,9 @@ from nova.backbone.database import Database, Tx
 from nova.features.notifications import boxes, subject_store
 from nova.features.notifications.catalogue import others_in, someone
 from nova.features.notifications.events import NotificationEdited, SubjectsTouched
-from nova.features.notifications.inbox import Removal
+from nova.features.notifications.inbox import WITHDRAWN, Removal
 from nova.features.notifications.models import Notification, Profile, Updated
+from nova.features.notifications.retelling import retell
 from nova.features.notifications.still_valid import StillValid, subject_of
 from nova.features.notifications.store import CHANNEL, notification
 from nova.features.notifications.subject_store import Joined
@@ -24,7 +25,6 @@ from nova.kernel.events import Heard
 from nova.kernel.subjects import Stands, Subject
 from nova.ports.database import Row
 
-WITHDRAWN = "withdrawn"
 AT_ONCE = 500
 """Notifications in one transaction, about; what is left comes in the next one."""
 SUCCESSORS = 100
@@ -189,6 +189,7 @@ class Reviews:
         user = group.row["user_id"]
         counts = await boxes.read_counts(tx, user)
         told = Updated(notification=new, unseen=counts.unseen, unread=counts.unread)
+        await retell(tx, user, {new.id: new})
         tx.publish(f"{CHANNEL}{user}", _encode(told))
         actor = profiles.get(new.actor_id) if new.actor_id is not None else None
         await tx.emit(
