@@ -131,6 +131,7 @@ class Delivered(World):
             devices=self.devices,
             graves=self.devices,
             preferences=self.all.preferences,
+            inbox=self.all.reviews,
             badges=self.all.inbox,
             naming=self.all.naming,
             zones=zones,

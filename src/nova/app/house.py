@@ -170,6 +170,7 @@ async def _built(
         devices=devices,
         graves=devices,
         preferences=notifier.preferences,
+        inbox=notifier.reviews,
         badges=notifier.inbox,
         naming=notifier.naming,
         zones=zones,

@@ -31,6 +31,20 @@ select gen_random_uuid(), id, 'ios', 'default', sha256(convert_to(external_id, '
   from accounts.users where external_id like 'sleeper-%'
 """
 
+# What stands in nobody's inbox is not sent.
+STORED = """
+insert into notifications.inbox (
+    id, user_id, number, run, occurred_at, accepted_at, heard_at, created_at, expires_at, type,
+    event_id, title, body, locale, rule, metadata)
+select d.notification, d.user_id, -row_number() over (), gen_random_uuid(), now(), now(), now(),
+       now(), now() + interval '1 day', d.type, 'bench', d.title, d.body, 'en', 'bench', '{}'
+  from (select notification, user_id, type, title, body from deliveries.entries
+         union
+        select notification, user_id, type, title, body from deliveries.deliveries
+         where phase = 'held') d
+    on conflict (id) do nothing
+"""
+
 DIGESTS = """
 with opened as (
     insert into deliveries.digests (id, user_id, channel, key, type, opened_at, closes_at)
@@ -143,6 +157,7 @@ async def _people(house: House, count: int) -> None:
 
 async def _digests(house: House, count: int) -> float:
     await house.pool.run(DIGESTS, count)
+    await house.pool.run(STORED)
     await house.pool.run("analyze")
     await house.pool.run(DUE)
     start = perf_counter()
@@ -156,6 +171,7 @@ async def _morning(
     house: House, timer: Timer, plan: Plan, progress: Callable[[str], None]
 ) -> dict[str, float]:
     await house.pool.run(HELD, plan.each)
+    await house.pool.run(STORED)
     await house.pool.run("analyze")
     progress("deliveries: live traffic alone")
     before = await _live(house, timer, asyncio.create_task(asyncio.sleep(plan.baseline_s)))

@@ -99,7 +99,7 @@ async def sleeps_too_long(here: Delivered) -> None:
         (reads, "seen_elsewhere"),
         (reads_all, "seen_elsewhere"),
         (deletes, "removed"),
-        (blocks, "blocked"),
+        (blocks, "removed"),
         (mutes, "muted"),
         (turns_it_off_and_wakes, "preference"),
         (sleeps_too_long, "expired"),

@@ -42,7 +42,7 @@ async def test_a_block_cancels_what_waits_and_recalls_what_is_out(here: Delivere
     assert here.ios.parcels[2].collapse_id == here.ios.parcels[0].collapse_id
     waiting = await here.ledger(channel="email")
     assert [(row.phase, row.reason) for row in waiting] == [
-        ("dropped", "blocked"),
+        ("dropped", "removed"),
         ("standby", "unless_seen"),
     ]
 

@@ -12,8 +12,9 @@ from nova.features.deliveries.routes import routes
 from nova.features.deliveries.service import Deliveries, Knobs
 from nova.features.deliveries.tale import Tale
 from nova.features.deliveries.throttles import Bounds
-from nova.features.graph.events import Blocked, Muted
+from nova.features.graph.events import Muted
 from nova.features.notifications.events import (
+    NotificationEdited,
     NotificationsMarked,
     NotificationsRemoved,
     NotificationStored,
@@ -31,7 +32,7 @@ def plug(deliveries: Deliveries) -> Feature:
             NotificationStored: planner.stored,
             NotificationsMarked: planner.marked,
             NotificationsRemoved: planner.removed,
-            Blocked: planner.blocked,
+            NotificationEdited: planner.edited,
             Muted: planner.muted,
             DeliveryEnded: deliveries.webhooks.ended,
         },

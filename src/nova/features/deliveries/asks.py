@@ -1,6 +1,6 @@
 """What deliveries ask of others; the composition root passes the answers in."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple, Protocol
 from uuid import UUID
@@ -75,6 +75,26 @@ class Ask(NamedTuple):
     user: UUID
     type: str
     about: str | None
+
+
+class Said(Protocol):
+    """What a notification says now."""
+
+    @property
+    def title(self) -> str: ...
+    @property
+    def body(self) -> str: ...
+    @property
+    def actor(self) -> UUID | None: ...
+    @property
+    def actor_name(self) -> str | None: ...
+
+
+class Inbox(Protocol):
+    """What is still to be told."""
+
+    async def current(self, ids: Collection[UUID]) -> Mapping[UUID, Said]:
+        """Return what those notifications say that stand. Asks the database each time."""
 
 
 class Preferences(Protocol):

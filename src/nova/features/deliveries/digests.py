@@ -12,11 +12,12 @@ from msgspec import Struct
 from nova.backbone.database import Database, Tx
 from nova.backbone.portions import in_portions
 from nova.features.deliveries import plan, rendering, rules, store
-from nova.features.deliveries.asks import Ask, Devices, Naming, People, Preferences
+from nova.features.deliveries.asks import Ask, Devices, Inbox, Naming, People, Preferences, Said
 from nova.features.deliveries.models import CHANNEL_OF, New
 from nova.features.deliveries.plan import Choice, Person
 from nova.features.deliveries.policies import DigestRule
 from nova.features.deliveries.quiet_hours import QuietBook
+from nova.features.notifications.events import NotificationEdited
 from nova.kernel.clock import Clock
 from nova.kernel.ids import new_id
 from nova.kernel.locales import words_of
@@ -65,6 +66,26 @@ KNOWN = """
 select notification, channel from deliveries.entries where notification = any($1::uuid[])
 """
 
+# From digests that are closed, too: what has not gone out yet goes without it.
+STRIKE = """
+update deliveries.entries
+   set gone = 'removed', title = '', body = '', url = null, actor_id = null, actor_name = null
+ where user_id = $1 and notification = any($2::uuid[]) and gone is null
+returning digest
+"""
+
+EDIT = """
+update deliveries.entries set title = $3, body = $4, actor_id = $5, actor_name = $6
+ where user_id = $1 and notification = $2 and gone is null
+returning digest
+"""
+
+REWORD = """
+update deliveries.deliveries d set title = w.title, body = w.body
+  from unnest($1::uuid[], $2::text[], $3::text[]) as w (digest, title, body)
+ where d.notification = w.digest and d.kind = 'digest'
+"""
+
 WITHDRAW = """
 delete from deliveries.entries e using deliveries.digests d
  where d.id = e.digest and d.closed_at is null and e.user_id = $1
@@ -81,7 +102,8 @@ returning id, user_id, channel, type
 """
 
 ENTRIES = """
-select * from deliveries.entries where digest = any($1::uuid[]) order by digest, number desc
+select * from deliveries.entries
+ where digest = any($1::uuid[]) and gone is null order by digest, number desc
 """
 
 FORGET = """
@@ -125,6 +147,7 @@ class Digests:
         quiet: QuietBook,
         preferences: Preferences,
         naming: Naming,
+        inbox: Inbox,
         rings: Callable[[str], None],
         spread_s: float,
     ) -> None:
@@ -135,6 +158,7 @@ class Digests:
         self._quiet = quiet
         self._preferences = preferences
         self._naming = naming
+        self._inbox = inbox
         self._rings = rings
         self._spread_s = spread_s
 
@@ -171,6 +195,30 @@ class Digests:
     ) -> int:
         """Take entries out of open digests; an empty one then closes without a word."""
         return await tx.run(WITHDRAW, user, notifications, actor, up_to)
+
+    async def strike(self, tx: Tx, user: UUID, notifications: Sequence[UUID]) -> list[UUID]:
+        """Take entries out of all digests and forget their words; return which digests."""
+        rows = await tx.fetch(STRIKE, user, notifications)
+        return await self._reworded(tx, rows)
+
+    async def edit(self, tx: Tx, fact: NotificationEdited) -> list[UUID]:
+        """Give an entry other words; return in which digests it is."""
+        told = (fact.title, fact.body, fact.actor_id, fact.actor_name)
+        rows = await tx.fetch(EDIT, fact.user, fact.notification, *told)
+        return await self._reworded(tx, rows)
+
+    async def _reworded(self, tx: Tx, changed: Sequence[Row]) -> list[UUID]:
+        """Have the ledger say of digests what is left of them."""
+        digests = list({row["digest"] for row in changed})
+        if not digests:
+            return []
+        rows = await tx.fetch(ENTRIES, digests)
+        left = {digest: list(some) for digest, some in groupby(rows, key=lambda row: row["digest"])}
+        titles = await self.titles(left)
+        said = {digest: worded(entries, titles) for digest, entries in left.items()}
+        words = [said.get(each, ("", "")) for each in digests]
+        await tx.run(REWORD, digests, [title for title, _ in words], [body for _, body in words])
+        return digests
 
     async def close_due(self) -> int:
         """Close what is due, some at a time, and write the deliveries; return how many closed."""
@@ -261,7 +309,9 @@ class Digests:
         return len(closed)
 
     async def _wanted(self, entries: Sequence[Row]) -> list[Row]:
-        """Return those that their people still want: one may have unsubscribed meanwhile."""
+        """Return those that stand and that their people still want, in their words of now."""
+        said = await self._inbox.current({row["notification"] for row in entries})
+        entries = up_to_date(entries, said)
         asks = [Ask(row["user_id"], row["type"], row["about"]) for row in entries]
         answers = await self._preferences.wanted(asks) if asks else []
         return [
@@ -339,6 +389,21 @@ class Digests:
             for target in person.reach
             if CHANNEL_OF[target.platform] == channel
         ]
+
+
+def up_to_date(entries: Sequence[Row], said: Mapping[UUID, Said]) -> list[Row]:
+    """Return those entries that still stand, in their words of now."""
+    return [
+        dict(row)
+        | {
+            "title": now.title,
+            "body": now.body,
+            "actor_id": now.actor,
+            "actor_name": now.actor_name,
+        }
+        for row in entries
+        if (now := said.get(row["notification"])) is not None
+    ]
 
 
 def place(entry: Entry, rule: DigestRule) -> tuple[UUID, str, str]:

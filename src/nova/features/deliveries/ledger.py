@@ -153,7 +153,7 @@ class Ledger:
             store.recall(row, new_id(), now, row["cancelled"])
             for row in rows
             if row["cancelled"] in RECALLED
-            and row["kind"] == "single"
+            and row["kind"] in ("single", "digest")
             and row["lane"] != "mail"
             and row["status"] >= Status.ATTEMPTED
         ]

@@ -195,7 +195,7 @@ def _row(
         address=target.address if target else "",
         keys=json(target.keys) if target else "{}",
         title=fact.title,
-        body=fact.body if channel == "email" else beginning(fact.body, MOST_BODY),
+        body=cut(fact.body, channel),
         url=url_of(fact),
         data=json(data(fact)),
         locale=fact.locale,
@@ -223,6 +223,11 @@ def expiry(
 
 def url_of(fact: NotificationStored) -> str | None:
     return rendering.link(_metadata.decode(fact.metadata))
+
+
+def cut(body: str, channel: str) -> str:
+    """Return as much of a text as a channel takes."""
+    return body if channel == "email" else beginning(body, MOST_BODY)
 
 
 def json(texts: Mapping[str, str]) -> str:

@@ -14,8 +14,9 @@ from nova.features.deliveries.plan import Choice, Person
 from nova.features.deliveries.policies import PLAIN, Policies, Policy
 from nova.features.deliveries.quiet_hours import QuietBook
 from nova.features.deliveries.throttles import Bounds, Throttles
-from nova.features.graph.events import Blocked, Muted
+from nova.features.graph.events import Muted
 from nova.features.notifications.events import (
+    NotificationEdited,
     NotificationsMarked,
     NotificationsRemoved,
     NotificationStored,
@@ -159,18 +160,38 @@ class Planner:
             fact = each.fact
             reason = "expired" if fact.reason == "expired" else "removed"
             await self._cancel(tx, store.CANCEL, fact.user, reason, fact.ids, None)
-            await self._digests.withdraw(tx, fact.user, fact.ids)
-            if reason == "removed":
-                await self._recall(tx, fact.user, fact.ids, None, now)
+            if reason == "expired":
+                await self._digests.withdraw(tx, fact.user, fact.ids)
+                continue
+            told = await self._digests.strike(tx, fact.user, fact.ids)
+            await self._endings.tell(tx, await tx.fetch(store.EMPTIED, told))
+            if fact.reason != "deleted":
+                told += await self._speakers(tx, fact.user, fact.ids)
+            await self._recall(tx, fact.user, fact.ids, now, told)
+            await tx.run(store.SEAL, fact.user, fact.ids, "removed")
+            await tx.run(store.SCRUB, fact.user, fact.ids)
 
-    async def blocked(self, tx: Tx, heard: Sequence[Heard[Blocked]]) -> None:
-        """Cancel what somebody blocked had to do with, and recall what is out already."""
+    async def edited(self, tx: Tx, heard: Sequence[Heard[NotificationEdited]]) -> None:
+        """Have what waits, and what is gathered, say what it is to say now.
+
+        Where it names somebody else now, what is out with the former name is recalled.
+        """
         now = self._clock.now()
         for each in heard:
             fact = each.fact
-            await self._cancel(tx, store.CANCEL_BY_ACTOR, fact.person, "blocked", fact.other)
-            await self._digests.withdraw(tx, fact.person, actor=fact.other)
-            await self._recall(tx, fact.person, None, fact.other, now)
+            short = plan.cut(fact.body, "push")
+            words = (fact.title, fact.body, short, fact.actor_id, fact.is_other)
+            await tx.run(store.EDIT, fact.user, fact.notification, *words)
+            told = await self._digests.edit(tx, fact)
+            if fact.is_other:
+                told += await self._speakers(tx, fact.user, [fact.notification])
+                await self._recall(tx, fact.user, [fact.notification], now, told)
+
+    async def _speakers(self, tx: Tx, user: UUID, ids: Sequence[UUID]) -> list[UUID]:
+        """Return the deliveries that spoke for these; what they said together is forgotten."""
+        found = [row["into_id"] for row in await tx.fetch(store.SPEAKERS, user, ids)]
+        await tx.run(store.SCRUB_SUMMARIES, found)
+        return found
 
     async def muted(self, tx: Tx, heard: Sequence[Heard[Muted]]) -> None:
         """Cancel what somebody muted had to do with; what is out may stay."""
@@ -191,15 +212,14 @@ class Planner:
         self,
         tx: Tx,
         user: UUID,
-        notifications: Sequence[UUID] | None,
-        actor: UUID | None,
+        notifications: Sequence[UUID],
         now: datetime,
+        told: Sequence[UUID],
     ) -> None:
+        """Take back what is out; `told` are digests and deliveries that told of it as well."""
         since = now - timedelta(seconds=RECALLABLE_S)
-        rows = await tx.fetch(store.SENT, user, notifications, actor, since)
-        reason = "removed" if actor is None else "blocked"
-        await tx.run(store.SEAL, user, notifications, actor, reason)
-        recalls = [store.recall(row, new_id(), now, reason) for row in rows]
+        rows = await tx.fetch(store.SENT, user, notifications, since, told)
+        recalls = [store.recall(row, new_id(), now, "removed") for row in rows]
         await self._write(tx, [each for each in recalls if each.expires_at > now])
 
     async def _write(self, tx: Tx, rows: Sequence[New]) -> None:

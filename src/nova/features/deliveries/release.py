@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from nova.backbone.database import Database, Tx
 from nova.features.deliveries import plan, rendering
-from nova.features.deliveries.asks import Ask, Preferences
+from nova.features.deliveries.asks import Ask, Inbox, Preferences, Said
 from nova.features.deliveries.endings import Endings
 from nova.features.deliveries.lanes.platforms import RESTS
 from nova.features.deliveries.models import LANES
@@ -27,8 +27,8 @@ AT_ONCE = 80
 # answers it: statistics from before the hour say that nothing is due, and with them PostgreSQL
 # would read all that is due for every few people, 20 ms instead of one.
 DUE = """
-select d.id, d.user_id, d.type, d.about, d.channel, d.target, d.phase, d.kind, d.critical, d.rule,
-       d.title, d.locale
+select d.id, d.notification, d.user_id, d.type, d.about, d.channel, d.target, d.phase, d.kind,
+       d.critical, d.rule, d.title, d.locale
   from deliveries.deliveries d
  where d.user_id = any(array(
         select user_id from deliveries.deliveries
@@ -78,6 +78,7 @@ class Release:
         clock: Clock,
         planner: Planner,
         preferences: Preferences,
+        inbox: Inbox,
         *,
         endings: Endings,
         rings: Callable[[str], None],
@@ -87,6 +88,7 @@ class Release:
         self._clock = clock
         self._planner = planner
         self._preferences = preferences
+        self._inbox = inbox
         self._endings = endings
         self._rings = rings
         self._spread_s = spread_s
@@ -112,12 +114,15 @@ class Release:
             wanted = await self._preferences.wanted(
                 [Ask(row["user_id"], row["type"], row["about"]) for row in rows]
             )
+            said = await self._inbox.current(
+                {row["notification"] for row in rows if row["kind"] == "single"}
+            )
             moves = [
                 move
                 for _, some in groupby(
                     zip(rows, wanted, strict=True), key=lambda pair: pair[0]["user_id"]
                 )
-                for move in moved(list(some), people, now, self._spread_s)
+                for move in moved(list(some), people, said, now, self._spread_s)
             ]
             await self._endings.tell(tx, await _written(tx, moves))
             tx.after_commit(self._ring_all)
@@ -131,6 +136,7 @@ class Release:
 def moved(
     rows: Sequence[tuple[Row, Mapping[str, tuple[bool, str]]]],
     people: Mapping[UUID, Person],
+    said: Mapping[UUID, Said],
     now: datetime,
     spread_s: float,
 ) -> list[Move]:
@@ -139,6 +145,9 @@ def moved(
     together: dict[tuple[str, UUID], list[Row]] = {}
     for row, wanted in rows:
         user, channel = row["user_id"], row["channel"]
+        if row["kind"] == "single" and row["notification"] not in said:
+            moves.append(Move(id=row["id"], phase="dropped", reason="removed"))
+            continue
         on, rule = wanted.get(channel, (True, ""))
         if not on and not row["critical"] and row["kind"] == "single":
             moves.append(Move(id=row["id"], phase="dropped", reason="preference", rule=rule))
@@ -161,16 +170,20 @@ def moved(
         else:
             moves.append(Move(id=row["id"], phase="waiting", reason="unless_seen", due=now))
     for some in together.values():
-        moves += _coalesced(some, now)
+        moves += _coalesced(some, said, now)
     return moves
 
 
-def _coalesced(rows: Sequence[Row], now: datetime) -> list[Move]:
+def _coalesced(rows: Sequence[Row], said: Mapping[UUID, Said], now: datetime) -> list[Move]:
     """Let the newest speak for all."""
     newest = rows[-1]
     if len(rows) == 1:
         return [Move(id=newest["id"], phase="waiting", reason="released", due=now)]
-    title, body = rendering.summary([row["title"] for row in reversed(rows)], newest["locale"])
+    titles = [
+        each.title if (each := said.get(row["notification"])) else row["title"]
+        for row in reversed(rows)
+    ]
+    title, body = rendering.summary(titles, newest["locale"])
     others = [
         Move(id=row["id"], phase="merged", reason="coalesced", into=newest["id"])
         for row in rows[:-1]

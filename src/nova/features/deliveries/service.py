@@ -22,7 +22,15 @@ from nova.features.deliveries import (
     throttles,
     webhooks,
 )
-from nova.features.deliveries.asks import Devices, Graves, Naming, People, Preferences, Signals
+from nova.features.deliveries.asks import (
+    Devices,
+    Graves,
+    Inbox,
+    Naming,
+    People,
+    Preferences,
+    Signals,
+)
 from nova.features.deliveries.burial import Burial, Caution
 from nova.features.deliveries.digests import Digests
 from nova.features.deliveries.endings import Endings, ended
@@ -110,6 +118,7 @@ class Deliveries:
         devices: Devices,
         graves: Graves,
         preferences: Preferences,
+        inbox: Inbox,
         badges: Badges,
         naming: Naming,
         zones: Collection[str],
@@ -138,6 +147,7 @@ class Deliveries:
             quiet=self.quiet,
             preferences=preferences,
             naming=naming,
+            inbox=inbox,
             rings=self.ring,
             spread_s=knobs.spread_s,
         )
@@ -159,6 +169,7 @@ class Deliveries:
             clock,
             self.planner,
             preferences,
+            inbox,
             endings=endings,
             rings=self.ring,
             spread_s=knobs.spread_s,
@@ -185,7 +196,9 @@ class Deliveries:
                 carriers[name],
                 badges=badges,
                 devices=devices,
+                inbox=inbox,
                 preferences=preferences,
+                titles=self.digests.titles,
                 links=self.unsubscribe.link,
                 pacing=knobs.pacing.get(name),
                 patience=knobs.patience.get(name, rules.PATIENCE[name]),

@@ -148,11 +148,13 @@ returning d.id
 # A push that is out already, or may be, though it was cancelled before it was tried again (a lease
 # that is left belongs to an attempt without an outcome): a silent one with the same collapse id
 # takes it back.
+# $4: digests that told of it, or deliveries that spoke for it, show its words as well.
 SENT = """
 select * from deliveries.deliveries
- where user_id = $1 and ($2::uuid[] is null or notification = any($2))
-   and ($3::uuid is null or actor_id = $3)
-   and kind = 'single' and lane <> 'mail' and status < 6 and made_at > $4
+ where user_id = $1 and made_at > $3
+   and ((notification = any($2::uuid[]) and kind = 'single')
+        or (notification = any($4::uuid[]) and kind = 'digest') or id = any($4::uuid[]))
+   and lane <> 'mail' and status < 6
    and ((phase in ('done', 'dead') and status >= 2)
         or (phase = 'dropped' and (doubtful or leased_until is not null)))
  limit 500
@@ -160,10 +162,58 @@ select * from deliveries.deliveries
 
 # Dead letters of what was taken back are not tried again, whoever asks for it.
 SEAL = """
-update deliveries.deliveries set cancelled = $4
- where user_id = $1 and ($2::uuid[] is null or notification = any($2))
-   and ($3::uuid is null or actor_id = $3)
+update deliveries.deliveries set cancelled = $3
+ where user_id = $1 and notification = any($2::uuid[])
    and kind = 'single' and phase in ('dead', 'failed') and cancelled is null
+"""
+
+# Deliveries that spoke for these.
+SPEAKERS = """
+select distinct into_id from deliveries.deliveries
+ where user_id = $1 and notification = any($2::uuid[]) and phase = 'merged'
+"""
+
+# What is gone leaves no words behind, whatever became of its delivery.
+SCRUB = """
+update deliveries.deliveries set title = '', body = '', url = null
+ where user_id = $1 and notification = any($2::uuid[]) and kind = 'single'
+"""
+
+# Of a summary that is out, only what it said together is forgotten.
+SCRUB_SUMMARIES = """
+update deliveries.deliveries set summary_title = '', summary_body = ''
+ where id = any($1::uuid[]) and summary_title is not null
+   and phase not in ('waiting', 'held', 'standby')
+"""
+
+# An attempt that is under way shows a name that is gone: it is taken back after it.
+EDIT = """
+update deliveries.deliveries
+   set title = $3, body = case when channel = 'email' then $4 else $5 end,
+       data = case when $6::uuid is null or data = '{}' then data
+                   else (data::jsonb || jsonb_build_object('actor_id', $6::uuid))::text end,
+       actor_id = $6,
+       cancelled = case when $7 and leased_until > clock_timestamp() then 'removed'
+                        else cancelled end
+ where user_id = $1 and notification = $2 and kind = 'single'
+"""
+
+# Digests of which nothing is left.
+EMPTIED = """
+update deliveries.deliveries d
+   set cancelled = 'removed',
+       phase = case when phase in ('waiting', 'held') and not under_way then 'dropped'
+                    else phase end,
+       reason = case when phase in ('waiting', 'held') and not under_way then 'removed'
+                     else reason end,
+       due = case when under_way then due end
+  from (select id, coalesce(leased_until > clock_timestamp(), false) as under_way
+          from deliveries.deliveries
+         where notification = any($1::uuid[]) and kind = 'digest'
+           and phase in ('waiting', 'held', 'dead', 'failed') for update) open
+ where d.id = open.id and not exists (
+    select from deliveries.entries e where e.digest = d.notification and e.gone is null)
+returning d.*
 """
 
 PAUSE = """

@@ -122,7 +122,7 @@ select * from deliveries.attempts where delivery = any($1::uuid[]) order by deli
 """
 
 STORY_DIGESTS = """
-select e.channel, e.at, d.opened_at, d.closes_at, d.closed_at, d.id
+select e.channel, e.at, e.gone, d.opened_at, d.closes_at, d.closed_at, d.id
   from deliveries.entries e join deliveries.digests d on d.id = e.digest
  where e.notification = $1
 """

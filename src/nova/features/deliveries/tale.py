@@ -59,6 +59,9 @@ class Tale:
 def _gathered(row: Row) -> Iterator[tuple[str, datetime, str]]:
     until = f"{row['closes_at']:%Y-%m-%d %H:%M:%S} UTC"
     yield f"{row['channel']}_gathered", row["at"], f"Put into a digest that goes out at {until}."
+    if row["gone"] is not None:
+        why = WHY.get(row["gone"], row["gone"])
+        yield f"{row['channel']}_struck", row["at"], f"Taken out of the digest since: {why}."
     if row["closed_at"] is not None:
         yield f"{row['channel']}_closed", row["closed_at"], "The digest was closed and written."
 

@@ -9,10 +9,11 @@ import msgspec
 from msgspec import structs
 
 from nova.features.deliveries import rendering
-from nova.features.deliveries.asks import Devices, Preferences, Reach
+from nova.features.deliveries.asks import Devices, Inbox, Preferences, Reach
 from nova.features.deliveries.lanes import store, untried
 from nova.features.deliveries.lanes.gates import Breaker, Gate, State
 from nova.features.deliveries.lanes.lane import Lane, first
+from nova.features.deliveries.lanes.still_valid import StillValid, Titles
 from nova.features.deliveries.lanes.wishes import Wishes
 from nova.features.deliveries.models import Claimed
 from nova.features.deliveries.store import Noted
@@ -44,7 +45,9 @@ class PlatformLane(Lane):
         *,
         badges: Badges,
         devices: Devices,
+        inbox: Inbox,
         preferences: Preferences,
+        titles: Titles,
         links: Callable[[UUID, str], str | None],
         **rest: Any,
     ) -> None:
@@ -56,6 +59,7 @@ class PlatformLane(Lane):
         self._devices = devices
         self._links = links
         self._wishes = Wishes(self._db, preferences)
+        self._still_valid = StillValid(self._db, self._clock, inbox, titles)
         self._gate = Gate(self._roll, self._pacing.at_once)
 
     @property
@@ -118,10 +122,12 @@ class PlatformLane(Lane):
         """Return those to send, and the outcomes of those that are not to be tried."""
         there, gone = await self._found(claimed)
         unwanted = await self._wishes.against([one for one, _ in there], self._clock.now())
-        if unwanted:
-            ids = {noted.claimed.id for noted in unwanted}
-            there = [(one, again) for one, again in there if one.id not in ids]
-        return there, [*map(untried.gone, gone), *unwanted]
+        ids = {noted.claimed.id for noted in unwanted}
+        fresh, taken_back = await self._still_valid.sifted(
+            [one for one, _ in there if one.id not in ids]
+        )
+        to_send = [(fresh[one.id], again) for one, again in there if one.id in fresh]
+        return to_send, [*map(untried.gone, gone), *unwanted, *taken_back]
 
     async def _found(self, claimed: Claims) -> tuple[list[tuple[Claimed, bool]], list[Claimed]]:
         """Return those that lead somewhere, to where their people are now, and the others.

@@ -6,6 +6,7 @@ from nova.features.deliveries.models import Claimed, Status
 from nova.features.deliveries.store import Noted
 
 NOT_REGISTERED = "The device or mailbox is not this person's any more, or is dead."
+SAYS_TOO_MUCH = "One of those that it speaks for was turned off or taken back while it waited."
 CANCELLED = "It was taken back while a process that died was sending it."
 
 
@@ -18,6 +19,14 @@ def gone(one: Claimed) -> Noted:
     if one.cancelled:
         return untried(one, "waiting", None, "cancelled", CANCELLED)
     return untried(one, "failed", "gone", "not_registered", NOT_REGISTERED)
+
+
+def outdated(one: Claimed, now: datetime) -> Noted:
+    """Return the outcome of one that speaks for others, not all of which are still to be told.
+
+    All are held anew and released at once: the next newest speaks for what is left.
+    """
+    return untried(one, "waiting", "parted", "outdated", SAYS_TOO_MUCH, due=now)
 
 
 def untried(

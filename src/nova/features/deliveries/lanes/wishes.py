@@ -6,20 +6,19 @@ from typing import NamedTuple
 from uuid import UUID
 
 from nova.features.deliveries.asks import Ask, Preferences
-from nova.features.deliveries.lanes.untried import untried
+from nova.features.deliveries.lanes.untried import outdated, untried
 from nova.features.deliveries.models import Claimed
 from nova.features.deliveries.store import Noted
 from nova.ports.database import Queries
 
 NOT_WANTED = "It was turned off while it waited."
-SAYS_TOO_MUCH = "One of those that it speaks for was turned off while it waited."
 
 # A person may want a digest of one thing, though nothing else of its type.
 GATHERED = """
 select distinct d.id as of, e.user_id, e.type, e.about, e.channel
   from deliveries.deliveries d
   join deliveries.entries e on e.digest = d.notification and e.channel = d.channel
- where d.id = any($1::uuid[])
+ where d.id = any($1::uuid[]) and e.gone is null
 """
 
 # Those that the release drops as well, once they are held anew.
@@ -48,13 +47,13 @@ class Wishes:
         """Return the outcomes of those that are not to be sent as they are."""
         asked = [one for one in claims if not one.critical and one.kind != "recall"]
         off = await self._off(asked)
-        outdated = await self._outdated([one for one in asked if one.id not in off])
+        parting = await self._outdated([one for one in asked if one.id not in off])
         return [
             untried(one, "dropped", "preference", "not_wanted", NOT_WANTED, rule=off[one.id])
             if one.id in off
-            else untried(one, "waiting", "parted", "outdated", SAYS_TOO_MUCH, due=now)
+            else outdated(one, now)
             for one in asked
-            if one.id in off or one.id in outdated
+            if one.id in off or one.id in parting
         ]
 
     async def _off(self, asked: Sequence[Claimed]) -> dict[UUID, str]:

@@ -1,0 +1,127 @@
+"""Whether what is about to go out still stands, in the words that it has now."""
+
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from uuid import UUID
+
+import msgspec
+from msgspec import Struct, structs
+
+from nova.features.deliveries import plan, rendering
+from nova.features.deliveries.asks import Inbox, Said
+from nova.features.deliveries.digests import ENTRIES, up_to_date, worded
+from nova.features.deliveries.lanes.untried import outdated, untried
+from nova.features.deliveries.models import Claimed
+from nova.features.deliveries.store import Noted
+from nova.kernel.clock import Clock
+from nova.ports.database import Queries, Row
+
+TAKEN_BACK = "What it tells of was taken back while it waited."
+
+# What deliveries of digests and summaries tell of, besides themselves; the newest first.
+SPOKEN_FOR = """
+select into_id, notification, title from deliveries.deliveries
+ where into_id = any($1::uuid[]) and phase = 'merged' and kind = 'single'
+ order by into_id, id desc
+"""
+
+Titles = Callable[[Mapping[UUID, Sequence[Row]]], Awaitable[Mapping[UUID, str]]]
+"""Returns the titles of digests' entries that name several, by the newest notification."""
+
+_data = msgspec.json.Decoder(dict[str, str])
+
+
+class _Parts(Struct, frozen=True):
+    """What is told in one delivery."""
+
+    entries: Mapping[UUID, Sequence[Row]]
+    """Of digests, by their id."""
+    merged: Mapping[UUID, Sequence[Row]]
+    """Of deliveries that speak for others, by theirs."""
+
+    @property
+    def notifications(self) -> set[UUID]:
+        rows = [*self.entries.values(), *self.merged.values()]
+        return {row["notification"] for some in rows for row in some}
+
+
+class StillValid:
+    """Asks the inbox before every attempt: a delivery may have waited for days."""
+
+    def __init__(self, db: Queries, clock: Clock, inbox: Inbox, titles: Titles) -> None:
+        self._db = db
+        self._clock = clock
+        self._inbox = inbox
+        self._titles = titles
+
+    async def sifted(self, claims: Sequence[Claimed]) -> tuple[dict[UUID, Claimed], list[Noted]]:
+        """Return those to send, by id, as they read now; and the outcomes of the others.
+
+        What takes something back goes in any case.
+        """
+        asked = [one for one in claims if one.kind != "recall"]
+        there = {one.id: one for one in claims if one.kind == "recall"}
+        parts = await self._parts(asked)
+        single = {one.notification for one in asked if one.kind == "single"}
+        said = await self._inbox.current(single | parts.notifications) if asked else {}
+        entries = {digest: up_to_date(some, said) for digest, some in parts.entries.items()}
+        titles = await self._titles(entries) if entries else {}
+        not_sent: list[Noted] = []
+        for one in asked:
+            if one.kind == "digest":
+                fresh = _digest(one, entries.get(one.notification, ()), titles)
+            else:
+                fresh = self._fresh(one, parts, said)
+            if isinstance(fresh, Claimed):
+                there[one.id] = fresh
+            else:
+                not_sent.append(fresh)
+        return there, not_sent
+
+    async def _parts(self, asked: Sequence[Claimed]) -> _Parts:
+        digests = [one.notification for one in asked if one.kind == "digest"]
+        speakers = [one.id for one in asked if one.summary]
+        return _Parts(
+            _by("digest", await self._db.fetch(ENTRIES, digests) if digests else ()),
+            _by("into_id", await self._db.fetch(SPOKEN_FOR, speakers) if speakers else ()),
+        )
+
+    def _fresh(self, one: Claimed, parts: _Parts, said: Mapping[UUID, Said]) -> Claimed | Noted:
+        mine = said.get(one.notification)
+        if mine is None:
+            return outdated(one, self._clock.now()) if one.summary else _taken_back(one)
+        if not one.summary:
+            return _saying(one, mine)
+        others = [said.get(row["notification"]) for row in parts.merged.get(one.id, ())]
+        if not others or None in others:
+            return outdated(one, self._clock.now())
+        titles = [each.title for each in (mine, *others) if each is not None]
+        title, body = rendering.summary(titles, one.locale)
+        return structs.replace(one, title=title, body=body)
+
+
+def _digest(one: Claimed, entries: Sequence[Row], titles: Mapping[UUID, str]) -> Claimed | Noted:
+    if not entries:
+        return _taken_back(one)
+    title, body = worded(entries, titles)
+    return structs.replace(one, title=title, body=body)
+
+
+def _saying(one: Claimed, said: Said) -> Claimed:
+    body = plan.cut(said.body, one.channel)
+    if (one.title, one.body) == (said.title, body):
+        return one
+    data = _data.decode(one.data)
+    if said.actor is not None:
+        data["actor_id"] = str(said.actor)
+    return structs.replace(one, title=said.title, body=body, data=plan.json(data))
+
+
+def _taken_back(one: Claimed) -> Noted:
+    return untried(one, "dropped", "removed", "taken_back", TAKEN_BACK)
+
+
+def _by(key: str, rows: Collection[Row]) -> Mapping[UUID, Sequence[Row]]:
+    found: dict[UUID, list[Row]] = {}
+    for row in rows:
+        found.setdefault(row[key], []).append(row)
+    return found
