@@ -6,6 +6,7 @@ from uuid import UUID
 from nova.backbone import intake
 from nova.backbone.database import Database, Tx
 from nova.features.notifications.inbox import Removal
+from nova.features.notifications.reviews import Reviews
 from nova.kernel.erased import Erased
 from nova.ports.database import Queries, Row
 
@@ -49,6 +50,15 @@ with looked as materialized (
 select id from looked order by id desc limit 1
 """
 
+# $2: the last one looked at.
+TOGETHER = """
+select id from (
+    select id from notifications.inbox where actor_id = any($1::uuid[]) and others > 0
+     union
+    select into_id from notifications.gathered where actor_id = any($1::uuid[])) found
+ where id > $2 order by id limit $3
+"""
+
 LEAVE = "delete from notifications.gathered where actor_id = any($1::uuid[])"
 
 FORGET = "delete from notifications.suppressed where id = any($1::uuid[])"
@@ -59,12 +69,18 @@ _FIRST = UUID(int=0)
 class Erasing:
     """The last traces of erased people among notifications."""
 
-    def __init__(self, db: Database, removal: Removal) -> None:
+    def __init__(self, db: Database, removal: Removal, reviews: Reviews) -> None:
         self._db = db
         self._removal = removal
+        self._reviews = reviews
 
     async def inbox(self, erased: Erased, place: str) -> str | None:
-        """Take away what they did, from every inbox and device, and their ids from other texts."""
+        """Take away what they did, from every inbox and device, and their ids from other texts.
+
+        What others did with them goes on without them.
+        """
+        if not place:
+            await self._leave(erased)
         found = await self._db.fetch(INBOX, _id(place), AT_ONCE, erased.ids, erased.words)
         if not found:
             return None
@@ -76,6 +92,14 @@ class Erasing:
             if not row["is_theirs"]:
                 await _rewrite(self._db, row, erased)
         return str(found[0]["last"])
+
+    async def _leave(self, erased: Erased) -> None:
+        """Have what several people did together name those of them who are left."""
+        last = _FIRST
+        while rows := await self._db.fetch(TOGETHER, erased.ids, last, CHANGED_AT_ONCE):
+            async with self._db.transaction() as tx:
+                await self._reviews.review(tx, {row["id"]: set(erased.ids) for row in rows})
+            last = rows[-1]["id"]
 
     async def suppressed(self, erased: Erased, place: str) -> str | None:
         """Remove the story of what was not told to them, or names them in its event's id."""
