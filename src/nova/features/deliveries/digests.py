@@ -69,7 +69,7 @@ select notification, channel from deliveries.entries where notification = any($1
 # From digests that are closed, too: what has not gone out yet goes without it.
 STRIKE = """
 update deliveries.entries
-   set gone = 'removed', title = '', body = '', url = null, actor_id = null, actor_name = null
+   set gone = 'removed', title = '', body = '', url = null, actor_name = null
  where user_id = $1 and notification = any($2::uuid[]) and gone is null
 returning digest
 """

@@ -219,6 +219,7 @@ class Planner:
         """Take back what is out; `told` are digests and deliveries that told of it as well."""
         since = now - timedelta(seconds=RECALLABLE_S)
         rows = await tx.fetch(store.SENT, user, notifications, since, told)
+        await tx.run(store.UNKEEP, user, notifications, told)
         recalls = [store.recall(row, new_id(), now, "removed") for row in rows]
         await self._write(tx, [each for each in recalls if each.expires_at > now])
 

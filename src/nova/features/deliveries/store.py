@@ -160,6 +160,15 @@ select * from deliveries.deliveries
  limit 500
 """
 
+# The sink stands in for devices: what is recalled is shown there no more either. $2 and $3 as $2
+# and $4 above.
+UNKEEP = """
+delete from deliveries.outbox o using deliveries.deliveries d
+ where o.id = d.id and d.user_id = $1
+   and ((d.notification = any($2::uuid[]) and d.kind = 'single')
+        or (d.notification = any($3::uuid[]) and d.kind = 'digest') or d.id = any($3::uuid[]))
+"""
+
 # Dead letters of what was taken back are not tried again, whoever asks for it.
 SEAL = """
 update deliveries.deliveries set cancelled = $3
