@@ -6,6 +6,7 @@ from itertools import groupby
 from uuid import UUID
 
 from nova.backbone.database import Database, Tx
+from nova.features.deliveries import throttles
 from nova.features.deliveries.digests import ENTRIES, Digests, worded
 from nova.kernel.erased import Erased
 from nova.ports.database import Queries, Row
@@ -160,7 +161,10 @@ class Erasing:
         return str(found[0]["last"])
 
     async def outbox(self, erased: Erased, _place: str) -> str | None:
-        """Remove what the sink kept of them; it is bounded."""
+        """Remove what the sink kept of them, which is bounded, and how far ahead they were."""
+        for user in erased.ids:
+            for statement in throttles.ERASE:
+                await self._db.run(statement, user)
         await self._db.run(OUTBOX, [*erased.words, *erased.addresses])
         await self._db.run(LANES, [*erased.words, *erased.addresses])
         return None
