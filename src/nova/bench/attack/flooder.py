@@ -15,8 +15,8 @@ from msgspec import Struct
 from nova.bench.attack.floods import Flood
 from nova.bench.attack.workers import ordered, say
 
-PENDING = 0.05
-"""Seconds before a connection that was refused is tried again."""
+PENDING = 0.01
+"""Seconds before a connection that was refused or reset is opened again."""
 READ = 262_144
 
 
@@ -53,12 +53,15 @@ class Connection:
 
     def act(self, now: float) -> None:
         """Open it, or send the piece that is due."""
-        if self._socket is None:
-            self._open()
-        elif self._flood.every_s:
-            self.due = now + self._flood.every_s
-            self._left += self._flood.piece
-            self._write()
+        try:
+            if self._socket is None:
+                self._open()
+            elif self._flood.every_s:
+                self.due = now + self._flood.every_s
+                self._left += self._flood.piece
+                self._write()
+        except OSError:
+            self._end(now + PENDING)
 
     def _open(self) -> None:
         self.due = float("inf")
@@ -67,7 +70,8 @@ class Connection:
         connection.setblocking(False)
         connection.bind((self._order.source, 0))
         self._left = bytearray(self._flood.opening)
-        self._opened = self._written = False
+        self._waits = self._flood.greeting is not None
+        self._written = False
         if not self._flood.opening and not self._flood.every_s:
             self._left += self._flood.piece
         with suppress(BlockingIOError):
@@ -97,7 +101,7 @@ class Connection:
 
     @property
     def _endless(self) -> bool:
-        return not (self._flood.in_turn or self._flood.every_s)
+        return not (self._flood.in_turn or self._flood.every_s or self._waits)
 
     def _watch(self) -> None:
         if self._socket is None:
@@ -114,6 +118,10 @@ class Connection:
             return
         if not self._socket.recv(READ):
             self._end(now)
+        elif self._waits:
+            self._waits = False
+            self._left += self._flood.greeting or b""
+            self._write()
         elif self._flood.in_turn and not self._left:
             if self._flood.hangs_up and (self._written or not self._flood.opening):
                 self._end(now)

@@ -14,9 +14,15 @@ from nova.bench.receipts import percentile
 from nova.web.tokens import mint
 
 PROBER = "nova.bench.attack.prober"
+SETTINGS = {
+    "NOVA_NAMESPACES": '[{"name": "flood", "publish": true, "presence": true, "join_leave": true, '
+    '"history_size": 10, "history_ttl_s": 60}]'
+}
+"""A namespace that allows all that users may be allowed."""
 CALM_S = 0.05
 CALMED_S = 60.0
-SPARE_S = 5.0
+SPARE_S = 120.0
+"""A flooder is told to end; by then it ends by itself."""
 
 
 async def measured(
@@ -26,7 +32,7 @@ async def measured(
     p99: dict[str, float] = {}
     rates: dict[str, float] = {}
     grown: dict[str, float] = {}
-    async with serving({}) as server:
+    async with serving(SETTINGS) as server:
         caller = await Caller.open(server.host, server.port, server.server_key)
         await create_users(caller, ["ada"])
         caller.close()

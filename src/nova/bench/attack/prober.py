@@ -44,12 +44,15 @@ class Prober:
         start = ended = monotonic()
         number = 0
         while (due := start + number * PACE_S) < start + self._order.seconds:
+            number += 1
+            if monotonic() > start + self._order.seconds + GIVEN_UP_S:
+                self.took.append(GIVEN_UP_S)  # it would not be answered, either
+                continue
             sleep(max(0.0, due - monotonic()))
             begun = due if ended > due else monotonic()
             good = self._ask()
             ended = monotonic()
             self.took.append(ended - begun if good else max(GIVEN_UP_S, ended - begun))
-            number += 1
         self._hang_up()
 
     def _ask(self) -> bool:
