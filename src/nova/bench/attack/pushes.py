@@ -13,6 +13,7 @@ from nova.bench.client import Caller, asked
 from nova.bench.notifications import create_users
 from nova.bench.processes import Server, serving
 from nova.bench.transports import received, simulated, variables
+from nova.settings.features import Deliveries
 from nova.web.tokens import mint
 
 POSTS = 5
@@ -32,9 +33,12 @@ async def measured(seconds: float) -> dict[str, float]:
     async with simulated("fcm") as simulator, serving(variables(simulator)) as server:
         posts = await _prepared(server)
         said = await _attacked(server, posts, seconds)
-        pushes = await _arrived(simulator)
+        within = (await received(simulator))["count"]
+        later = await _arrived(simulator) - within
     return {
-        "pushes_to_one_victim_per_minute": pushes,
+        "pushes_to_one_victim_per_minute": within,
+        "pushes_per_minute_by_default": Deliveries().pushes_per_minute,
+        "pushes_later": later,
         "attacks_accepted": sum(number for status, number in said.items() if status in GOOD),
         "attacks_refused": said[429],
     }
