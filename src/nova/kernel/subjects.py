@@ -16,7 +16,7 @@ class Subject(NamedTuple):
     kind: str
     """As the feature calls it that answers for it: `like`, `comment`, `follow` and so on."""
     item: UUID
-    """The thing: the post that is liked, the comment, the person who is followed."""
+    """The thing: the post that is liked, the comment; of a follow, who did it."""
     actor: UUID
     """Who did it."""
     recipient: UUID

@@ -1,11 +1,13 @@
 """What is gone is gone from inboxes: the counts say so, and every open socket is told."""
 
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from uuid import UUID
 
 import msgspec
 import pytest
 
+from nova.features import notifications
 from nova.features.accounts.events import UserSuspended
 from nova.features.notifications import RETENTION
 from nova.ports.channels import Position
@@ -354,3 +356,35 @@ async def test_what_is_taken_back_by_one_leaves_what_others_did(here: Town) -> N
     assert await here.rings("ben") == told
     assert here.world.socket("ben")[-1]["unread"] == 2
     assert UUID(here.world.socket("ben")[-1]["notification"]["actor_id"]) == here.world.ids["dora"]
+
+
+SUBJECTS = """
+select id, subject_kind, subject_item, subject_within, subject_owner from notifications.inbox
+ order by id
+"""
+BEFORE = """
+update notifications.inbox
+   set subject_kind = null, subject_item = null, subject_within = null, subject_owner = null,
+       event_id = substr(event_id, 6);
+update notifications.suppressed set event_id = substr(event_id, 6);
+update backbone.intake set id = substr(id, 6);
+delete from notifications.gathered
+"""
+GATHERED = "select id, into_id, actor_id, event_id from notifications.gathered order by id"
+SCHEMA = Path(notifications.__file__).parent / "schema"
+SINCE = ("0005_subjects_from_before.sql", "0006_own_ids.sql")
+
+
+async def test_what_was_stored_before_there_were_subjects_gets_its_own(here: Town) -> None:
+    for kind in DEEDS.keys() - {"request"}:
+        await DEEDS[kind](here)
+    post = await here.post("ben")
+    await here.like(post, "ada", "cleo", "dora")
+    assert len(await here.rings("ben")) == len(DEEDS)
+    pool = here.world.pool
+    made = [list(map(tuple, await pool.fetch(each))) for each in (SUBJECTS, GATHERED)]
+    for statements in (BEFORE, *((SCHEMA / name).read_text() for name in SINCE)):
+        await pool.run(statements)
+    assert [list(map(tuple, await pool.fetch(each))) for each in (SUBJECTS, GATHERED)] == made
+    await here.ask("ada", "DELETE", f"posts/{post}/like")
+    assert f"Cleo and 1 other {LIKED}" in await here.rings("ben")

@@ -19,7 +19,7 @@ class Origin(Struct, frozen=True):
     kind: str
     """`like`, `comment`, `mention`, `follow` and so on."""
     item: UUID
-    """The post or comment, or the person."""
+    """The post or comment; of a follow, who did it."""
     actor: UUID
 
     def subject(self, recipient: UUID) -> Subject:

@@ -49,7 +49,7 @@ class Social:
                 actor_id=str(actor),
                 timestamp=each.at,
                 accepted_at=at,
-                origin=Origin(kind, recipient, actor),
+                origin=Origin(kind, actor, actor),
             )
             offers[id_] = Offer(id_, digest, event.notification, event)
         tx.offer(list(offers.values()), at)
