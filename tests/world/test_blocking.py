@@ -140,7 +140,7 @@ WALKS: dict[str, Callable[[Walk], Awaitable[None]]] = {
 
 async def test_every_feature_is_walked(pool: Pool) -> None:
     async with built(Settings(tokens=SECRETS), pool) as house:
-        assert {feature.name for feature in house.features} == set(WALKS)
+        assert {feature.name for feature in house.features if feature.routes} == set(WALKS)
 
 
 async def test_a_blocked_person_reaches_you_nowhere(app: App) -> None:
@@ -159,7 +159,7 @@ async def test_a_blocked_person_reaches_you_nowhere(app: App) -> None:
         await app.send(last)
         await phone.until(lambda phone: last["id"] in phone.rings)
         assert len(phone.rings) == 2
-        assert len(await app.inbox(ada)) == 2
+        assert [each["event_id"] for each in await app.inbox(ada)] == [last["id"]]  # no more of Ben
 
 
 async def test_the_feeds_channel_is_its_owners_and_says_what_is_new(app: App) -> None:
