@@ -36,7 +36,8 @@ async def test_consumers_tell_what_they_did_and_how_far_they_lag(
 ) -> None:
     await here.like("e0")
     await here.settled()
-    [consumer] = (await api.get("/v1/consumers", headers=KEY)).json()["data"]
+    consumer, subjects = (await api.get("/v1/consumers", headers=KEY)).json()["data"]
+    assert (subjects["consumer"], subjects["events"]) == ("subjects", 0)
     assert (consumer["consumer"], consumer["events"], consumer["batches"]) == (
         "notifications",
         1,
@@ -54,7 +55,7 @@ async def test_the_overview_counts_what_was_decided_and_times_it(
     overview = (await api.get("/v1/overview", headers=KEY)).json()
     assert overview["sockets"] == 3
     assert [each["name"] for each in overview["rates"]] == ["events", "requests", "deliveries"]
-    assert [each["name"] for each in overview["consumers"]] == ["notifications"]
+    assert [each["name"] for each in overview["consumers"]] == ["notifications", "subjects"]
     [published] = overview["timings"]
     assert (published["feature"], published["what"], published["count"]) == (
         "notifications",
