@@ -19,8 +19,8 @@ TAKEN_BACK = "What it tells of was taken back while it waited."
 
 # What deliveries of digests and summaries tell of, besides themselves; the newest first.
 SPOKEN_FOR = """
-select into_id, notification, title from deliveries.deliveries
- where into_id = any($1::uuid[]) and phase = 'merged' and kind = 'single'
+select into_id, notification, kind, title from deliveries.deliveries
+ where into_id = any($1::uuid[]) and phase = 'merged'
  order by into_id, id desc
 """
 
@@ -69,6 +69,9 @@ class StillValid:
         for one in asked:
             if one.kind == "digest":
                 fresh = _digest(one, entries.get(one.notification, ()), titles)
+                if one.summary:
+                    own = fresh.title if isinstance(fresh, Claimed) else None
+                    fresh = self._together(one, own, parts, said)
             else:
                 fresh = self._fresh(one, parts, said)
             if isinstance(fresh, Claimed):
@@ -87,15 +90,22 @@ class StillValid:
 
     def _fresh(self, one: Claimed, parts: _Parts, said: Mapping[UUID, Said]) -> Claimed | Noted:
         mine = said.get(one.notification)
-        if mine is None:
-            return outdated(one, self._clock.now()) if one.summary else _taken_back(one)
-        if not one.summary:
-            return _saying(one, mine)
-        others = [said.get(row["notification"]) for row in parts.merged.get(one.id, ())]
-        if not others or None in others:
+        if one.summary:
+            return self._together(one, mine.title if mine else None, parts, said)
+        return _taken_back(one) if mine is None else _saying(one, mine)
+
+    def _together(
+        self, one: Claimed, own: str | None, parts: _Parts, said: Mapping[UUID, Said]
+    ) -> Claimed | Noted:
+        """Return one that speaks for others; all are put together anew if one of them is gone."""
+        titles = [own]
+        for row in parts.merged.get(one.id, ()):
+            now = said.get(row["notification"])
+            titles.append(row["title"] if row["kind"] == "digest" else now.title if now else None)
+        told = [title for title in titles if title]
+        if len(told) < len(titles) or len(told) == 1:
             return outdated(one, self._clock.now())
-        titles = [each.title for each in (mine, *others) if each is not None]
-        title, body = rendering.summary(titles, one.locale)
+        title, body = rendering.summary(told, one.locale)
         return structs.replace(one, title=title, body=body)
 
 
