@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from nova.backbone.channels import DurableChannels
-from nova.ports.channels import Position, Publication, Retention, Unrecoverable
+from nova.ports.channels import Outgoing, Position, Publication, Retention, Unrecoverable
 from nova.ports.database import Pool
 from support.durable import durable_channels
 
@@ -124,3 +124,59 @@ async def test_many_positions_come_in_one_look_up(channels: DurableChannels) -> 
     positions = await channels.positions(["room:1", "room:2", "room:2"])
     assert [positions["room:1"].offset, positions["room:2"].offset] == [2, 0]
     assert positions["room:2"] == await channels.position("room:2")
+
+
+async def test_many_are_published_at_once_in_order_and_handed_over(
+    channels: DurableChannels, handed: list[Publication]
+) -> None:
+    await channels.publish("room:1", b"0")
+    names = ["room:1", "room:2", "room:1"]
+    positions = await channels.publish_many(
+        [Outgoing(name, b"%d" % at) for at, name in enumerate(names, 1)]
+    )
+    assert [each.offset for each in positions] == [2, 1, 3]
+    assert positions[0].epoch == positions[2].epoch != positions[1].epoch
+    assert [(each.channel, each.offset, each.data) for each in handed[1:]] == [
+        ("room:1", 2, b"1"),
+        ("room:2", 1, b"2"),
+        ("room:1", 3, b"3"),
+    ]
+
+
+async def test_of_many_those_with_a_known_key_are_not_published_again(
+    channels: DurableChannels, handed: list[Publication]
+) -> None:
+    first = await channels.publish("room:1", b"1", key="a")
+    again = [
+        Outgoing("room:1", b"2", key="a"),
+        Outgoing("room:2", b"3", key="a"),
+        Outgoing("room:1", b"4"),
+        Outgoing("room:2", b"5", key="a"),
+    ]
+    positions = await channels.publish_many(again)
+    assert positions[0] == first
+    assert (positions[1].offset, positions[2].offset) == (1, 2)
+    assert positions[3] == positions[1]
+    assert await channels.publish_many(again[:2]) == positions[:2]
+    assert [each.data for each in handed] == [b"1", b"3", b"4"]
+
+
+async def test_batches_with_the_same_keys_at_once_publish_once(
+    channels: DurableChannels, handed: list[Publication]
+) -> None:
+    batch = [Outgoing(f"room:{n}", b"1", key="k") for n in range(20)]
+    done = await asyncio.gather(*(channels.publish_many(batch[::step]) for step in (1, -1, 1, -1)))
+    assert len(handed) == len(batch)
+    assert done[0] == done[1][::-1] == done[2]
+
+
+async def test_a_forgotten_history_is_gone_and_nobody_takes_it_for_whole(
+    channels: DurableChannels,
+) -> None:
+    first, *_, last = await _published(channels, 3)
+    await channels.publish("room:2", b"1")
+    await channels.forget("room:1")
+    assert (await channels.recover("room:1", first, KEPT, 10)) == (last, None)
+    assert (await channels.recover("room:1", last, KEPT, 10)) == (last, [])
+    assert (await channels.history("room:2", KEPT, limit=10)).publications
+    assert (await channels.publish("room:1", b"4")).offset == last.offset + 1

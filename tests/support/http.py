@@ -34,10 +34,10 @@ class People:
         return self.ids[name]
 
     def known(self, authorization: str) -> Actor | None:
-        token = authorization.removeprefix("Bearer ")
+        scheme, _, token = authorization.partition(" ")
         if token == SERVER:
             return self.key
-        user = self.ids.get(token)
+        user = self.ids.get(token) if scheme == "Bearer" else None
         return User(user, token) if user else None
 
     async def bearer(self, authorization: str) -> Actor:

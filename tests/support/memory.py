@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Sequence
 
-from nova.ports.channels import Page, Position, Publication, Retention, Unrecoverable
+from nova.ports.channels import Outgoing, Page, Position, Publication, Retention, Unrecoverable
 
 
 class MemoryChannels:
@@ -54,6 +54,17 @@ class MemoryChannels:
     async def publish(
         self, channel: str, data: bytes, *, info: bytes | None = None, key: str | None = None
     ) -> Position:
+        return (await self.publish_many([Outgoing(channel, data, info, key)]))[0]
+
+    async def publish_many(self, publications: Sequence[Outgoing]) -> list[Position]:
+        return [
+            self._publish(each.channel, each.data, each.info, each.key) for each in publications
+        ]
+
+    async def forget(self, channel: str) -> None:
+        raise NotImplementedError
+
+    def _publish(self, channel: str, data: bytes, info: bytes | None, key: str | None) -> Position:
         kept = self._kept.setdefault(channel, [])
         if key is not None:
             raise NotImplementedError

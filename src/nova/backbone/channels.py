@@ -1,12 +1,21 @@
 """Durable channels: positions, recovery and history, read from the truth."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
+from functools import partial
 from secrets import token_urlsafe
 
-from nova.backbone.database import Database
+from nova.backbone.database import Database, Tx
 from nova.backbone.outbox import PostgresOutbox
-from nova.ports.channels import Page, Position, Publication, Retention, Unrecoverable
+from nova.backbone.portions import in_portions
+from nova.ports.channels import (
+    Outgoing,
+    Page,
+    Position,
+    Publication,
+    Retention,
+    Unrecoverable,
+)
 from nova.ports.database import Queries, Row
 
 # In a subquery, the list is no reason for PostgreSQL to plan anew for each socket that connects.
@@ -50,18 +59,40 @@ where c.channel = $1
 order by p.number desc
 """
 
-# A key that is five minutes old is free again. No row: somebody published with it.
-TAKE_KEY = """
-insert into backbone.publication_keys as k (channel, key) values ($1, $2)
+# A key that is five minutes old is free again. A pair that is not returned: somebody published with
+# it. In one order, so that two batches with the same keys wait for each other in turn.
+TAKE_KEYS = """
+insert into backbone.publication_keys as k (channel, key)
+select channel, key from unnest($1::text[], $2::text[]) as w (channel, key)
+order by channel collate "C", key collate "C"
 on conflict (channel, key) do update set at = now() where k.at < now() - interval '5 minutes'
-returning 1
+returning channel, key
 """
 
-KEPT_KEY = "select epoch, number from backbone.publication_keys where channel = $1 and key = $2"
-
-KEEP_KEY = """
-update backbone.publication_keys set epoch = $3, number = $4 where channel = $1 and key = $2
+KEPT_KEYS = """
+select channel, key, epoch, number from backbone.publication_keys
+where (channel, key) in (select * from unnest($1::text[], $2::text[]))
 """
+
+KEEP_KEYS = """
+update backbone.publication_keys k set epoch = w.epoch, number = w.number
+from unnest($1::text[], $2::text[], $3::text[], $4::bigint[]) as w (channel, key, epoch, number)
+where k.channel = w.channel and k.key = w.key
+"""
+
+FORGET = """
+delete from backbone.publications p
+using (
+    select channel_id, number from backbone.publications
+    where channel_id = (select id from backbone.channels where channel = $1)
+    order by number limit $2
+) old
+where p.channel_id = old.channel_id and p.number = old.number
+"""
+
+
+Pair = tuple[str, str]
+"""A channel, and an idempotency key in it."""
 
 
 class DurableChannels:
@@ -127,26 +158,66 @@ class DurableChannels:
     async def publish(
         self, channel: str, data: bytes, *, info: bytes | None = None, key: str | None = None
     ) -> Position:
+        return (await self.publish_many([Outgoing(channel, data, info, key)]))[0]
+
+    async def publish_many(self, publications: Sequence[Outgoing]) -> list[Position]:
+        pairs = [(each.channel, each.key) if each.key else None for each in publications]
+        firsts: dict[Pair, int] = {}
+        for index, pair in enumerate(pairs):
+            if pair:
+                firsts.setdefault(pair, index)
         async with self._db.transaction() as tx:
-            if key and (kept := await _kept(tx, channel, key)):
-                return kept
-            publication, position = await self._outbox.placed(tx, (channel, data, info))
-            tx.placed.append(publication)
-            if key:
-                await tx.run(KEEP_KEY, channel, key, position.epoch, position.offset)
-        return position
+            kept = await _kept(tx, firsts) if firsts else {}
+            new = [
+                index
+                for index, pair in enumerate(pairs)
+                if pair is None or (pair not in kept and firsts[pair] == index)
+            ]
+            at = await self._place(tx, {index: publications[index] for index in new})
+            if made := {pair: at[index] for pair, index in firsts.items() if pair not in kept}:
+                await _keep(tx, made)
+        return [
+            kept[pair] if pair in kept else at[firsts[pair] if pair else index]
+            for index, pair in enumerate(pairs)
+        ]
+
+    async def _place(self, tx: Tx, new: Mapping[int, Outgoing]) -> dict[int, Position]:
+        """Publish with a transaction; return where each publication is."""
+        if not new:
+            return {}
+        columns = [(each.channel, each.data, each.info) for each in new.values()]
+        placed = await self._outbox.publish(tx, columns)
+        tx.placed += placed
+        positions = (Position(each.epoch, each.offset) for each in placed)
+        return dict(zip(new, positions, strict=True))
+
+    async def forget(self, channel: str) -> None:
+        await in_portions(partial(self._db.run, FORGET, channel))
 
     async def _positions(self, channels: Sequence[str]) -> dict[str, Position]:
         rows = await self._db.fetch(POSITIONS, list(channels))
         return {row["channel"]: _position(row) for row in rows}
 
 
-async def _kept(queries: Queries, channel: str, key: str) -> Position | None:
-    """Take the key, waiting for whoever is publishing with it; or return what it stands for."""
-    if await queries.value(TAKE_KEY, channel, key):
-        return None
-    row = await queries.row(KEPT_KEY, channel, key)
-    return Position(row["epoch"], row["number"]) if row else None
+async def _kept(queries: Queries, pairs: Collection[Pair]) -> dict[Pair, Position]:
+    """Take keys of channels, waiting for whoever is publishing with one; return what stands.
+
+    That is, where the publications are that were made with those that were taken before.
+    """
+    channels, keys = map(list, zip(*pairs, strict=True))
+    taken = {(row["channel"], row["key"]) for row in await queries.fetch(TAKE_KEYS, channels, keys)}
+    others = [pair for pair in pairs if pair not in taken]
+    if not others:
+        return {}
+    channels, keys = map(list, zip(*others, strict=True))
+    rows = await queries.fetch(KEPT_KEYS, channels, keys)
+    return {(row["channel"], row["key"]): Position(row["epoch"], row["number"]) for row in rows}
+
+
+async def _keep(queries: Queries, made: Mapping[Pair, Position]) -> None:
+    channels, keys = map(list, zip(*made, strict=True))
+    epochs, offsets = map(list, zip(*((at.epoch, at.offset) for at in made.values()), strict=True))
+    await queries.run(KEEP_KEYS, channels, keys, epochs, offsets)
 
 
 def _position(row: Row) -> Position:

@@ -13,7 +13,7 @@ from nova.backbone.intake import Offer
 from nova.backbone.step import NO_STEP, OVERTAKEN, Overtaken, Step
 from nova.kernel.events import Fact
 from nova.kernel.ids import new_id
-from nova.ports.channels import Position, Publication
+from nova.ports.channels import Publication
 from nova.ports.database import Objected, Queries, Row, Transaction
 
 PARTITIONS = 16
@@ -121,14 +121,6 @@ class PostgresOutbox:
         """
         rows = await self._publish(queries.fetch, PUBLISH, _columns(publications), step)
         return _placed(rows, [info for _, _, info in publications])
-
-    async def placed(
-        self, queries: Queries, publication: tuple[str, bytes, bytes | None]
-    ) -> tuple[Publication, Position]:
-        """Publish one, and say where that left its channel."""
-        rows = await self._publish(queries.fetch, PUBLISH, _columns([publication]), None)
-        [placed] = _placed(rows, [publication[2]])
-        return placed, Position(rows[0]["epoch"], placed.offset)
 
     async def conclude(
         self, queries: Transaction, conclusion: Conclusion, step: Step | None

@@ -26,6 +26,15 @@ class Publication(Struct, frozen=True, gc=False):
     """The channel's, to which the offset belongs; empty where there is no offset."""
 
 
+class Outgoing(Struct, frozen=True):
+    """A publication that is to be made; with a `key`, once within five minutes."""
+
+    channel: str
+    data: bytes
+    info: bytes | None = None
+    key: str | None = None
+
+
 class Page(Struct, frozen=True):
     """A stretch of history, in the order asked for, with the channel's position at that moment."""
 
@@ -77,6 +86,12 @@ class Channels(Protocol):
         self, channel: str, data: bytes, *, info: bytes | None = None, key: str | None = None
     ) -> Position:
         """Publish durably and return the new position; same `key` (5 minutes) publishes once."""
+
+    async def publish_many(self, publications: Sequence[Outgoing]) -> list[Position]:
+        """Publish in this order, all or nothing, and return the position after each."""
+
+    async def forget(self, channel: str) -> None:
+        """Remove the history that is kept; positions go on, so that nobody takes it for whole."""
 
 
 class Unrecoverable(Exception):

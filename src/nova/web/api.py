@@ -364,7 +364,10 @@ class Api:
     async def _actor(self, asked: Asked) -> Actor:
         header = asked.headers.get(b"authorization")
         if header is None:
-            return ANONYMOUS
+            key = asked.headers.get(b"x-api-key")
+            if key is None:
+                return ANONYMOUS
+            header = b"apikey " + key
         authorization = header.decode("latin-1")
         known = self._authenticator.known(authorization)
         return known or await self._authenticator.bearer(authorization)

@@ -173,10 +173,13 @@ class Auth:
     async def bearer(self, authorization: str) -> Actor:
         scheme, _, credential = authorization.partition(" ")
         credential = credential.strip()
-        if scheme.lower() != "bearer" or not credential:
+        scheme = scheme.lower()
+        if scheme not in {"bearer", "apikey"} or not credential:
             raise Unauthenticated("The Authorization header must be 'Bearer <key or token>'.")
         if credential.startswith(KEY_PREFIX):
             return await self._server(credential)
+        if scheme == "apikey":
+            raise KeyUnknown
         user = await self.user(credential)
         if user.is_stranger:
             raise TokenInvalid("sub", "The token names nobody, which only sockets may accept.")

@@ -124,6 +124,7 @@ class Hub:
         self._presence = presence or Alone()
         self._tickets = tickets
         self._clock = clock
+        self._began = clock.monotonic()
         self._lanes: dict[str, Lane] = {}
         self._followed: defaultdict[str, set[str]] = defaultdict(set)
         """Channels by family; those with a subscriber here."""
@@ -179,6 +180,19 @@ class Hub:
     def followed(self) -> int:
         """How many channels have a subscriber here."""
         return len(self._lanes)
+
+    @property
+    def users(self) -> int:
+        return len(self._users)
+
+    @property
+    def uptime(self) -> int:
+        """In seconds."""
+        return int(self._clock.monotonic() - self._began)
+
+    def subscribers(self) -> dict[str, int]:
+        """Return how many follow each channel in this process."""
+        return {channel: len(lane.subscriptions) for channel, lane in self._lanes.items()}
 
     # -- sessions ---------------------------------------------------------------------------------
 
@@ -313,9 +327,13 @@ class Hub:
         """Publish to a channel of the host app; durable before it returns if it has a history."""
         if self.families.rules(channel).retention is not None:
             return await self.channels.publish(channel, data, info=info)
+        self.pass_on(channel, data, info)
+        return None
+
+    def pass_on(self, channel: str, data: bytes, info: bytes | None = None) -> None:
+        """Deliver something that is not stored, in every process."""
         self.deliver([Publication(channel, 0, data, info)])
         self._fanout.tell(Published(channel, Raw(data), Raw(info) if info else NOBODY))
-        return None
 
     def entered(self, subscription: Subscription) -> None:
         """Tell the others who is there now, where the channel is one to know that of."""

@@ -1,28 +1,21 @@
 """What the host app's backend may do with channels and open sockets."""
 
-from collections.abc import Sequence
-from typing import Annotated, Any
+from collections.abc import Mapping, Sequence
+from itertools import count
+from typing import Annotated, Any, Literal
 
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
-from nova.kernel.errors import Invalid, NotFound
-from nova.kernel.text import Count, Name
+from nova.kernel.errors import Invalid, NotFound, Refused, problem_of
+from nova.kernel.text import NO_NUL, Count, Name
 from nova.ports.channels import Page, Position, Unrecoverable
 from nova.web.actors import Rule
-from nova.web.realtime.codes import Failed
-from nova.web.realtime.families import Rules
+from nova.web.intake import BadItem
+from nova.web.realtime import server_api
 from nova.web.realtime.hub import Hub
 from nova.web.realtime.messages import ClientInfo
+from nova.web.realtime.publishing import MOST, MOST_BYTES, Message, Publisher
 from nova.web.routes import Call, Route
-
-MOST_BYTES = 65_536
-
-
-class NoSuchChannel(NotFound):
-    """The channel is of no namespace that is configured."""
-
-    code = "unknown_channel"
-    hint = "Add the namespace to `namespaces` in nova.toml; features' channels are their own."
 
 
 class NotKept(Invalid):
@@ -39,6 +32,47 @@ class ToPublish(Struct, frozen=True, forbid_unknown_fields=True):
     """What subscribers get: any JSON."""
     idempotency_key: Name | None = None
     """Publishes once within five minutes; for channels with a history."""
+
+
+ChannelName = Annotated[str, Meta(min_length=1, max_length=255), NO_NUL]
+
+
+class BatchItem(ToPublish, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A message for one channel."""
+
+    channel: ChannelName
+    """Where it goes: a channel of the app's own."""
+
+
+class ManyToPublish(Struct, forbid_unknown_fields=True):
+    """Messages for any number of channels, in the order in which each channel gets its own."""
+
+    publications: Annotated[list[BatchItem], Meta(min_length=1, max_length=MOST)]
+    """1 to 1,000 messages."""
+
+
+class BatchPublished(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What became of one message."""
+
+    index: int
+    """Its place in the request, from 0."""
+    channel: str | None
+    """Where it went, or was to go."""
+    status: Literal["published", "refused"]
+    """What was done."""
+    epoch: str | UnsetType = UNSET
+    """Names the channel's history; absent for channels without one."""
+    offset: int | UnsetType = UNSET
+    """The position in it; absent for channels without one."""
+    problem: Mapping[str, Any] | None = None
+    """Of a message that was refused: status, code, detail, hint, and where in the item (`at`)."""
+
+
+class ManyPublished(Struct, frozen=True):
+    """What became of each message, in their order."""
+
+    results: list[BatchPublished]
+    """One result for each message, in the order of the request."""
 
 
 class Published(Struct, frozen=True, omit_defaults=True):
@@ -108,20 +142,30 @@ class Channels:
 
     def __init__(self, hub: Hub) -> None:
         self._hub = hub
+        self._publisher = Publisher(hub)
 
     async def publish(self, call: Call[ToPublish, None]) -> Published:
-        channel = call.path["channel"]
-        rules = self._rules(channel)
-        data = bytes(call.body.data)
-        if rules.retention is None:
-            await self._hub.publish(channel, data)
-            return Published()
-        position = await self._hub.channels.publish(channel, data, key=call.body.idempotency_key)
-        return Published(position.epoch, position.offset)
+        message = Message(call.path["channel"], bytes(call.body.data), call.body.idempotency_key)
+        [result] = await self._publisher.publish([message])
+        if isinstance(result, Refused):
+            raise result
+        return Published(result.epoch, result.offset) if result else Published()
+
+    async def publish_many(self, call: Call[ManyToPublish, None]) -> ManyPublished:
+        items: Sequence[BatchItem | BadItem] = call.body.publications
+        results = await self._publisher.publish(
+            [
+                item.refused
+                if isinstance(item, BadItem)
+                else Message(item.channel, bytes(item.data), item.idempotency_key)
+                for item in items
+            ]
+        )
+        return ManyPublished([_told(*each) for each in zip(count(), items, results, strict=False)])
 
     async def history(self, call: Call[None, HistoryQuery]) -> History:
         channel, query = call.path["channel"], call.query
-        retention = self._rules(channel).retention
+        retention = self._publisher.rules(channel).retention
         if retention is None:
             raise NotKept
         since = Position(query.epoch, query.offset) if query.epoch else None
@@ -136,7 +180,7 @@ class Channels:
 
     async def presence(self, call: Call[None, None]) -> Present:
         channel = call.path["channel"]
-        if not self._rules(channel).presence:
+        if not self._publisher.rules(channel).presence:
             raise NotKept
         return Present(await self._hub.present(channel))
 
@@ -145,20 +189,29 @@ class Channels:
             raise NotFound
         return Disconnected(self._hub.send_away(call.user, returns=call.body.reconnect))
 
-    def _rules(self, channel: str) -> Rules:
-        try:
-            rules = self._hub.families.rules(channel)
-        except Failed as failed:
-            raise NoSuchChannel from failed
-        if rules.may_subscribe is not None:
-            raise NoSuchChannel("The channel belongs to a feature of Nova.")
-        return rules
+
+def _told(
+    index: int, item: BatchItem | BadItem, result: Position | Refused | None
+) -> BatchPublished:
+    channel = item.text("channel") if isinstance(item, BadItem) else item.channel
+    if isinstance(result, Refused):
+        return BatchPublished(
+            index=index, channel=channel, status="refused", problem=problem_of(result)
+        )
+    return BatchPublished(
+        index=index,
+        channel=channel,
+        status="published",
+        epoch=result.epoch if result else UNSET,
+        offset=result.offset if result else UNSET,
+    )
 
 
 def routes(hub: Hub) -> Sequence[Route]:
     channels = Channels(hub)
     server: dict[str, Any] = {"rule": Rule.SERVER}
     return [
+        *server_api.routes(hub),
         Route(
             method="POST",
             path="/v1/channels/{channel}/publications",
@@ -167,6 +220,22 @@ def routes(hub: Hub) -> Sequence[Route]:
             body=ToPublish,
             returns=Published,
             max_body=MOST_BYTES,
+            **server,
+        ),
+        Route(
+            method="POST",
+            path="/v1/publications",
+            handler=channels.publish_many,
+            summary="Publish up to 1,000 messages to channels of the app's own",
+            description=(
+                "Each message has its own result, in order: one that is refused keeps no other "
+                "out. Those for channels with a history are stored in one transaction, and are "
+                "durable when the answer comes."
+            ),
+            body=ManyToPublish,
+            each="publications",
+            returns=ManyPublished,
+            max_body=8 << 20,
             **server,
         ),
         Route(
