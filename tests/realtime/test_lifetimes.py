@@ -11,6 +11,7 @@ from msgspec import Struct
 from nova.kernel.clock import ManualClock
 from nova.kernel.errors import Unauthenticated
 from nova.ports.channels import Position, Retention
+from nova.ports.fanout import Unsubscribed
 from nova.web.actors import User
 from nova.web.auth import Subscription
 from nova.web.realtime.hub import Hub
@@ -172,7 +173,7 @@ async def test_a_user_who_may_no_longer_follow_hears_no_more(world: World) -> No
         ben.say({"id": 2, "subscribe": {"channel": "room:one"}})
         await ben.heard()
         await ben.heard()  # his own join
-        world.hub.unsubscribe_user(world.people["ben"], "room:one")
+        world.hub.order(Unsubscribed(world.people["ben"], "room:one", 2000, "not any more"))
         assert (await ben.heard())["push"]["unsubscribe"]["code"] == 2000
         await world.hub.publish("room:one", b"1")
         ben.say({"id": 3, "ping": {}})

@@ -14,12 +14,17 @@ from cent import (
     CentApiResponseError,
     CentUnauthorizedError,
     ChannelsRequest,
+    Disconnect,
+    DisconnectRequest,
     HistoryRemoveRequest,
     HistoryRequest,
     InfoRequest,
     PresenceRequest,
     PresenceStatsRequest,
     PublishRequest,
+    RefreshRequest,
+    SubscribeRequest,
+    UnsubscribeRequest,
 )
 
 from support.http import SERVER
@@ -212,6 +217,106 @@ async def test_the_client_says_that_a_key_is_wrong(durable: Sockets) -> None:
     async with AsyncClient(url(durable), "wrong") as client:
         with pytest.raises(CentUnauthorizedError):
             await client.info(InfoRequest())
+
+
+async def test_a_user_is_put_into_a_channel_and_taken_out_again(
+    durable: Sockets, api: AsyncClient
+) -> None:
+    async with following(durable, "ada") as ada, following(durable, "ben") as ben:
+        await api.publish(PublishRequest(channel=ROOM, data=1))
+        await api.subscribe(
+            SubscribeRequest(user="ada", channel=ROOM, info={"role": "host"}, data="welcome")
+        )
+        told = (await pushed(ada, "subscribe"))["subscribe"]
+        assert (told["data"], told["offset"], told["recoverable"]) == ("welcome", 1, True)
+        present = (await api.presence(PresenceRequest(channel=ROOM))).presence
+        assert [each.chan_info for each in present.values()] == [{"role": "host"}]
+        await api.publish(PublishRequest(channel=ROOM, data=2))
+        assert await data(ada, 1) == [(ROOM, 2)]
+        await api.unsubscribe(UnsubscribeRequest(user="ada", channel=ROOM))
+        assert (await pushed(ada, "unsubscribe"))["unsubscribe"]["code"] == 2000
+        await api.publish(PublishRequest(channel=ROOM, data=3))
+        for client in (ada, ben):
+            client.say({"id": 7, "ping": {}})
+            assert (await client.heard())["id"] == 7  # nothing else came before
+    assert (await api.presence(PresenceRequest(channel=ROOM))).presence == {}
+
+
+async def test_only_the_connection_that_is_named_is_meant(
+    durable: Sockets, api: AsyncClient
+) -> None:
+    async with (
+        rude(durable.host, durable.port) as one,
+        rude(durable.host, durable.port) as other,
+    ):
+        first = (await one.connect("ada"))["client"]
+        second = (await other.connect("ada"))["client"]
+        await api.disconnect(
+            DisconnectRequest(
+                user="ada", client=first, disconnect=Disconnect(code=4321, reason="moved")
+            )
+        )
+        assert await one.closed() == 4321
+        await api.disconnect(DisconnectRequest(user="ada", whitelist=[second]))
+        await api.disconnect(DisconnectRequest(user="ben"))
+        await api.disconnect(DisconnectRequest(user="nobody that there is"))
+        other.say({"id": 7, "ping": {}})
+        assert (await other.heard())["id"] == 7
+        await api.disconnect(DisconnectRequest(user="ada"))
+        assert await other.closed() == 3503
+
+
+@pytest.mark.parametrize("code", [1000, 1006, 2999, 5000])
+async def test_a_code_that_no_close_frame_may_have_is_refused(
+    durable: Sockets, api: AsyncClient, code: int
+) -> None:
+    for told in (Disconnect(code=code), Disconnect(code=4000, reason="\N{HOT BEVERAGE}" * 42)):
+        with pytest.raises(CentApiResponseError) as wrong:
+            await api.disconnect(DisconnectRequest(user="ada", disconnect=told))
+        assert wrong.value.code == 107
+    async with httpx.AsyncClient(headers={"Authorization": f"Bearer {SERVER}"}) as client:
+        answer = await client.post(
+            url(durable).replace("/api", "/v1/users/ada/disconnect"), json={"code": code}
+        )
+    assert answer.status_code == 422, answer.text
+
+
+async def test_a_user_may_stay_longer_or_has_to_come_back(
+    durable: Sockets, api: AsyncClient
+) -> None:
+    async with following(durable, "ada") as ada:
+        await api.refresh(RefreshRequest(user="ada", expire_at=2**31))
+        told = (await pushed(ada, "refresh"))["refresh"]
+        assert told["expires"]
+        assert told["ttl"] > 60
+        await api.refresh(RefreshRequest(user="ada"))
+        assert "ttl" not in (await pushed(ada, "refresh"))["refresh"]
+        await api.refresh(RefreshRequest(user="ada", expired=True))
+        assert await ada.closed() == 3005
+
+
+async def test_beside_v1_a_user_is_taken_out_of_a_channel_refreshed_and_disconnected(
+    durable: Sockets,
+) -> None:
+    async with (
+        following(durable, "ada", OPEN) as ada,
+        httpx.AsyncClient(
+            base_url=url(durable).replace("/api", "/v1/users/ada"),
+            headers={"Authorization": f"Bearer {SERVER}"},
+        ) as client,
+    ):
+        left = await client.post("/unsubscribe", json={"channel": OPEN, "code": 2500})
+        assert left.json() == {"sockets": 1}
+        assert (await pushed(ada, "unsubscribe"))["unsubscribe"]["code"] == 2500
+        again = await client.post("/unsubscribe", json={"channel": OPEN})
+        assert again.json() == {"sockets": 0}
+        assert (await client.post("/unsubscribe", json={"channel": "user:ada"})).status_code == 404
+        later = await client.post("/refresh", json={"expires_at": "2100-01-01T00:00:00Z"})
+        assert later.json() == {"sockets": 1}
+        assert (await pushed(ada, "refresh"))["refresh"]["expires"]
+        closed = await client.post("/disconnect", json={"code": 4500, "reason": "bye"})
+        assert closed.json() == {"sockets": 1}
+        assert await ada.closed() == 4500
 
 
 async def test_many_messages_are_published_by_one_call_beside_v1(durable: Sockets) -> None:

@@ -144,3 +144,27 @@ async def test_a_user_is_sent_away_from_both(pair: Pair) -> None:
         assert (answer.status_code, answer.json()["sockets"]) == (200, 1)
         for each in (one, other):
             assert await each.closed() == 3503
+
+
+async def test_what_the_backend_orders_reaches_the_sockets_of_both(pair: Pair) -> None:
+    await mutual(pair)
+    ada, _ = pair.people
+    async with (
+        pair.following(pair.here, ada) as one,
+        pair.following(pair.there, ada) as other,
+        pair.here.client() as client,
+    ):
+
+        async def order(call: str, **body: Any) -> None:
+            answer = await client.post(f"/api/{call}", json={"user": ada, **body})
+            assert answer.json() == {"result": {}}, answer.text
+
+        both = (one, other)
+        await order("unsubscribe", channel=LIVE)
+        assert [(await push(each, "unsubscribe"))["code"] for each in both] == [2000, 2000]
+        await order("subscribe", channel=LIVE, data="again")
+        assert [(await push(each, "subscribe"))["data"] for each in both] == ["again"] * 2
+        await order("refresh", expire_at=2**31)
+        assert [(await push(each, "refresh"))["expires"] for each in both] == [True, True]
+        await order("disconnect", disconnect={"code": 4001, "reason": "enough"})
+        assert [await each.closed() for each in both] == [4001, 4001]

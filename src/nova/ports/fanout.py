@@ -32,14 +32,58 @@ class Went(Struct, frozen=True, array_like=True, tag=3):
 
 
 class SentAway(Struct, frozen=True, array_like=True, tag=4):
-    """All sockets of a user are to be closed."""
+    """Sockets of a user are to be closed."""
 
     user: UUID
     returns: bool
-    """Whether the clients are to come back."""
+    """Whether the clients are to come back, where no code says so."""
+    code: int = 0
+    """Tells the client why; 0 for the usual one."""
+    reason: str = ""
+    client: str = ""
+    """The one connection that is meant; empty for all of the user's."""
+    spared: list[str] = []
+    """Connections that are not meant."""
 
 
-Word = Published | Came | Went | SentAway
+class Unsubscribed(Struct, frozen=True, array_like=True, tag=5):
+    """A user is to be taken out of a channel."""
+
+    user: UUID
+    channel: str
+    code: int
+    """Whether the client subscribes again depends on it."""
+    reason: str
+    client: str = ""
+
+
+class Subscribed(Struct, frozen=True, array_like=True, tag=6):
+    """A user's connections are to be put into a channel."""
+
+    user: UUID
+    channel: str
+    client: str
+    expires: float | None
+    info: Raw
+    """JSON of what presence is to show of it; `null` for nothing."""
+    data: Raw
+    """JSON that the client gets; `null` for nothing."""
+
+
+class Refreshed(Struct, frozen=True, array_like=True, tag=7):
+    """A user's connections end at another time."""
+
+    user: UUID
+    client: str
+    expires: float | None
+    """Seconds since 1970; None for never."""
+    is_expired: bool
+    """Whether they end now, and the clients come back with a new token."""
+
+
+Order = SentAway | Unsubscribed | Subscribed | Refreshed
+"""What is to be done to open connections."""
+Word = Published | Came | Went | Order
 
 
 class Fanout(Protocol):

@@ -32,7 +32,7 @@ class Closing(NamedTuple):
     @property
     def reconnect(self) -> bool:
         """Whether the client is to come back."""
-        return self.code < FIRST_TERMINAL
+        return self.code < FIRST_TERMINAL or FIRST_OF_APPS <= self.code < FIRST_TERMINAL_OF_APPS
 
     @property
     def message(self) -> Disconnect:
@@ -40,6 +40,9 @@ class Closing(NamedTuple):
 
 
 FIRST_TERMINAL = 3500
+FIRST_OF_APPS = 4000
+"""From here on, codes are the app's own."""
+FIRST_TERMINAL_OF_APPS = 4500
 NORMAL = Closing(3000, "connection closed")
 SHUTDOWN = Closing(3001, "shutdown")
 SERVER_ERROR = Closing(3004, "internal server error")
@@ -57,8 +60,8 @@ FORCE_NO_RECONNECT = Closing(3503, "force disconnect")
 CONNECTION_LIMIT = Closing(3504, "connection limit")
 FORBIDDEN = Closing(3507, "permission denied")
 
-UNSUBSCRIBED_FORBIDDEN = 2000
-"""Code of an unsubscribe push after which the SDKs do not subscribe again."""
+UNSUBSCRIBED = 2000
+"""Code of an unsubscribe push after which the SDKs do not subscribe again; nor up to 2499."""
 UNSUBSCRIBED_EXPIRED = 2501
 """Code of an unsubscribe push after which the SDKs ask for a new subscription token."""
 

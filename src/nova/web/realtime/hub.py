@@ -18,7 +18,7 @@ from nova.kernel.clock import Clock
 from nova.kernel.errors import TooMany, Unauthenticated
 from nova.kernel.ids import new_id
 from nova.ports.channels import Channels, Position, Publication
-from nova.ports.fanout import Came, Fanout, Presence, Published, SentAway, Went, Word
+from nova.ports.fanout import Came, Fanout, Order, Presence, Published, Went, Word
 from nova.web.actors import Authenticator, User
 from nova.web.auth import Subscription as Ticket
 from nova.web.limits import Budgets, Limiter, LocalLimits
@@ -27,6 +27,7 @@ from nova.web.realtime import codes
 from nova.web.realtime.alone import Alone
 from nova.web.realtime.codes import Closing, Failed
 from nova.web.realtime.commands import MOST_RECOVERED
+from nova.web.realtime.control import Control
 from nova.web.realtime.families import Families, Method
 from nova.web.realtime.lanes import Lane, Subscription
 from nova.web.realtime.messages import About, ClientInfo, Push
@@ -122,6 +123,7 @@ class Hub:
         self._fanout = fanout or Alone()
         self._fanout.listen(self.hear)
         self._presence = presence or Alone()
+        self._control = Control(self, lambda user: self._users.get(user, ()))
         self._tickets = tickets
         self._clock = clock
         self._began = clock.monotonic()
@@ -282,10 +284,10 @@ class Hub:
         """Whether a user has a socket here."""
         return user in self._users
 
-    def send_away(self, user: UUID, *, returns: bool) -> int:
-        """Close all sockets of a user in every process; return how many there were in this one."""
-        self._fanout.tell(SentAway(user, returns))
-        return self.disconnect_user(user, _sent_away(returns=returns))
+    def order(self, order: Order) -> int:
+        """Have something done in every process; return to how many connections in this one."""
+        self._fanout.tell(order)
+        return self._control.obey(order)
 
     def disconnect_user(self, user: UUID, closing: Closing) -> int:
         """Close the sockets of a user in this process, and return how many there were."""
@@ -301,10 +303,6 @@ class Hub:
                 session.close(codes.INVALID_TOKEN)
             else:
                 session.expel_token(token)
-
-    def unsubscribe_user(self, user: UUID, channel: str) -> None:
-        for session in tuple(self._users.get(user, ())):
-            session.expel(channel, codes.UNSUBSCRIBED_FORBIDDEN, "permission denied")
 
     # -- channels ---------------------------------------------------------------------------------
 
@@ -383,8 +381,8 @@ class Hub:
                 self._announce(Push(channel=channel, join=_about(info)))
             case Went(channel, info):
                 self._announce(Push(channel=channel, leave=_about(info)))
-            case SentAway(user, returns):
-                self.disconnect_user(user, _sent_away(returns=returns))
+            case _:
+                self._control.obey(word)
 
     def _announce(self, push: Push) -> None:
         lane = self._lanes.get(push.channel)
@@ -468,7 +466,3 @@ class Hub:
 
 def _about(info: Raw) -> About:
     return About(info=msgspec.json.decode(info, type=ClientInfo))
-
-
-def _sent_away(*, returns: bool) -> Closing:
-    return codes.FORCE_RECONNECT if returns else codes.FORCE_NO_RECONNECT

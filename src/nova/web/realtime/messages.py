@@ -29,6 +29,7 @@ class SubscribeRequest(Message, frozen=True):
     positioned: bool = False
     recoverable: bool = False
     join_leave: bool = False
+    delta: Text = ""
     flag: Offset = 0
 
 
@@ -129,6 +130,7 @@ class Pub(Message, frozen=True):
     data: Raw
     info: ClientInfo | None = None
     offset: int = 0
+    delta: bool = False
     time: int = 0
 
 
@@ -142,6 +144,7 @@ class SubscribeResult(Message, frozen=True):
     offset: int = 0
     positioned: bool = False
     was_recovering: bool = False
+    delta: bool = False
 
 
 class ConnectResult(Message, frozen=True):
@@ -205,6 +208,19 @@ class Disconnect(Message, frozen=True):
     reconnect: bool = False
 
 
+class Subscribe(Message, frozen=True):
+    recoverable: bool = False
+    epoch: str = ""
+    offset: int = 0
+    positioned: bool = False
+    data: Data = UNSET
+
+
+class Refresh(Message, frozen=True):
+    expires: bool = False
+    ttl: int = 0
+
+
 class Push(Message, frozen=True):
     """Something the client did not ask for just now; one of the fields but `channel` is set."""
 
@@ -213,7 +229,9 @@ class Push(Message, frozen=True):
     join: About | None = None
     leave: About | None = None
     unsubscribe: Unsubscribe | None = None
+    subscribe: Subscribe | None = None
     disconnect: Disconnect | None = None
+    refresh: Refresh | None = None
 
 
 class Reply(Message, frozen=True):

@@ -1,17 +1,19 @@
 """What the host app's backend may do with channels and open sockets."""
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from itertools import count
 from typing import Annotated, Any, Literal
 
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
-from nova.kernel.errors import Invalid, NotFound, Refused, problem_of
-from nova.kernel.text import NO_NUL, Count, Name
+from nova.kernel.errors import Invalid, Refused, problem_of
+from nova.kernel.text import NO_NUL, Count, Name, NameOrNone
 from nova.ports.channels import Page, Position, Unrecoverable
+from nova.ports.fanout import Refreshed, SentAway, Unsubscribed
 from nova.web.actors import Rule
 from nova.web.intake import BadItem
-from nova.web.realtime import server_api
+from nova.web.realtime import codes, server_api
 from nova.web.realtime.hub import Hub
 from nova.web.realtime.messages import ClientInfo
 from nova.web.realtime.publishing import MOST, MOST_BYTES, Message, Publisher
@@ -123,11 +125,26 @@ class Present(Struct, frozen=True):
     """By client id, who is there."""
 
 
+MOST_REASON = 123
+Reason = Annotated[str, Meta(max_length=123), NO_NUL]
+DisconnectCode = Annotated[int, Meta(ge=3000, le=4999)]
+UnsubscribeCode = Annotated[int, Meta(ge=2000, le=2999)]
+
+
 class Disconnecting(Struct, frozen=True, forbid_unknown_fields=True):
     """How to end a user's sockets."""
 
     reconnect: bool = False
-    """Whether the clients are to come back."""
+    """Whether the clients are to come back, where no code says so."""
+    code: DisconnectCode | None = None
+    """What the clients learn. They come back after 3000 to 3499 and 4000 to 4499, and stay away
+    after the others. Those from 4000 on are yours."""
+    reason: Reason = ""
+    """The same in words: up to 123 bytes of UTF-8; only with a code."""
+    client: NameOrNone = ""
+    """The one connection that is meant; all of the user's without it."""
+    spare: Annotated[list[Name], Meta(max_length=100)] = []
+    """Connections that are not meant."""
 
 
 class Disconnected(Struct, frozen=True):
@@ -135,6 +152,50 @@ class Disconnected(Struct, frozen=True):
 
     sockets: int
     """How many were closed."""
+
+
+class Unsubscribing(Struct, frozen=True, forbid_unknown_fields=True):
+    """Which channel a user is to be taken out of."""
+
+    channel: ChannelName
+    """A channel of the app's own."""
+    code: UnsubscribeCode = codes.UNSUBSCRIBED
+    """What the clients learn: they subscribe again by themselves from 2500 on."""
+    reason: Reason = "server unsubscribe"
+    """The same in words: up to 123 bytes of UTF-8."""
+    client: NameOrNone = ""
+    """The one connection that is meant; all of the user's without it."""
+
+
+class UnsubscribeDone(Struct, frozen=True):
+    """How many connections left it in the process that answered; others do the same, too."""
+
+    sockets: int
+    """How many left it."""
+
+
+class Refreshing(Struct, frozen=True, forbid_unknown_fields=True):
+    """Until when a user's sockets may stay open."""
+
+    expires_at: datetime | None = None
+    """When they end, unless a new token comes; null for never."""
+    expired: bool = False
+    """Whether they end now, and the clients come back with a new token."""
+    client: NameOrNone = ""
+    """The one connection that is meant; all of the user's without it."""
+
+
+class RefreshDone(Struct, frozen=True):
+    """How many sockets were refreshed in the process that answered; others do the same, too."""
+
+    sockets: int
+    """How many were refreshed."""
+
+
+class ReasonTooLong(Invalid):
+    """The reason is longer than a close frame holds: 123 bytes of UTF-8 (RFC 6455 5.5)."""
+
+    code = "reason_too_long"
 
 
 class Channels:
@@ -185,9 +246,36 @@ class Channels:
         return Present(await self._hub.present(channel))
 
     async def disconnect(self, call: Call[Disconnecting, None]) -> Disconnected:
-        if call.user is None:
-            raise NotFound
-        return Disconnected(self._hub.send_away(call.user, returns=call.body.reconnect))
+        body = call.body
+        order = SentAway(
+            call.subject(),
+            body.reconnect,
+            body.code or 0,
+            _fitting(body.reason),
+            body.client,
+            body.spare,
+        )
+        return Disconnected(self._hub.order(order))
+
+    async def unsubscribe(self, call: Call[Unsubscribing, None]) -> UnsubscribeDone:
+        body = call.body
+        self._publisher.rules(body.channel)
+        order = Unsubscribed(
+            call.subject(), body.channel, body.code, _fitting(body.reason), body.client
+        )
+        return UnsubscribeDone(self._hub.order(order))
+
+    async def refresh(self, call: Call[Refreshing, None]) -> RefreshDone:
+        body = call.body
+        expires = body.expires_at.timestamp() if body.expires_at else None
+        order = Refreshed(call.subject(), body.client, expires, body.expired)
+        return RefreshDone(self._hub.order(order))
+
+
+def _fitting(reason: str) -> str:
+    if len(reason.encode()) > MOST_REASON:
+        raise ReasonTooLong
+    return reason
 
 
 def _told(
@@ -262,6 +350,24 @@ def routes(hub: Hub) -> Sequence[Route]:
             summary="Close a user's sockets",
             body=Disconnecting,
             returns=Disconnected,
+            **server,
+        ),
+        Route(
+            method="POST",
+            path="/v1/users/{user}/unsubscribe",
+            handler=channels.unsubscribe,
+            summary="Take a user out of a channel of the app's own",
+            body=Unsubscribing,
+            returns=UnsubscribeDone,
+            **server,
+        ),
+        Route(
+            method="POST",
+            path="/v1/users/{user}/refresh",
+            handler=channels.refresh,
+            summary="Set until when a user's sockets may stay open",
+            body=Refreshing,
+            returns=RefreshDone,
             **server,
         ),
     ]

@@ -9,6 +9,7 @@ from binascii import Error as NotBase64
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Any, NamedTuple
+from uuid import UUID
 
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
@@ -16,17 +17,24 @@ from msgspec import UNSET, Raw, UnsetType
 from nova import __version__
 from nova.kernel.errors import Refused
 from nova.ports.channels import Position, Unrecoverable
+from nova.ports.fanout import Refreshed, SentAway, Subscribed, Unsubscribed
 from nova.web.actors import Rule
 from nova.web.intake import BadItem
 from nova.web.realtime import codes
 from nova.web.realtime import server_api_calls as calls
-from nova.web.realtime.codecs import is_json
+from nova.web.realtime.codecs import is_json, one_line
 from nova.web.realtime.codes import Failed
 from nova.web.realtime.families import Rules
 from nova.web.realtime.hub import Hub
 from nova.web.realtime.messages import ClientInfo, Error
 from nova.web.realtime.publishing import Message, MessageTooLarge, NoSuchChannel, Publisher
 from nova.web.routes import Call, Route
+
+OfUser = calls.DisconnectCall | calls.UnsubscribeCall | calls.SubscribeCall | calls.RefreshCall
+FIRST_CODE, LAST_CODE = 3000, 4999
+MOST_REASON = 123
+"""Bytes of UTF-8 (RFC 6455 5.5)."""
+NOTHING = Raw(b"null")
 
 
 class ServerApi:
@@ -84,6 +92,48 @@ class ServerApi:
             raise Failed(codes.NOT_AVAILABLE)
         await self._hub.channels.forget(call.channel)
         return calls.NothingFound()
+
+    async def disconnect(self, call: calls.DisconnectCall) -> calls.NothingFound:
+        told = call.disconnect or calls.Closes()
+        is_known = not told.code or FIRST_CODE <= told.code <= LAST_CODE
+        if not is_known or len(told.reason.encode()) > MOST_REASON:
+            raise Failed(codes.BAD_REQUEST)
+        if user := await self._user(call):
+            self._hub.order(
+                SentAway(user, False, told.code, told.reason, call.client, call.whitelist)
+            )
+        return calls.NothingFound()
+
+    async def unsubscribe(self, call: calls.UnsubscribeCall) -> calls.NothingFound:
+        self._rules(call.channel)
+        if user := await self._user(call):
+            code, reason = codes.UNSUBSCRIBED, "server unsubscribe"
+            self._hub.order(Unsubscribed(user, call.channel, code, reason, call.client))
+        return calls.NothingFound()
+
+    async def subscribe(self, call: calls.SubscribeCall) -> calls.NothingFound:
+        self._rules(call.channel)
+        if not (_says_nothing(call.recover_since) and _says_nothing(call.override)):
+            raise Failed(codes.NOT_AVAILABLE)
+        if user := await self._user(call):
+            expires = float(call.expire_at) if call.expire_at else None
+            info, data = _line(call.info), _line(call.data)
+            self._hub.order(Subscribed(user, call.channel, call.client, expires, info, data))
+        return calls.NothingFound()
+
+    async def refresh(self, call: calls.RefreshCall) -> calls.NothingFound:
+        if user := await self._user(call):
+            expires = float(call.expire_at) if call.expire_at else None
+            self._hub.order(Refreshed(user, call.client, expires, call.expired))
+        return calls.NothingFound()
+
+    async def _user(self, call: OfUser) -> UUID | None:
+        """Return whom a call is about; nobody, when Nova knows no such user: nothing is open."""
+        if not call.user or "\0" in call.user:
+            raise Failed(codes.BAD_REQUEST)
+        if not _says_nothing(call.session):
+            raise Failed(codes.NOT_AVAILABLE)
+        return await self._hub.authenticator.resolve(call.user)
 
     async def info(self, _call: calls.NoCall) -> calls.InfoFound:
         hub = self._hub
@@ -205,6 +255,10 @@ def _message(call: calls.PublishCall) -> Message | Error:
     return Message(call.channel, data, call.idempotency_key or None, call.skip_history)
 
 
+def _line(member: Raw | UnsetType) -> Raw:
+    return NOTHING if isinstance(member, UnsetType) else Raw(one_line(bytes(member)))
+
+
 def _says_nothing(member: calls.Unsupported) -> bool:
     return isinstance(member, UnsetType) or bytes(member) in calls.NOTHING
 
@@ -253,6 +307,26 @@ OPERATIONS: Mapping[str, Operation] = {
         "Publish one message to many channels",
         calls.BroadcastCall,
         calls.ServerApiReply[calls.BroadcastDone],
+    ),
+    "subscribe": Operation(
+        "Put a user's connections into a channel",
+        calls.SubscribeCall,
+        calls.ServerApiReply[calls.NothingFound],
+    ),
+    "unsubscribe": Operation(
+        "Take a user out of a channel",
+        calls.UnsubscribeCall,
+        calls.ServerApiReply[calls.NothingFound],
+    ),
+    "disconnect": Operation(
+        "Close a user's connections",
+        calls.DisconnectCall,
+        calls.ServerApiReply[calls.NothingFound],
+    ),
+    "refresh": Operation(
+        "Set until when a user's connections may stay open",
+        calls.RefreshCall,
+        calls.ServerApiReply[calls.NothingFound],
     ),
     "presence": Operation(
         "See who follows a channel", calls.ChannelCall, calls.ServerApiReply[calls.PresenceFound]

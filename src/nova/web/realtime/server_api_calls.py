@@ -123,6 +123,81 @@ class ChannelsCall(Struct, frozen=True):
     """Only those of this pattern, where `*` stands for any characters."""
 
 
+class Closes(Struct, frozen=True):
+    """What clients learn when they are disconnected."""
+
+    code: Annotated[int, Meta(ge=0, le=2**32 - 1)] = 0
+    """3000 to 4999: they come back after 3000 to 3499 and 4000 to 4499; others are refused."""
+    reason: Words = ""
+    """The same in words: up to 123 bytes of UTF-8."""
+
+
+class DisconnectCall(Struct, frozen=True):
+    """Whose connections are to be closed."""
+
+    user: Words = ""
+    """Either id of the user."""
+    client: Words = ""
+    """The one connection that is meant; all of the user's without it."""
+    whitelist: Annotated[list[Words], Meta(max_length=100)] = []
+    """Connections that are not meant."""
+    disconnect: Closes | None = None
+    """What the clients learn; without it, that they are to stay away."""
+    session: Unsupported = UNSET
+    """Refused: a session's name is a secret of its client here."""
+
+
+class UnsubscribeCall(Struct, frozen=True):
+    """Who is to be taken out of which channel."""
+
+    user: Words = ""
+    """Either id of the user."""
+    channel: Wanted = ""
+    """The channel's whole name."""
+    client: Words = ""
+    """The one connection that is meant; all of the user's without it."""
+    session: Unsupported = UNSET
+    """Refused: a session's name is a secret of its client here."""
+
+
+class SubscribeCall(Struct, frozen=True):
+    """Whose connections are to be put into which channel."""
+
+    user: Words = ""
+    """Either id of the user."""
+    channel: Wanted = ""
+    """The channel's whole name."""
+    client: Words = ""
+    """The one connection that is meant; all of the user's without it."""
+    info: Raw | UnsetType = UNSET
+    """Shown with the connection in presence: any JSON."""
+    data: Raw | UnsetType = UNSET
+    """What the client gets with the subscription: any JSON."""
+    expire_at: Whole = 0
+    """When the subscription ends, in seconds since 1970; 0 for never."""
+    session: Unsupported = UNSET
+    """Refused: a session's name is a secret of its client here."""
+    recover_since: Unsupported = UNSET
+    """Refused."""
+    override: Unsupported = UNSET
+    """Refused: the namespace decides."""
+
+
+class RefreshCall(Struct, frozen=True):
+    """Until when a user's connections may stay open."""
+
+    user: Words = ""
+    """Either id of the user."""
+    client: Words = ""
+    """The one connection that is meant; all of the user's without it."""
+    expired: bool = False
+    """Whether they end now, and the clients come back with a new token."""
+    expire_at: Whole = 0
+    """When they end, in seconds since 1970; 0 for never."""
+    session: Unsupported = UNSET
+    """Refused: a session's name is a secret of its client here."""
+
+
 class PublishDone(Struct, frozen=True, omit_defaults=True):
     """Where the publication stands in the channel's history, if it has one."""
 
@@ -234,6 +309,14 @@ class BatchCommand(Struct, frozen=True):
     """See `/api/publish`."""
     broadcast: BroadcastCall | UnsetType = UNSET
     """See `/api/broadcast`."""
+    subscribe: SubscribeCall | UnsetType = UNSET
+    """See `/api/subscribe`."""
+    unsubscribe: UnsubscribeCall | UnsetType = UNSET
+    """See `/api/unsubscribe`."""
+    disconnect: DisconnectCall | UnsetType = UNSET
+    """See `/api/disconnect`."""
+    refresh: RefreshCall | UnsetType = UNSET
+    """See `/api/refresh`."""
     presence: ChannelCall | UnsetType = UNSET
     """See `/api/presence`."""
     presence_stats: ChannelCall | UnsetType = UNSET
@@ -264,6 +347,14 @@ class BatchReply(Struct, frozen=True, omit_defaults=True):
     """See `/api/publish`."""
     broadcast: BroadcastDone | UnsetType = UNSET
     """See `/api/broadcast`."""
+    subscribe: NothingFound | UnsetType = UNSET
+    """See `/api/subscribe`."""
+    unsubscribe: NothingFound | UnsetType = UNSET
+    """See `/api/unsubscribe`."""
+    disconnect: NothingFound | UnsetType = UNSET
+    """See `/api/disconnect`."""
+    refresh: NothingFound | UnsetType = UNSET
+    """See `/api/refresh`."""
     presence: PresenceFound | UnsetType = UNSET
     """See `/api/presence`."""
     presence_stats: PresenceStatsFound | UnsetType = UNSET

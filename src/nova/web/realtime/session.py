@@ -175,9 +175,12 @@ class Session:
     def expel(self, channel: str, code: int, reason: str) -> None:
         """End a subscription from the server's side, and say so."""
         if self.leave(channel):
-            self.flush()
-            push = Push(channel=channel, unsubscribe=Unsubscribe(code=code, reason=reason))
-            self.send(self.wire.replies([Reply(push=push)]))
+            self.say(Push(channel=channel, unsubscribe=Unsubscribe(code=code, reason=reason)))
+
+    def say(self, push: Push) -> None:
+        """Push something after what was answered so far."""
+        self.flush()
+        self.send(self.wire.replies([Reply(push=push)]))
 
     def expel_token(self, token: str) -> None:
         """End the subscriptions that were made with a token."""
