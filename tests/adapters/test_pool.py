@@ -317,6 +317,21 @@ async def test_who_is_served_in_the_turn_in_which_its_time_is_up_is_not_shed(
     assert not faults
 
 
+async def test_while_the_process_is_held_up_nobody_is_shed(empty_dsn: str) -> None:
+    async with open_pool(empty_dsn, size=1, wait_s=0.2) as pool:
+        connection = pool.take()
+        assert connection
+        waiting = asyncio.ensure_future(pool.value("select 1"))
+        await until(lambda: pool.state().waiting)
+        time.sleep(0.5)  # noqa: ASYNC251  # as thousands do who connect at once
+        for _ in range(3):  # turns in which the connection might have come back
+            await asyncio.sleep(0)
+        assert pool.state().waiting == 1
+        pool.give(connection)
+        assert await waiting == 1
+        assert pool.state().shed == 0
+
+
 async def test_many_callers_share_few_connections(empty_dsn: str) -> None:
     async with open_pool(empty_dsn, size=3, wait_s=30) as pool:
         answers = await asyncio.gather(*(pool.value("select $1::int", n) for n in range(200)))

@@ -4,10 +4,12 @@ import asyncio
 
 import pytest
 
+from nova.adapters.postgres.pool import open_pool
 from nova.backbone.channels import DurableChannels
 from nova.ports.channels import Outgoing, Position, Publication, Retention, Unrecoverable
 from nova.ports.database import Pool
 from support.durable import durable_channels
+from support.waiting import until
 
 KEPT = Retention(size=10, seconds=60)
 
@@ -180,3 +182,34 @@ async def test_a_forgotten_history_is_gone_and_nobody_takes_it_for_whole(
     assert (await channels.recover("room:1", last, KEPT, 10)) == (last, [])
     assert (await channels.history("room:2", KEPT, limit=10)).publications
     assert (await channels.publish("room:1", b"4")).offset == last.offset + 1
+
+
+async def test_many_who_come_back_at_once_are_answered_each_for_its_own_channel(
+    channels: DurableChannels,
+) -> None:
+    first = await channels.publish("room:1", b"a")
+    await channels.publish("room:1", b"b")
+    other = await channels.publish("room:2", b"c")
+    asked = [("room:1", first), ("room:2", first), ("room:3", first), ("room:2", other)] * 20
+    found = await asyncio.gather(*(channels.recover(name, at, KEPT, 10) for name, at in asked))
+    new = await channels.position("room:3")
+    newest = Position(first.epoch, 2)
+    for start in range(0, len(found), 4):
+        (kept, missed), *rest = found[start : start + 4]
+        assert (kept, _data(missed)) == (newest, [b"b"])
+        assert rest == [(other, None), (new, None), (other, [])]
+
+
+async def test_a_crowd_that_connects_takes_few_connections(dsn: str) -> None:
+    async with open_pool(dsn, size=1) as other, open_pool(dsn, size=1, wait_s=600) as pool:
+        crowd = durable_channels(pool)
+        async with other.begin() as queries:
+            await queries.run("lock table backbone.channels in access exclusive mode")
+            looks = [asyncio.ensure_future(crowd.position(f"room:{n}")) for n in range(300)]
+            comebacks = [
+                asyncio.ensure_future(crowd.recover(f"room:{n}", Position("", 0), KEPT, 10))
+                for n in range(300)
+            ]
+            await until(lambda: pool.state().waiting)
+            assert pool.state().waiting < 10
+        await asyncio.gather(*looks, *comebacks)

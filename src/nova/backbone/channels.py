@@ -8,6 +8,7 @@ from secrets import token_urlsafe
 from nova.backbone.database import Database, Tx
 from nova.backbone.outbox import PostgresOutbox
 from nova.backbone.portions import in_portions
+from nova.kernel.batching import Batcher
 from nova.ports.channels import (
     Outgoing,
     Page,
@@ -44,6 +45,24 @@ from backbone.channels c left join lateral (
 ) p on true
 where c.channel = $1
 order by p.number
+"""
+
+# The same for several channels at once, in the order in which they are asked for.
+STRETCHES = """
+select w.place, c.epoch, c.top, p.number, p.data, p.info,
+    (extract(epoch from p.at) * 1000)::bigint as at_ms
+from unnest($1::text[], $2::bigint[], $3::int[], $4::float8[], $5::int[])
+    with ordinality as w (channel, since, size, seconds, most, place)
+cross join lateral (
+    select id, epoch, top from backbone.channels where channel = w.channel offset 0
+) c
+left join lateral (
+    select number, data, info, at from backbone.publications
+    where channel_id = c.id and number > greatest(w.since, c.top - w.size)
+        and at > now() - make_interval(secs => w.seconds)
+    order by number limit w.most
+) p on true
+order by w.place, p.number
 """
 
 BACKWARDS = """
@@ -95,15 +114,29 @@ Pair = tuple[str, str]
 """A channel, and an idempotency key in it."""
 
 
+TOGETHER = 16
+"""Channels recovered with one statement: each may have thousands of publications to tell of."""
+
+_Asked = tuple[str, Position, Retention, int]
+_Found = tuple[Position, Sequence[Publication] | None]
+
+
 class DurableChannels:
     """The Channels port over the truth."""
 
     def __init__(self, db: Database, outbox: PostgresOutbox) -> None:
         self._db = db
         self._outbox = outbox
+        # Thousands connect at once, after an outage, each to a channel of its own.
+        self._looks: Batcher[str, Position] = Batcher(self._look, lanes=2)
+        self._recoveries: Batcher[_Asked, _Found] = Batcher(self._recover, most=TOGETHER, lanes=3)
 
     async def position(self, channel: str) -> Position:
-        return (await self.positions([channel]))[channel]
+        return await self._looks(channel)
+
+    async def _look(self, channels: list[str]) -> Sequence[Position]:
+        found = await self.positions(channels)
+        return [found[channel] for channel in channels]
 
     async def positions(self, channels: Sequence[str]) -> dict[str, Position]:
         found = await self._positions(channels)
@@ -116,21 +149,26 @@ class DurableChannels:
     async def recover(
         self, channel: str, since: Position, retention: Retention, limit: int
     ) -> tuple[Position, Sequence[Publication] | None]:
+        return await self._recoveries((channel, since, retention, limit))
+
+    async def _recover(self, asked: list[_Asked]) -> Sequence[_Found]:
         rows = await self._db.fetch(
-            STRETCH,
-            channel,
-            since.offset,
-            retention.size,
-            timedelta(seconds=retention.seconds),
-            limit,
+            STRETCHES,
+            [channel for channel, _, _, _ in asked],
+            [since.offset for _, since, _, _ in asked],
+            [retention.size for _, _, retention, _ in asked],
+            [float(retention.seconds) for _, _, retention, _ in asked],
+            [limit for _, _, _, limit in asked],
         )
-        if not rows:
-            return await self.position(channel), None
-        position = _position(rows[0])
-        missed = _publications(channel, rows)
-        # Offsets are gapless, so a stretch is whole exactly when its length says so.
-        whole = since.epoch == position.epoch and len(missed) == position.offset - since.offset
-        return position, missed if whole else None
+        found: dict[int, list[Row]] = {}
+        for row in rows:
+            found.setdefault(row["place"] - 1, []).append(row)
+        new = [each[0] for place, each in enumerate(asked) if place not in found]
+        begun = await self.positions(new) if new else {}
+        return [
+            _stretch(channel, since, found[place]) if place in found else (begun[channel], None)
+            for place, (channel, since, _, _) in enumerate(asked)
+        ]
 
     async def history(
         self,
@@ -218,6 +256,14 @@ async def _keep(queries: Queries, made: Mapping[Pair, Position]) -> None:
     channels, keys = map(list, zip(*made, strict=True))
     epochs, offsets = map(list, zip(*((at.epoch, at.offset) for at in made.values()), strict=True))
     await queries.run(KEEP_KEYS, channels, keys, epochs, offsets)
+
+
+def _stretch(channel: str, since: Position, rows: Sequence[Row]) -> _Found:
+    position = _position(rows[0])
+    missed = _publications(channel, rows)
+    # Offsets are gapless, so a stretch is whole exactly when its length says so.
+    whole = since.epoch == position.epoch and len(missed) == position.offset - since.offset
+    return position, missed if whole else None
 
 
 def _position(row: Row) -> Position:

@@ -2,7 +2,6 @@
 
 import asyncio
 import random
-from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from types import TracebackType
@@ -17,6 +16,7 @@ from nova.adapters.postgres.connection import NOTHING, Connection, Line, connect
 from nova.adapters.postgres.ear import LOOK_S, Ear
 from nova.adapters.postgres.faults import CONNECTING, is_elsewhere, translated, unavailable
 from nova.adapters.postgres.reaching import too_old, unreached
+from nova.adapters.postgres.waiters import Waiter, Waiters
 from nova.ports.database import DatabaseUnavailable, NotCommitted, Row, Transaction
 
 T = TypeVar("T")
@@ -63,12 +63,11 @@ class PostgresPool:
     ) -> None:
         self._line = line
         self._size = size
-        self._wait_s = wait_s
         self._most_waiters = most_waiters
         self._all: set[Connection] = set()
         self._idle: list[Connection] = []  # last in, first out: few stay warm, the rest idle
-        self._waiters: deque[asyncio.Future[Connection]] = deque()
-        self._asked: dict[asyncio.Future[Connection] | Connection, float] = {}
+        self._waiters = Waiters(wait_s, self._refuse)
+        self._asked: dict[Waiter | Connection, float] = {}
         """Since when callers wait for a connection, or a connection for an answer."""
         self._opening = 0
         self._unreachable = False
@@ -192,7 +191,7 @@ class PostgresPool:
         return min(self._asked.values(), default=None)
 
     def refuse_all(self, detail: str | None) -> None:
-        for waiter in tuple(self._waiters):
+        for waiter in self._waiters:
             self._refuse(waiter, detail)
 
     def cut_all(self) -> None:
@@ -218,12 +217,11 @@ class PostgresPool:
             self._shed += 1
             raise unavailable("The database is busy.")
         loop = asyncio.get_running_loop()
-        waiter: asyncio.Future[Connection] = loop.create_future()
-        self._waiters.append(waiter)
+        waiter: Waiter = loop.create_future()
+        self._waiters.add(waiter)
         self._asked[waiter] = loop.time()
         self.breaker.began()
         self._grow()
-        shedding = loop.call_later(self._wait_s, self._refuse, waiter)
         try:
             return await waiter
         except asyncio.CancelledError:
@@ -231,10 +229,8 @@ class PostgresPool:
                 self._give(waiter.result())
             raise
         finally:
-            shedding.cancel()
             del self._asked[waiter]
-            with suppress(ValueError):
-                self._waiters.remove(waiter)
+            self._waiters.remove(waiter)
 
     def settle(self, connection: Connection, wrong: BaseException, mend: str) -> BaseException:
         """Give a connection back after a failure; return what the caller should see.
@@ -274,16 +270,14 @@ class PostgresPool:
             connection.terminate()
             self._grow()
             return
-        while self._waiters:
-            waiter = self._waiters.popleft()
-            if not waiter.done():
-                waiter.set_result(connection)
-                return
-        self._idle.append(connection)
+        if waiter := self._waiters.pop():
+            waiter.set_result(connection)
+        else:
+            self._idle.append(connection)
 
     give = _give
 
-    def _refuse(self, waiter: asyncio.Future[Connection], detail: str | None = None) -> None:
+    def _refuse(self, waiter: Waiter, detail: str | None = None) -> None:
         if waiter.done():  # served in the very turn of the loop in which its time was up
             return
         self._waiters.remove(waiter)
