@@ -114,6 +114,19 @@ async def test_what_somebody_did_who_is_suspended_is_gone(here: Town, kind: str)
     await _gone(here)
 
 
+@pytest.mark.parametrize("kind", ["mention in a comment", "reply"])
+async def test_what_was_said_under_a_post_is_gone_once_its_author_is_suspended(
+    here: Town, kind: str
+) -> None:
+    await DEEDS[kind](here)
+    await _rung(here)
+    cleo = here.world.ids["cleo"]
+    async with here.world.db.transaction() as tx:
+        await tx.run("update accounts.users set suspended = true where id = $1", cleo)
+        await tx.emit(UserSuspended(user=cleo))
+    await _gone(here)
+
+
 @pytest.mark.parametrize("kind", DEEDS)
 async def test_a_mute_takes_nothing_back(here: Town, kind: str) -> None:
     await DEEDS[kind](here)

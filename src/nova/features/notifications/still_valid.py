@@ -23,13 +23,23 @@ class StillValid:
         """Return those that stand. What no feature answers for, stands."""
         found = {each: Stands(each.actor, each.item) for each in subjects}
         for source in self._sources:
-            asked = [each for each in found if not source.kinds or each.kind in source.kinds]
+            asked = [each for each in found if each.kind in source.kinds]
             answers = await source.standing(asked) if asked else {}
             for each in asked:
-                if each not in answers:
-                    del found[each]
-                elif source.kinds:
+                if each in answers:
                     found[each] = answers[each]
+                else:
+                    del found[each]
+        for source in self._sources:
+            if source.kinds or not found:
+                continue
+            people = {each: _people(each, stands) for each, stands in found.items()}
+            answers = await source.standing(list({one for some in people.values() for one in some}))
+            found = {
+                each: stands
+                for each, stands in found.items()
+                if all(one in answers for one in people[each])
+            }
         return found
 
     def hears(self) -> Mapping[type[Fact], Listener]:
@@ -56,6 +66,13 @@ class StillValid:
                 for each in touched
             )
         )
+
+
+def _people(subject: Subject, stands: Stands) -> list[Subject]:
+    """Return what is asked about people: who did it, and whose thing it belongs to."""
+    if stands.owner in (subject.actor, subject.recipient):
+        return [subject]
+    return [subject, subject._replace(actor=stands.owner)]
 
 
 def subject_of(row: Row) -> Subject | None:
