@@ -49,7 +49,7 @@ _LONGEST = 32
 """Code points of one visible character; what stacks up more is cut anywhere."""
 _CLUSTER = regex.compile(r"\X")
 _FLAG_LETTERS = "".join(map(chr, range(0x1F1E6, 0x1F200)))
-_WIDE = regex.compile("[\uff10-\uff19\uff21-\uff3a\uff41-\uff5a\uff66-\uffdc]+")
+_WIDE = regex.compile("[\uff10-\uff19\uff21-\uff3a\uff41-\uff5a\uff65-\uffdc]+")
 # Blank, though Unicode calls them letters or symbols: braille without dots, the place of an object,
 # hieroglyphic blanks and a notehead without ink.
 _BLANKS = r"\u2800\ufffc\U00013441\U00013442\U0001d159"

@@ -38,6 +38,8 @@ from nova.features.posts.rules import NoSuchTag
         ("привет@ada ל@ben", [["ada"], ["ben"]]),
         ("@\u2068ada\u2069 @\u200fبدر", [["ada"], ["بدر"]]),
         ("@ada\u200bさん", [["ada"]]),
+        ("❤\ufe0f@ada❤\ufe0f 1\ufe0f\u20e3@ben2\ufe0f\u20e3", [["ada"], ["ben"]]),
+        ("@ה״ש @བོད་ཡིག་ @ada・", [["ה״ש", "ה"], ["བོད་ཡིག", "བོད་ཡི", "བོད", "བོ"], ["ada"]]),
         (" ".join(f"@p{n}" for n in range(50)), [[f"p{n}"] for n in range(20)]),
     ],
 )
@@ -98,6 +100,9 @@ def test_what_may_be_an_address_names_whom_it_names_in_full_only(
         ("#cafe\u0301 #CAFÉ", ["café"]),
         ("你好#标签#你好", ["标签"]),
         ("#hello🎉 #🎉 #️⃣ #foo-bar", ["hello", "foo"]),
+        ("❤\ufe0f#love\ufe0f 1\ufe0f\u20e3#one2\ufe0f\u20e3 ☀\ufe0e#sun", ["love", "one", "sun"]),
+        ("#צה״ל #col·lecció #བོད་ཡིག་ #アナ・雪 #ｱﾅ･雪", ["צה״ל", "col·lecció", "བོད་ཡིག", "アナ・雪"]),
+        ("#a·\u3164 #a·\u3164·b #\u3164·c #1·2 #東京・#大阪", ["a", "a·b", "c", "東京", "大阪"]),
     ],
 )
 def test_tags(text: str, tags: list[str]) -> None:
@@ -106,7 +111,9 @@ def test_tags(text: str, tags: list[str]) -> None:
 
 TEXTS = st.text(
     st.one_of(
-        st.sampled_from("#\uff03@\uff20./:_- \u200c\u200d\u0301\ufe0f\u3164ßİΣςǰﷺｱﾞ1٣²हिन्दीกำ"),
+        st.sampled_from(
+            "#\uff03@\uff20./:_-·・״\u20e3 \u200c\u200d\u0301\ufe0f\u3164ßİΣςǰﷺｱﾞ1٣²हिन्दीกำ"
+        ),
         st.characters(codec="utf-8"),
     )
 )

@@ -29,11 +29,14 @@ _UNSPACED = (
     r"\p{Han}\p{Hiragana}\p{Katakana}\p{Bopomofo}\p{Hangul}\p{Yi}"
     r"\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}\p{Tai_Tham}\p{Tai_Le}\p{New_Tai_Lue}\p{Tibetan}"
 )
+# Within words, never at their ends (UAX 31, table 3a): the middle dot, the Hebrew maqaf, geresh and
+# gershayim, the Tibetan tsheg and the middle dot of Katakana.
+_MEDIAL = r"·\u05be\u05f3\u05f4\u0f0b\u0f0c\u30fb\uff65"
 _SIGN = regex.compile(f"[{_ATS}]")
-_NAME = regex.compile(rf"[{_WORD}][{_WORD}.\-·]*")
+_NAME = regex.compile(rf"[{_WORD}][{_WORD}{_MEDIAL}.\-]*")
 # Where a name may end: before a change of script, in writing without blanks after each character.
 _PIECE = regex.compile(
-    rf"(?<mark>[.\-·]+)"
+    rf"(?<mark>[{_MEDIAL}.\-]+)"
     rf"|[{_UNSPACED}][\p{{M}}\p{{N}}_{_JOINERS}]*"
     rf"|[\p{{Latin}}\p{{N}}_][\p{{Latin}}\p{{N}}\p{{M}}_{_JOINERS}]*"
     rf"|(?:(?![{_UNSPACED}\p{{Latin}}])[{_WORD}])+"
@@ -58,7 +61,8 @@ _URL = regex.compile(
 _HASH = regex.compile(f"[{_HASHES}]")
 _TAG = regex.compile(
     rf"(?:(?<![{_WORD}&/{_HASHES}{_ATS}])|(?<=[{_UNSPACED}]\p{{M}}*))"
-    rf"[{_HASHES}](?<tag>[\p{{L}}\p{{N}}_](?:[\p{{L}}\p{{N}}\p{{M}}_]|[{_JOINERS}](?=[{_WORD}]))*+)"
+    rf"[{_HASHES}](?<tag>[\p{{L}}\p{{N}}_]"
+    rf"(?:[\p{{L}}\p{{N}}\p{{M}}_]|[{_JOINERS}{_MEDIAL}](?=[{_WORD}]))*+)"
     rf"[{_HASHES}]?"
 )
 # Scripts whose letters look otherwise beside a joiner (UAX 31, 2.3).
@@ -71,11 +75,15 @@ _UNSEEN = regex.compile(
     rf"(?<![{_SHAPED}]\p{{M}}*)[{_JOINERS}]+|[[\p{{L}}\p{{M}}]&&\p{{Default_Ignorable_Code_Point}}]+",
     regex.V1,
 )
-_MARKS = regex.compile(r"\p{M}+")
-# Marks of direction and the like, which keyboards put beside a sign; ZWSP parts words.
+_MARKS = regex.compile(rf"[\p{{M}}{_MEDIAL}]+")
+# Marks of direction and the like, which keyboards put beside a sign, and the selectors of emoji's
+# look; ZWSP parts words.
 _UNHEARD = regex.compile(
-    rf"[[\p{{Cf}}&&\p{{Default_Ignorable_Code_Point}}]--[{_JOINERS}\u200b]]+", regex.V1
+    rf"(?:[\ufe0e\ufe0f]|[[\p{{Cf}}&&\p{{Default_Ignorable_Code_Point}}]--[{_JOINERS}\u200b]])+",
+    regex.V1,
 )
+_KEYCAP = regex.compile(r"[0-9#*]\u20e3")
+_LOOSE = regex.compile(rf"\A[{_MEDIAL}]+|[{_MEDIAL}](?![{_WORD}])")
 
 
 def mentions(text: str) -> list[tuple[str, ...]]:
@@ -179,12 +187,15 @@ class _Urls:
 
 
 def _plain(text: str) -> str:
-    return text if text.isascii() else normalize("NFC", _UNHEARD.sub("", text))
+    """Return the text without what nobody sees, and with blanks in place of keycaps: no letters."""
+    if text.isascii():
+        return text
+    return normalize("NFC", _KEYCAP.sub(" ", _UNHEARD.sub("", text)))
 
 
 def _kept(name: str) -> str | None:
     if len(name) > 2 * MOST_TAG:
         return None
-    tag = folded(_UNSEEN.sub("", folded(name)))
+    tag = folded(_LOOSE.sub("", _UNSEEN.sub("", folded(name))))
     seen = _MARKS.sub("", tag)
     return tag if seen and not seen.isdigit() and len(tag) <= MOST_TAG else None
