@@ -38,6 +38,11 @@ _LOOSE = re.compile(
 # What browsers and the C library take for an IPv4 address: 2130706433, 0x7f.1, 127.1.
 _NUMERIC = re.compile(r"(?:.*\.)?(?:0x[0-9A-Fa-f]*|[0-9]+)\.?")
 
+# Names that the public DNS has not: of one label, and those set aside for networks of one's own and
+# for other systems (RFC 6762, 7686, 8375, 9476; ICANN on .internal).
+_OWN_NAME = re.compile(r"(?i)[^.]+|.*\.(?:local|internal|home\.arpa|onion|alt)")
+_DOT = re.compile("(?i)%2e")
+
 _HOLES = tuple(
     ip_network(each)
     for each in (
@@ -92,7 +97,8 @@ def canonical(url: str) -> str:
     """Return the one spelling of a URL: what leads to the same place is the same text.
 
     Scheme and host are in lower case, a host of other alphabets is in its ASCII form (IDNA 2008 as
-    UTS 46 has it), the default port and the fragment are left out. Raises ForbiddenAddress.
+    UTS 46 has it), the default port, the fragment and the parts `.` and `..` of the path are left
+    out. Raises ForbiddenAddress.
     """
     found = _LOOSE.fullmatch(url) if len(url) <= MOST_URL else None
     if found is None:
@@ -105,9 +111,25 @@ def canonical(url: str) -> str:
         host = f"{host}:{port}"
     if not path or path[0] == "?":
         path = f"/{path or ''}"
-    spelled = f"{scheme}://{host}{path}"
+    spelled = f"{scheme}://{host}{_without_dots(path)}"
     place(spelled)
     return spelled
+
+
+def _without_dots(path: str) -> str:
+    """Go the way of a path, as browsers do (WHATWG URL, path state)."""
+    way, mark, query = path.partition("?")
+    kept: list[str] = []
+    parts = way.split("/")[1:]
+    for part in parts:
+        plain = _DOT.sub(".", part)
+        if plain == "..":
+            del kept[-1:]
+        elif plain != ".":
+            kept.append(part)
+    if plain in {".", ".."}:
+        kept.append("")
+    return f"/{'/'.join(kept)}{mark}{query}"
 
 
 def _why_not(url: str) -> str:
@@ -193,8 +215,10 @@ class Guard:
             raise ForbiddenAddress("only https:// can be called")
         if where.host.lower() == "localhost" or where.host.lower().endswith(".localhost"):
             is_allowed = self.allows("127.0.0.1")
+        elif _is_literal(where.host):
+            is_allowed = self.allows(where.host)
         else:
-            is_allowed = not _is_literal(where.host) or self.allows(where.host)
+            is_allowed = bool(self._also) or not _OWN_NAME.fullmatch(where.host.rstrip("."))
         if not is_allowed:
             raise ForbiddenAddress(f"{where.host} is not public")
 

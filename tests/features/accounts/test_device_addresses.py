@@ -69,6 +69,7 @@ def test_a_token_of_fcm_stays_as_it_is(platform: Any) -> None:
         "https://push.example:0443/A?b#top",
         "https://push.example./A?b",
         "https://ＰＵＳＨ.example/A?b",
+        "https://push.example/./x/../%2E/A?b",
     ],
 )
 def test_spellings_of_an_endpoint_are_one(endpoint: str) -> None:
@@ -80,6 +81,8 @@ def test_spellings_of_an_endpoint_are_one(endpoint: str) -> None:
     [
         ("https://bücher.example/x", "https://xn--bcher-kva.example/x"),
         ("https://push.example", "https://push.example/"),
+        ("https://push.example/../a/b/..?x=/../y", "https://push.example/a/?x=/../y"),
+        ("https://push.example/a//b/.", "https://push.example/a//b/"),
         ("https://push.example:8443", "https://push.example:8443/"),
         ("https://[2606:4700:0:0::1]/x", "https://[2606:4700::1]/x"),
         ("https://10.1.2.3/ours", "https://10.1.2.3/ours"),
@@ -138,6 +141,14 @@ def test_an_endpoint_that_can_never_be_reached_is_refused(endpoint: str, why: st
     with pytest.raises(InvalidField, match=why) as caught:
         spelled(web(endpoint))
     assert caught.value.extra["at"] == "$.subscription.endpoint"
+
+
+@pytest.mark.parametrize("host", ["x", "push.local", "push.internal", "push.home.arpa", "a.onion"])
+def test_a_name_that_the_public_dns_has_not_is_for_networks_of_ones_own(host: str) -> None:
+    endpoint = f"https://{host}/x"
+    assert spelled(web(endpoint)).subscription.endpoint == endpoint
+    with pytest.raises(InvalidField, match="not public"):
+        addresses.device(web(endpoint), Guard())
 
 
 def test_keys_are_spelled_without_padding_in_one_alphabet() -> None:
