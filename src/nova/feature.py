@@ -66,8 +66,8 @@ class Subjects(Struct, frozen=True, kw_only=True):
     """How a feature answers for what notifications stand on, and which facts change that."""
 
     kinds: Collection[str]
-    """Of subjects that it answers for. Empty: it answers about people, as actors: of every subject who did
-    it, and whose thing it belongs to."""
+    """Of subjects that it answers for. Empty: it answers about people, as actors: of every subject
+    who did it, and whose thing it belongs to."""
     standing: Callable[[Sequence[Subject]], Awaitable[Mapping[Subject, Stands]]]
     """Returns those that stand, for the recipient's eyes, too; asks the database each time."""
     changed_by: Mapping[type[Fact], Callable[[Any], Sequence[Touched]]]

@@ -1,6 +1,5 @@
 """Bodies and queries from outside: bounded, decoded, validated, or refused with the reason."""
 
-import re
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -16,6 +15,7 @@ from starlette.types import Receive
 from nova.kernel.choices import Choices
 from nova.kernel.errors import Invalid, Malformed, Refused, TooMany
 from nova.kernel.text import beginning
+from nova.web import readable
 from nova.web.problems import Overloaded, TooLarge, UnsupportedMedia
 
 MOST_PARAMETERS = 64
@@ -23,9 +23,6 @@ SMALL = 65_536
 """Bytes of a body that needs no room: about what the server reads ahead anyway."""
 MOST_ARRIVING = 64
 """Bodies that one user, or one address without credentials, may be sending at a time."""
-_NUL = rb"\u0000"
-# After an even number of backslashes: an odd one would be the escape of a backslash.
-_ESCAPED_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 
 
 class MalformedJson(Malformed):
@@ -41,7 +38,7 @@ class TooDeep(Malformed):
 
 
 class NulCharacter(Invalid):
-    """A text holds the character U+0000, which no text may."""
+    """A text holds the character U+0000, or what is no character, which no text may."""
 
     code = "nul_character"
 
@@ -197,10 +194,18 @@ class BadItem(Struct, frozen=True):
     def text(self, name: str) -> str | None:
         """Return a member of the item that is a text, to tell which one it was."""
         try:
-            found = msgspec.json.decode(self.raw).get(name)
+            found = msgspec.json.decode(readable.readable(bytes(self.raw))).get(name)
         except (msgspec.DecodeError, AttributeError):
             return None
         return found if isinstance(found, str) else None
+
+
+class RawBatch:
+    """Hands a batch on as it came, to somebody who looks at every item."""
+
+    def decode(self, body: bytes) -> Raw:
+        body.decode()
+        return msgspec.json.decode(body, type=Raw)
 
 
 class Batch:
@@ -241,6 +246,13 @@ class Batch:
             return BadItem(refused, raw)
 
 
+def _is_raw(kind: Any) -> bool:
+    info = inspect.type_info(kind)
+    while isinstance(info, inspect.Metadata):
+        info = info.type
+    return isinstance(info, inspect.RawType)
+
+
 class Bodies:
     """Decodes the bodies of one route; of `each`, a list, every item is read or refused by itself.
 
@@ -250,7 +262,9 @@ class Bodies:
     def __init__(self, kind: Any, each: str | None = None) -> None:
         self._decode = msgspec.json.Decoder(kind).decode
         self._choices = Choices(kind)
-        self._batch = None if each is None else Batch(kind, each)
+        self._batch: Batch | RawBatch | None = None
+        if each is not None:
+            self._batch = RawBatch() if _is_raw(kind) else Batch(kind, each)
         self.may_be_empty = self._takes_nothing()
 
     def _takes_nothing(self) -> bool:
@@ -262,14 +276,13 @@ class Bodies:
 
     def decode(self, body: bytes) -> Any:
         """Return the validated body. Of a key that comes twice, the last one counts."""
-        has_nul = _NUL in body and _ESCAPED_NUL.search(body)
-        if has_nul and self._batch is None:
-            raise NulCharacter
         try:
+            if self._batch is not None:
+                return self._each(self._batch, body)
+            if readable.has_nul(body):
+                raise NulCharacter
             body.decode()  # what is kept as it came is not looked at otherwise
-            if has_nul and self._batch is not None:
-                return self._batch.decode(body)
-            return self._whole(body or b"{}" if self.may_be_empty else body)
+            return self._decode(body or b"{}" if self.may_be_empty else body)
         except msgspec.ValidationError as error:
             raise _invalid(error, self._choices) from None
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
@@ -277,13 +290,18 @@ class Bodies:
         except RecursionError:
             raise TooDeep from None
 
-    def _whole(self, body: bytes) -> Any:
-        if self._batch is None:
-            return self._decode(body)
+    def _each(self, batch: Batch | RawBatch, body: bytes) -> Any:
+        """Read a batch; item by item where one of them is bad, perhaps."""
+        if not readable.has_nul(body):
+            try:
+                body.decode()
+                return self._decode(body)
+            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+                pass
         try:
-            return self._decode(body)
-        except (msgspec.DecodeError, RecursionError):  # of one item, perhaps
-            return self._batch.decode(body)
+            return batch.decode(body)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return batch.decode(readable.readable(body))
 
 
 def _invalid(error: msgspec.ValidationError, choices: Choices) -> Invalid:

@@ -105,7 +105,8 @@ class Route(Struct, frozen=True, kw_only=True):
     body: Any = UNSET
     each: str | None = None
     """The member of the body that is a batch: of its items, those that cannot be read are
-    `nova.web.intake.BadItem`, and refused by themselves."""
+    `nova.web.intake.BadItem`, and refused by themselves. Of a body that is Raw, its handler
+    reads the items."""
     query: Any = UNSET
     returns: Any = UNSET
     status: int = 200

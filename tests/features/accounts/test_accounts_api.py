@@ -210,6 +210,11 @@ BAD_ROWS = {
     "profile": '{"external_id": "bad", "profile": []}',
     "unknown member": '{"external_id": "bad", "nick": "x"}',
     "NUL": '{"external_id": "bad", "name": "a\\u0000b"}',
+    "half a pair": '{"external_id": "bad", "name": "\\ud83d"}',
+    "another half": '{"external_id": "bad", "name": "\\\\\\udc00\\ud83d\\ude00"}',
+    "no UTF-8": b'{"external_id": "bad", "name": "Andr\xe9"}',
+    "a surrogate in UTF-8": b'{"external_id": "bad", "name": "\xed\xa0\x80"}',
+    "depth": f'{{"external_id": "bad", "profile": {{"a": {"[" * 3_000}"]"{"]" * 3_000}}}}}',
     "external id": '{"external_id": ""}',
     "no external id": "{}",
     "no object": '"bad"',
@@ -219,10 +224,12 @@ BAD_ROWS = {
 
 @pytest.mark.parametrize("row", BAD_ROWS.values(), ids=BAD_ROWS)
 async def test_one_bad_row_refuses_itself_alone(
-    client: httpx.AsyncClient, server: Headers, process: Process, row: str
+    client: httpx.AsyncClient, server: Headers, process: Process, row: str | bytes
 ) -> None:
+    row = row if isinstance(row, str) else row.decode(errors="surrogateescape")
     rows = [f'{{"external_id": "u{number}"}}' for number in range(999)]
-    body = f'{{"users": [{",".join([*rows[:500], row, *rows[500:]])}]}}'
+    text = f'{{"users": [{",".join([*rows[:500], row, *rows[500:]])}]}}'
+    body = text.encode(errors="surrogateescape")
     headers = {**server, "content-type": "application/json"}
     answer = await client.post("/v1/users/bulk", content=body, headers=headers)
     assert answer.status_code == 200, answer.text

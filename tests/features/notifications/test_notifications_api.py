@@ -73,6 +73,44 @@ async def test_a_list_has_a_result_for_each_in_order(api: httpx.AsyncClient) -> 
     assert statuses == ["accepted", "refused", "accepted", "duplicate"]
 
 
+@pytest.mark.parametrize("envelope", [b"[%s]", b'{"events": [%s]}'])
+@pytest.mark.parametrize(
+    "said",
+    [
+        b'"a\\u0000"',
+        b'"\\ud83d"',
+        b'"\\ude00\\ud83d\\ude00"',
+        b'"Andr\xe9"',
+        b'"\xed\xa0\x80"',
+        b"[" * 3_000 + b'"]"' + b"]" * 3_000,
+    ],
+)
+async def test_a_bad_event_is_refused_by_itself(
+    api: httpx.AsyncClient, said: bytes, envelope: bytes
+) -> None:
+    good = [json.dumps(EVENT | {"id": name, "metadata": {"of": "😀"}}) for name in ("e1", "e2")]
+    bad = b'{"id": "bad", "event_type": "like", "recipient_id": "ben", "metadata": {"a": %s}}'
+    body = b",".join([good[0].encode(), bad % said, good[1].encode()])
+    headers = KEY | {"content-type": "application/json"}
+    answer = await api.post("/v1/events", content=envelope % body, headers=headers)
+    assert answer.status_code == 202, answer.text
+    results = answer.json()["results"]
+    assert [each["status"] for each in results] == ["accepted", "refused", "accepted"]
+    assert results[1]["problem"]["status"] == 422
+
+
+async def test_what_is_no_id_keeps_no_other_from_being_marked(
+    api: httpx.AsyncClient, here: World
+) -> None:
+    id_ = await rung(api, here)
+    ids = ["nonsense", id_, 7, None, [id_], "", NOBODYS]
+    marking = {"mark": "read", "ids": ids}
+    marked = (await api.post("/v1/notifications/marks", json=marking, headers=BEN)).json()
+    assert (marked["changed"], marked["unread"]) == (1, 0)
+    assert [each["index"] for each in marked["refused"]] == [0, 2, 3, 4, 5]
+    assert {each["problem"]["code"] for each in marked["refused"]} == {"no_id"}
+
+
 async def test_cloud_events_are_taken_alone_and_in_batches(api: httpx.AsyncClient) -> None:
     cloud = {
         "specversion": "1.0",

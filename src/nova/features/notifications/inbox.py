@@ -5,6 +5,7 @@ from datetime import timedelta
 from uuid import UUID
 
 import msgspec
+from msgspec.structs import replace
 
 from nova.backbone import intake
 from nova.backbone.database import Database, Tx
@@ -17,13 +18,14 @@ from nova.features.notifications.models import (
     Marking,
     MarksChanged,
     Notification,
+    NotMarked,
     Removed,
     State,
 )
 from nova.features.notifications.retelling import retell
 from nova.features.notifications.store import CHANNEL
 from nova.kernel.clock import Clock
-from nova.kernel.errors import Conflict, Invalid, NotFound
+from nova.kernel.errors import Conflict, Invalid, NotFound, problem_of
 from nova.ports.database import Queries
 from nova.web.cursors import Cursors
 from nova.web.routes import Paged
@@ -40,6 +42,12 @@ class NoSuchNotification(NotFound):
     """There is no such notification, or it is not yours."""
 
     code = "no_such_notification"
+
+
+class NoId(Invalid):
+    """It is no id of a notification, which is a UUID."""
+
+    code = "no_id"
 
 
 class UnclearMark(Invalid):
@@ -111,14 +119,15 @@ class Inbox:
         """Mark many. Unknown ids are refused when `strict`, else passed over."""
         if (marking.ids is not None) + (marking.up_to is not None) + marking.all != 1:
             raise UnclearMark
+        marking, refused = _readable(marking)
         async with self._db.transaction() as tx:
             top = await boxes.lock(tx, user)
             if strict and (await boxes.present(tx, user, marking.ids or [])) == set():
                 raise NoSuchNotification
             up_to = await self._reach(tx, user, marking, top)
             if up_to is None:  # never notified
-                return Marked(changed=0, unseen=0, unread=0)
-            return await self._mark(tx, user, marking, up_to)
+                return Marked(changed=0, unseen=0, unread=0, refused=refused)
+            return replace(await self._mark(tx, user, marking, up_to), refused=refused)
 
     async def _reach(self, tx: Tx, user: UUID, marking: Marking, top: int | None) -> int | None:
         """Return the number up to which is marked; what arrives later is not."""
@@ -229,6 +238,20 @@ class Removal:
                 tx.publish(f"{CHANNEL}{user}", _encode(event))
                 await tx.emit(NotificationsRemoved(user=user, ids=event.ids, reason=reason))
         return gone
+
+
+def _readable(marking: Marking) -> tuple[Marking, list[NotMarked]]:
+    """Return the marking with those of its ids that are some, and the others."""
+    if marking.ids is None:
+        return marking, []
+    ids: list[UUID] = []
+    refused: list[NotMarked] = []
+    for index, each in enumerate(marking.ids):
+        try:
+            ids.append(msgspec.convert(each, UUID))
+        except msgspec.ValidationError:
+            refused.append(NotMarked(index=index, problem=problem_of(NoId())))
+    return replace(marking, ids=ids), refused
 
 
 async def everything(db: Queries, user: UUID) -> list[Notification]:

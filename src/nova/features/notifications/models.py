@@ -208,15 +208,34 @@ class Marking(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     mark: Mark
     """What to do."""
-    ids: Annotated[list[UUID], Meta(min_length=1, max_length=1_000)] | None = None
-    """Those that are meant; unknown ones are passed over."""
+    ids: (
+        Annotated[
+            list[Any],
+            Meta(
+                min_length=1,
+                max_length=1_000,
+                extra_json_schema={"items": {"type": "string", "format": "uuid"}},
+            ),
+        ]
+        | None
+    ) = None
+    """Those that are meant; unknown ones are passed over, and what is no id is told."""
     up_to: UUID | None = None
     """This one and all that are older."""
     all: bool = False
     """Whether all are meant."""
 
 
-class Marked(Struct, frozen=True, kw_only=True):
+class NotMarked(Struct, frozen=True, kw_only=True):
+    """One of the ids that is none."""
+
+    index: int
+    """Its place in the request, from 0."""
+    problem: Mapping[str, Any]
+    """Why it was refused: the members of a problem document."""
+
+
+class Marked(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What a mark changed, and the counts after it."""
 
     changed: int
@@ -225,6 +244,8 @@ class Marked(Struct, frozen=True, kw_only=True):
     """How many are unseen now."""
     unread: int
     """How many are unread now."""
+    refused: list[NotMarked] = []
+    """Those of the ids that are none; the others are marked all the same."""
 
 
 class Arrived(Struct, frozen=True, kw_only=True, tag_field="type", tag="notification"):

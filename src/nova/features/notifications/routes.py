@@ -52,6 +52,7 @@ def _events(do: Handlers) -> Sequence[Route]:
                 "answer itself."
             ),
             body=Events,
+            each="events",
             returns=Results,
             status=202,
             max_body=EVENTS_BODY,
