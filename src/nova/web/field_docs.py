@@ -3,9 +3,9 @@
 import ast
 import inspect
 import re
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
-from textwrap import dedent
 from typing import Any
 
 from msgspec.inspect import StructType, Type, multi_type_info
@@ -63,18 +63,18 @@ def field_docs(kind: Any) -> Mapping[str, str]:
     """
     found: dict[str, str] = {}
     for each in reversed(getattr(kind, "__origin__", kind).__mro__):
-        found |= _own(each)
+        found |= _classes(each.__module__).get(each.__name__, {})
     return found
 
 
 @cache
-def _own(kind: type) -> Mapping[str, str]:
+def _classes(module: str) -> Mapping[str, Mapping[str, str]]:
+    """Return the docstrings of fields by class, of the classes at the top of a module."""
     try:
-        source = inspect.getsource(kind)
-    except (OSError, TypeError):
+        tree = ast.parse(inspect.getsource(sys.modules[module]))
+    except (OSError, TypeError, KeyError):
         return {}
-    [definition] = ast.parse(dedent(source)).body
-    return dict(_pairs(definition)) if isinstance(definition, ast.ClassDef) else {}
+    return {each.name: dict(_pairs(each)) for each in tree.body if isinstance(each, ast.ClassDef)}
 
 
 def _pairs(definition: ast.ClassDef) -> Iterator[tuple[str, str]]:
