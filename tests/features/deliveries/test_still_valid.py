@@ -336,7 +336,7 @@ async def test_a_mail_of_a_digest_of_which_nothing_is_left_does_not_go(life: Lif
     await life.world.posts.comments.delete(life.of("ada"), life.comment)
     [row] = await life.world.ended(1, channel="email")
     assert (row.phase, row.reason, row.title) == ("dropped", "removed", "")
-    assert life.parcels == []
+    assert life.world.mail.parcels == []
 
 
 async def test_what_is_held_together_is_said_without_what_is_gone(life: Life) -> None:
