@@ -11,6 +11,7 @@ from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from nova.kernel.errors import Malformed, Refused
+from nova.web.joined_writes import JoinedWrites
 from nova.web.loop_budget import PER_TURN, REQUEST, SHARE, LoopBudget
 from nova.web.problems import Overloaded, TooSlow, problem
 from nova.web.router import PathTooLong
@@ -47,6 +48,7 @@ class Guarded(Config):
 
     guard: Guard = Guard()
     budget: LoopBudget
+    writes: JoinedWrites
     open = 0
     refused = 0
     """Connections that were one too many."""

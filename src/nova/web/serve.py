@@ -16,6 +16,7 @@ from uvicorn import Server
 from nova.kernel.errors import Refused
 from nova.web.acceptor import Acceptor
 from nova.web.connections import Guard, Guarded, GuardedProtocol
+from nova.web.joined_writes import JoinedWrites
 from nova.web.loop_budget import LoopBudget
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -66,6 +67,7 @@ async def serve(
     with listener, _signals(stop if signals else None):
         config = _config(app, protocol, guard or Guard(), keep_alive_s)
         config.budget = budget or LoopBudget()
+        config.writes = JoinedWrites()
         async with _running(config, listener) as server:
             listening(*listener.getsockname()[:2])
             await stop.wait()

@@ -26,6 +26,8 @@ MORE_BEFORE = 8192
 """Bytes before `connect`, besides the message that it comes in."""
 STRIKES = 3
 """How often a client that sends more is read slowly, before it is closed."""
+MOST_GATHERED = 65_536
+"""Bytes for one client that wait for the end of the turn; more go out at once."""
 SMALL = 128
 """Bytes of a fragment that counts as empty."""
 _SUBPROTOCOL = "Sec-WebSocket-Protocol"
@@ -52,15 +54,25 @@ _NOBODY = _Nobody()
 class SocketProtocol(WebSocketsSansIOProtocol):
     """Hands a session whole messages, and writes its frames straight to the kernel.
 
-    A frame goes out by `os.write` when nothing waits before it, and through the transport's
-    buffer otherwise, or as far as the kernel did not take it: bytes never overtake others.
-    TLS goes through the transport alone. Once a session is attached, no task waits for the
-    connection.
+    Frames go out by `os.write` when nothing waits before them, and through the transport's buffer
+    otherwise, or as far as the kernel did not take them: bytes never overtake others. The frames of
+    a turn of the loop are joined (see JoinedWrites). TLS goes through the transport alone. Once a
+    session is attached, no task waits for the connection.
     """
 
     session: Session | None = None
     binary = False
     _descriptor = -1
+    _gathered: list[bytes] | None = None
+    """Frames that leave at the end of the turn."""
+    _size = 0
+    """Bytes of them."""
+    _turn = -1
+    """The turn of the loop in which a frame was written last."""
+    _joins = False
+    """Whether the last turn had several frames: then the next one will, and its first one waits."""
+    _buffered = 0
+    """Bytes that waited in the transport when it was looked at last; 0 is always true."""
     _unread = b""
     """What was read, and waits to be parsed from `_at` on; nothing more is read meanwhile."""
     _at = 0
@@ -87,6 +99,7 @@ class SocketProtocol(WebSocketsSansIOProtocol):
     def attach(self, session: Session, *, binary: bool, most_bytes: int) -> None:
         """From now on, messages go to the session, and the session writes frames."""
         self.session, self.binary = session, binary
+        self._writes = cast("Guarded", self.config).writes
         self.conn.max_message_size = most_bytes
         if self.transport.get_extra_info("sslcontext") is None:
             socket = self.transport.get_extra_info("socket")
@@ -105,24 +118,52 @@ class SocketProtocol(WebSocketsSansIOProtocol):
     # -- nova.web.realtime.wires.Transport --------------------------------------------------------
 
     def write(self, frame: bytes) -> int:
+        writes = self._writes
+        if self._gathered is not None:
+            self._gathered.append(frame)
+            self._size += len(frame)
+            if self._size > MOST_GATHERED:
+                self.flush()
+        elif self._turn == writes.turn or self._joins:
+            self._gathered, self._size = [frame], len(frame)
+            writes.add(self)
+        else:
+            self._turn = writes.turn
+            if not writes.is_open:
+                writes.begin()
+            self._send(frame)
+        if self._buffered:
+            self._buffered = self.transport.get_write_buffer_size()
+        return self._size + self._buffered
+
+    def flush(self) -> None:
+        """Write the frames that were gathered."""
+        gathered, self._gathered, self._size = self._gathered, None, 0
+        if gathered is not None:
+            self._joins = len(gathered) > 1
+            self._send(gathered[0] if len(gathered) == 1 else b"".join(gathered))
+
+    def _send(self, data: bytes) -> None:
+        """Write to the kernel; nothing may follow a close frame."""
         transport = self.transport
-        if transport.is_closing():
-            return 0
+        if self.close_sent or transport.is_closing():
+            return
         if self._descriptor >= 0 and transport.get_write_buffer_size() == 0:
             try:
-                sent = os.write(self._descriptor, frame)
+                sent = os.write(self._descriptor, data)
             except _WOULD_BLOCK:
                 sent = 0
             except OSError:
                 transport.abort()
-                return 0
-            if sent == len(frame):
-                return 0
-            frame = frame[sent:]
-        transport.write(frame)
-        return transport.get_write_buffer_size()
+                return
+            if sent == len(data):
+                return
+            data = data[sent:]
+        transport.write(data)
+        self._buffered = transport.get_write_buffer_size()
 
     def close(self, closing: Closing) -> None:
+        self.flush()
         if self.close_sent or self.transport.is_closing():
             return
         self.conn.send_close(closing.code, closing.reason)
@@ -137,6 +178,7 @@ class SocketProtocol(WebSocketsSansIOProtocol):
             self._cut_off()
 
     def abort(self, closing: Closing) -> None:  # noqa: ARG002  # no byte would get through
+        self._gathered = None
         self.close_sent = True
         self.transport.abort()
 
@@ -345,6 +387,7 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         self._empty += 1
 
     def handle_close(self, event: Any) -> None:
+        self.flush()
         super().handle_close(event)
         if self.session is not None:
             self.session.lost()
@@ -354,12 +397,14 @@ class SocketProtocol(WebSocketsSansIOProtocol):
     def handle_parser_exception(self) -> None:
         if self.session is not None:
             self.session.lost()
+        self.flush()
         super().handle_parser_exception()
         if self.transport.get_write_buffer_size():
             self._cut_off()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._descriptor = -1
+        self._gathered = None
         self._unread = b""
         if self.session is not None:
             self.session.lost()
