@@ -11,7 +11,7 @@ from hypothesis import settings
 from nova.adapters.postgres.pool import PostgresPool, open_pool
 from nova.backbone.database import Database
 from nova.backbone.outbox import PostgresOutbox
-from support.postgres import migrated_template, new_database, running_server
+from support.postgres import migrated_template, new_database, running_server, server_apart
 
 # `make test` draws the same examples every time; `make fuzz` draws new ones.
 settings.register_profile("fixed", derandomize=True, database=None, deadline=None)
@@ -49,6 +49,13 @@ async def truth(server_dsn: str, shared_folder: Path) -> Truth:
 async def dsn(truth: Truth) -> AsyncIterator[str]:
     """Address of a fresh database with every table and no rows."""
     async with new_database(truth.dsn, truth.template) as dsn:
+        yield dsn
+
+
+@pytest.fixture
+async def apart() -> AsyncIterator[str]:
+    """Address of a database on a server whose processes the test may stop."""
+    async with server_apart() as dsn:
         yield dsn
 
 

@@ -5,11 +5,12 @@ import os
 import signal
 import tempfile
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
 
-from nova.adapters.postgres.pool import PostgresPool, open_pool
+from nova.adapters.postgres.pool import open_pool
 from nova.backbone.backbone import Backbone
 from nova.bench.proxy import Proxy, proxied
 from nova.ports.database import Pool
@@ -111,16 +112,15 @@ async def test_a_signal_that_commits_late_is_found_too(dsn: str, pool: Pool) -> 
     assert [each for each in told if each] == ["early", "late"]
 
 
-async def test_a_listener_in_silence_hears_by_looking_elsewhere(
-    dsn: str, pool: PostgresPool
-) -> None:
+async def test_a_listener_in_silence_hears_by_looking_elsewhere(apart: str) -> None:
     """The connection that listens is held by a network that says nothing more."""
     told: list[str | None] = []
-    nova = backbone(pool)
-    nova.signals.on("user", told.append)
     unknown: list[int] = []
-    nova.signals.when_unknown(lambda: unknown.append(1))
-    async with open_pool(dsn) as others, nova.run():
+    async with open_pool(apart) as pool, open_pool(apart) as others, AsyncExitStack() as stack:
+        nova = backbone(pool)
+        nova.signals.on("user", told.append)
+        nova.signals.when_unknown(lambda: unknown.append(1))
+        await stack.enter_async_context(nova.run())
         listening = pool._ear._connection
         assert listening
         pid = listening.get_server_pid()

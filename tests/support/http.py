@@ -46,6 +46,9 @@ class People:
             raise Unauthenticated("The token is nobody's.")
         return actor
 
+    def counted(self, authorization: str) -> bool:
+        return isinstance(self.known(authorization), ServerKey)
+
     async def user(self, token: str) -> User:
         actor = await self.bearer(f"Bearer {token}")
         if not isinstance(actor, User):

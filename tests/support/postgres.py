@@ -5,6 +5,7 @@ import hashlib
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
@@ -15,12 +16,15 @@ from uuid import uuid4
 import asyncpg
 
 import nova
+from nova.adapters.postgres.embedded import embedded
 from nova.adapters.postgres.pool import open_pool
 from nova.backbone.migrations import Room, migrate, migrations, rooms
 
 PACKAGE = Path(nova.__file__).parent
 KEEPER = Path(__file__).with_name("postgres_keeper.py")
 START_S = 300.0
+# A crash of the machine ends the tests anyway.
+CARELESS = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 
 
 def of_database(dsn: str, name: str) -> str:
@@ -43,6 +47,19 @@ def running_server(shared: Path) -> Iterator[str]:
         yield (shared / "postgres.dsn").read_text()
     finally:
         os.close(interest)
+
+
+@asynccontextmanager
+async def server_apart() -> AsyncIterator[str]:
+    """Yield a migrated database on a server of its own, whose processes may be stopped.
+
+    While a process of a server is stopped, nobody can create or drop a database there.
+    """
+    with tempfile.TemporaryDirectory(prefix="nova-tests-") as data:
+        async with embedded(Path(data), settings=CARELESS) as server:
+            async with open_pool(server.dsn, size=1) as pool:
+                await migrate(pool, rooms(PACKAGE))
+            yield server.dsn
 
 
 @asynccontextmanager

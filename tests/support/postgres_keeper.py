@@ -6,9 +6,7 @@ import tempfile
 from pathlib import Path
 
 from nova.adapters.postgres.embedded import embedded
-
-# A crash of the machine ends the tests anyway.
-CARELESS = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+from support.postgres import CARELESS
 
 
 async def keep(shared: Path) -> None:

@@ -31,6 +31,11 @@ where datname = current_database() and pid <> pg_backend_pid() and application_n
 """
 
 
+@pytest.fixture
+def dsn(apart: str) -> str:
+    return apart
+
+
 @contextmanager
 def stopped(pids: Sequence[int]) -> Iterator[None]:
     for pid in pids:
@@ -94,6 +99,7 @@ async def test_behind_a_silent_network_everybody_is_told_to_come_back_and_nothin
             await deployment.send(*before)
             await phone.rung(*before)
             proxy.blackhole = True
+            stranger = {"Authorization": f"Bearer nova_sk_{uuid4().hex}"}
             async with app.client(patient=False) as client:
                 asked = [
                     *(client.get(f"/v1/users/nobody-{n}") for n in range(40)),
@@ -103,6 +109,10 @@ async def test_behind_a_silent_network_everybody_is_told_to_come_back_and_nothin
                 assert {answer.status_code for answer in answers} == {503}
                 assert all("retry-after" in answer.headers for answer in answers)
                 assert (await client.get("/readyz")).status_code == 503
+                metrics = await client.get("/metrics")
+                assert metrics.status_code == 200
+                assert "nova_postgres_breaker_open 1.0" in metrics.text
+                assert (await client.get("/metrics", headers=stranger)).status_code == 503
             proxy.blackhole = False
             proxy.reset()
             await until(lambda: ready(app))

@@ -185,6 +185,12 @@ class Auth:
             raise TokenInvalid("sub", "The token names nobody, which only sockets may accept.")
         return user
 
+    def counted(self, authorization: str) -> bool:
+        """Return whether this was a server key when the keys were last read; asks nobody."""
+        scheme, _, key = authorization.partition(" ")
+        digest = sha256(key.strip().encode()).digest()
+        return scheme.lower() == "bearer" and digest in self._servers
+
     async def user(self, token: str) -> User:
         remembered = self._remembered(token)
         if remembered is not None:

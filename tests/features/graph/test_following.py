@@ -8,6 +8,9 @@ import pytest
 from nova.ports.graph import Edge
 from support.connected import Connected
 from support.notified import SERVER
+from support.waiting import until
+
+NEW = "notification"
 
 
 async def test_a_follow_is_counted_listed_and_rings(here: Connected) -> None:
@@ -26,16 +29,30 @@ async def test_a_follow_is_counted_listed_and_rings(here: Connected) -> None:
 async def test_a_follow_twice_or_again_is_one_and_rings_once(here: Connected) -> None:
     await here.follow("ada", "ben", "ben")
     assert await here.counts("ben") == (1, 0)
+    await here.world.told("ben", 1)
     await here.ask("ada", "DELETE", "me/following/ben")
     await here.ask("ada", "DELETE", "me/following/ben")
     assert await here.counts("ben") == (0, 0)
     await here.follow("ada", "ben")
     await here.follow("cleo", "ben")
-    await here.world.told("ben", 2)
-    assert [each["actor_id"] for each in await here.world.inbox("ben")] == [
-        str(here.world.ids["cleo"]),
-        str(here.world.ids["ada"]),
-    ]
+
+    def rung() -> list[str]:
+        told = here.world.socket("ben")
+        return [each["notification"]["actor_id"] for each in told if each["type"] == NEW]
+
+    await until(lambda: str(here.world.ids["cleo"]) in rung())
+    assert rung() == [str(here.world.ids["ada"]), str(here.world.ids["cleo"])]
+
+
+async def test_a_follow_that_was_taken_back_before_it_rang_may_ring_when_it_is_done_again(
+    here: Connected,
+) -> None:
+    for _ in range(4):
+        await here.follow("ada", "ben")
+        await here.ask("ada", "DELETE", "me/following/ben")
+    await here.follow("ada", "ben")
+    (rung, *_) = await here.world.told("ben", 1)
+    assert rung["notification"]["actor_id"] == str(here.world.ids["ada"])
 
 
 async def test_nobody_follows_themselves_or_somebody_who_is_not_there(here: Connected) -> None:

@@ -104,11 +104,11 @@ class PostRings:
             digest = blake2b(ring.id.encode(), digest_size=16).digest()
             offers.append(Offer(ring.id, digest, event.notification, event))
         if offers:
-            await _free(tx, [offer.id for offer in offers])
+            await let_ring_again(tx, [offer.id for offer in offers])
             tx.offer(offers, at)
 
 
-async def _free(tx: Tx, events: Sequence[str]) -> None:
+async def let_ring_again(tx: Tx, events: Sequence[str]) -> None:
     """Let those be accepted again that told nobody, or that left a notification that goes on."""
     known = await intake.known(tx, events)
     records = [each.record for each in known.values()]

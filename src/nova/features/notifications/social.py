@@ -9,6 +9,7 @@ from nova.backbone.database import Tx
 from nova.backbone.intake import Offer
 from nova.features.graph.events import FollowApproved, Followed, FollowRequested
 from nova.features.notifications.events import OWN, EventAccepted, Origin
+from nova.features.notifications.posted import let_ring_again
 from nova.kernel.clock import Clock
 from nova.kernel.events import Fact, Heard
 from nova.kernel.ids import new_id
@@ -27,7 +28,7 @@ class Social:
     """Accepts an event for each fact, in the transaction that moves the log's cursor.
 
     Its id names the two people, so who follows, leaves and follows again rings once for as long
-    as ids of events are remembered.
+    as ids of events are remembered; what was taken back before it told anybody may ring again.
     """
 
     def __init__(self, clock: Clock) -> None:
@@ -52,4 +53,5 @@ class Social:
                 origin=Origin(kind, actor, actor),
             )
             offers[id_] = Offer(id_, digest, event.notification, event)
+        await let_ring_again(tx, list(offers))
         tx.offer(list(offers.values()), at)
