@@ -499,3 +499,24 @@ async def test_few_wait_for_keys_that_come_slowly(clock: ManualClock) -> None:
         await keys.find("ES256", "one")
     may.set()
     assert all(await asyncio.gather(*waiting))
+
+
+async def test_nobody_waits_for_as_long_as_an_endpoint_takes(clock: ManualClock) -> None:
+    may, documents = asyncio.Event(), [jwks(public("ES256", "one"), public("RS256", "two"))]
+
+    async def fetch(_url: str) -> bytes:
+        await may.wait()
+        return documents[-1]
+
+    keys = RemoteKeys("https://keys.example/jwks.json", clock=clock, fetch=fetch, wait_s=0.01)
+    tokens = Tokens(clock=clock, keys=keys)
+    with pytest.raises(KeysUnavailable, match="take long"):
+        await tokens.user(kid("one"))
+    may.set()
+    await keys.ping()
+    may.clear()
+    clock.advance(30)
+    with pytest.raises(KeysUnavailable, match="take long"):
+        await tokens.user(kid("random"))
+    assert (await tokens.user(kid("one"))).claims.sub == "ada"
+    await keys.close()

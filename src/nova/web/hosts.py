@@ -1,5 +1,6 @@
 """Allowed hosts, and what is told where a host or a page's origin is not allowed."""
 
+import re
 from collections.abc import Sequence
 from ipaddress import ip_address
 from urllib.parse import urlsplit
@@ -64,8 +65,11 @@ class Hosts:
 
     def check(self, scope: Scope) -> None:
         """Raise HostNotAllowed; programs of old that send no Host at all may call."""
-        for name, value in scope["headers"]:
-            if name == b"host" and value not in self._passed:
+        values = [value for name, value in scope["headers"] if name == b"host"]
+        if len(values) > 1:  # which of them a proxy went by, nobody knows
+            raise HostNotAllowed("A request has one Host header.")
+        for value in values:
+            if value not in self._passed:
                 self._judge(value)
 
     def _judge(self, value: bytes) -> None:
@@ -77,8 +81,16 @@ class Hosts:
             self._passed.add(value)
 
 
+_STRANGE = re.compile(r"[^\w.:\[\]-]", re.ASCII)
+
+
 def hostname(host: str) -> str:
-    """Return the name of a Host header, or of an address, without its port."""
+    """Return the name of a Host header, or of an address, without its port.
+
+    What holds more than that, such as a user, is no name.
+    """
+    if _STRANGE.search(host):
+        return host
     try:
         return (urlsplit(f"//{host}").hostname or "").rstrip(".")
     except ValueError:
@@ -98,7 +110,7 @@ def _is_local(name: str) -> bool:
 def is_own(origin: str, host: str) -> bool:
     """Return whether a page's origin is this server's own, by a Host header that was checked."""
     try:
-        return urlsplit(origin.lower()).netloc == host.lower()
+        return bool(host) and urlsplit(origin.lower()).netloc == host.lower()
     except ValueError:
         return False
 

@@ -151,8 +151,11 @@ class RemoteKeys:
         refresh_s: float = 600.0,
         retry_s: float = 5.0,
         first_retry_s: float = 1.0,
+        wait_s: float = 1.0,
     ) -> None:
-        """Fetch anew after `refresh_s`, and for what no key verifies at most once per `retry_s`.
+        """Nobody waits for a fetch for longer than `wait_s`.
+
+        Fetch anew after `refresh_s`, and for what no key verifies at most once per `retry_s`.
 
         Until the first success it is tried once per `first_retry_s`. Raises ValueError for an
         address that is neither https nor on this machine.
@@ -162,6 +165,7 @@ class RemoteKeys:
         self._clock = clock
         self._fetch = fetch or _fetch
         self._refresh_s, self._retry_s, self._first_retry_s = refresh_s, retry_s, first_retry_s
+        self._wait_s = wait_s
         self._keys: KeySet | None = None
         self._tried: float | None = None
         self._fetched = 0.0
@@ -195,9 +199,13 @@ class RemoteKeys:
             )
         self._waiting += 1
         try:
-            await asyncio.shield(self._begin())
+            done, _ = await asyncio.wait({self._begin()}, timeout=self._wait_s)
         finally:
             self._waiting -= 1
+        if not done:
+            raise KeysUnavailable(
+                f"Keys from {self.url} take long to come.", retry_after=self._first_retry_s
+            )
 
     async def ping(self) -> str:
         """Fetch now; return how many keys are known, or raise KeysUnavailable."""

@@ -15,9 +15,9 @@ _FIELD = re.compile(
 )
 _VALUE = re.compile(
     # a value in a query, by its name; the name stays
-    r"(?i:([?&][\w.-]*(?:token|secret|key|password|signature|session|cf_connect)=))[^&\s\"']+"
-    r"|(/unsubscribe/)[^/\s?\"']+"
-    r"|(/)[\w%.~=-]{48,}"  # a segment of a path that is too long to be a name: a token of some kind
+    r"(?i:([?&;][\w.-]*(?:token|secret|key|password|signature|session|cf_connect)=))[^&\s\"']+"
+    r"|(?i:(/unsubscribe/+))[^/\s?\"']+"
+    r"|(/)[^/\s?#\"']{48,}"  # a segment of a path too long for a name: a token of some kind
     r"|nova_sk_[\w-]+"  # a server key
     r"|eyJ[\w-]{5,}\.[\w-]+\.[\w-]*"  # a JWT
     r"|(?i:bearer)\s+[\w.~+/=-]+"
