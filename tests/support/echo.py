@@ -2,6 +2,7 @@
 
 import asyncio
 import sys
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct
@@ -11,7 +12,8 @@ from nova.kernel.text import Body, Name
 from nova.web import logging
 from nova.web.actors import Rule
 from nova.web.connections import Guard
-from nova.web.openapi import document, pages
+from nova.web.documentation.site import pages
+from nova.web.openapi import document
 from nova.web.probes import Readiness, healthz, metrics
 from nova.web.problems import kinds
 from nova.web.routes import Call, Route
@@ -132,7 +134,7 @@ async def main() -> None:
     ready = Readiness({"echo": up})
     about = document(routes, version="0", kinds=list(kinds("nova")))
     probes = {"/healthz": healthz, "/readyz": ready, "/metrics": metrics(registry)}
-    mounts = {**probes, **pages(about)}
+    mounts = {**probes, **pages(about, Path(__file__).parents[2] / "docs")}
     app = api_of(routes, People("ada"), registry=registry, mounts=mounts)
 
     async def drained() -> None:

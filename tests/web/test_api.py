@@ -116,7 +116,7 @@ async def test_a_refusal_is_a_problem_document(client: httpx.AsyncClient) -> Non
     problem = answer.json()
     assert problem.pop("trace_id") == answer.headers["x-trace-id"]
     assert problem == {
-        "type": "/docs#conflict",
+        "type": "/docs/problems#conflict",
         "title": "The request contradicts what is already stored.",
         "status": 409,
         "detail": "Somebody was faster.",

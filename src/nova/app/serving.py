@@ -26,6 +26,7 @@ from nova.web import descriptors, openapi
 from nova.web.api import Api
 from nova.web.clients import UNNAMED, Clients
 from nova.web.connections import Guard
+from nova.web.documentation.site import pages
 from nova.web.metrics_access import guarded
 from nova.web.probes import healthz, metrics, read_only
 from nova.web.problems import kinds
@@ -146,7 +147,7 @@ def _api(settings: Settings, house: House, idempotency: PostgresIdempotency, *, 
     if settings.deliveries.public_url.startswith("https:") and not settings.http.trusted_proxies:
         get_logger().warning("proxy_not_named", fix=UNNAMED)
     clients.seen = lambda: house.readiness.show("clients", access.unnamed_proxy)
-    pages = openapi.pages(openapi.document(routes, version=__version__, kinds=list(kinds("nova."))))
+    document = openapi.document(routes, version=__version__, kinds=list(kinds("nova.")))
     return Api(
         routes,
         authenticator=house.auth,
@@ -162,7 +163,7 @@ def _api(settings: Settings, house: House, idempotency: PostgresIdempotency, *, 
             "/connection/http_stream": http_stream(house.hub, origins, clients),
             "/connection/sse": sse(house.hub, origins, clients),
             "/emulation": emulation(house.hub, origins, clients),
-            **{path: read_only(page) for path, page in pages.items()},
+            **{path: read_only(page) for path, page in pages(document, guides_folder()).items()},
         },
         fallback=Site(browser_folder(), home=home),
         clients=clients,
@@ -178,6 +179,12 @@ def browser_folder() -> Path:
     """Return the browser code: in the package when installed, beside it in a checkout."""
     installed = PACKAGE / "browser"
     return installed if installed.is_dir() else PACKAGE.parents[1] / "web"
+
+
+def guides_folder() -> Path:
+    """Return the guides: in the package when installed, beside it in a checkout."""
+    installed = PACKAGE / "guides"
+    return installed if installed.is_dir() else PACKAGE.parents[1] / "docs"
 
 
 def _tune_collector() -> None:

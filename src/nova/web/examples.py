@@ -22,14 +22,18 @@ _NAMES = {
     "url": "https://example.com/",
 }
 """What members that everybody knows look like."""
-_DEEPEST = 6
 
 
-def example(schema: Mapping[str, Any], components: Mapping[str, Any], depth: int = 0) -> Any:
-    """Return a value that the schema describes; optional members are shown too."""
+def example(
+    schema: Mapping[str, Any], components: Mapping[str, Any], above: frozenset[str] = frozenset()
+) -> Any:
+    """Return a value that the schema describes; optional members are shown too.
+
+    A component that stands inside itself (those `above`) is not shown again.
+    """
     if "$ref" in schema:
         name = schema["$ref"].rpartition("/")[2]
-        return example(components[name], components, depth + 1) if depth < _DEEPEST else {}
+        return example(components[name], components, above | {name})
     for fixed in ("example", "const"):
         if fixed in schema:
             return schema[fixed]
@@ -40,21 +44,26 @@ def example(schema: Mapping[str, Any], components: Mapping[str, Any], depth: int
         return schema["default"]
     for choice in ("anyOf", "oneOf"):
         if choice in schema:
-            full = [one for one in schema[choice] if one.get("type") != "null"]
-            return example(full[0], components, depth + 1) if full else None
-    return _typed(schema, components, depth)
+            full = [one for one in schema[choice] if _is_new(one, above)]
+            return example(full[0], components, above) if full else None
+    return _typed(schema, components, above)
 
 
-def _typed(schema: Mapping[str, Any], components: Mapping[str, Any], depth: int) -> Any:
+def _is_new(schema: Mapping[str, Any], above: frozenset[str]) -> bool:
+    is_null = schema.get("type") == "null"
+    return not is_null and schema.get("$ref", "").rpartition("/")[2] not in above
+
+
+def _typed(schema: Mapping[str, Any], components: Mapping[str, Any], above: frozenset[str]) -> Any:
     kind = schema.get("type")
     if isinstance(kind, list):
         kind = next((one for one in kind if one != "null"), None)
     if kind == "object":
         members = schema.get("properties", {})
-        return {name: _member(name, one, components, depth) for name, one in members.items()}
+        return {name: _member(name, one, components, above) for name, one in members.items()}
     if kind == "array":
         items = schema.get("items") or next(iter(schema.get("prefixItems", [])), None)
-        return [example(items, components, depth + 1)] if items and depth < _DEEPEST else []
+        return [example(items, components, above)] if items and _is_new(items, above) else []
     if kind in {"integer", "number"} and "minimum" in schema:
         return max(schema["minimum"], min(_TYPES[kind], schema.get("maximum", 1)))
     if kind is None:
@@ -62,6 +71,8 @@ def _typed(schema: Mapping[str, Any], components: Mapping[str, Any], depth: int)
     return _FORMATS.get(schema.get("format", ""), _TYPES.get(str(kind)))
 
 
-def _member(name: str, schema: Mapping[str, Any], components: Mapping[str, Any], depth: int) -> Any:
-    value = example(schema, components, depth + 1)
+def _member(
+    name: str, schema: Mapping[str, Any], components: Mapping[str, Any], above: frozenset[str]
+) -> Any:
+    value = example(schema, components, above)
     return _NAMES.get(name, value) if value == _TYPES["string"] else value

@@ -7,13 +7,23 @@ from typing import Any, NamedTuple
 
 import msgspec
 from msgspec import UNSET, inspect
-from starlette.types import ASGIApp, Receive, Scope, Send
 
-from nova.kernel.errors import Refused
+from nova.kernel.errors import (
+    Conflict,
+    Forbidden,
+    Invalid,
+    Malformed,
+    NotFound,
+    Refused,
+    TooMany,
+    Unauthenticated,
+    Unavailable,
+)
 from nova.web.actors import Rule
+from nova.web.examples import example
 from nova.web.field_docs import describe
-from nova.web.page import Page
-from nova.web.problems import Headers, title
+from nova.web.openapi_texts import GROUPS, PAGING, description, segment, tag
+from nova.web.problems import TooLarge, UnsupportedMedia, problem, title
 from nova.web.routes import Route
 
 Json = dict[str, Any]
@@ -57,6 +67,13 @@ _PROBLEM: Json = {
     },
 }
 
+_USUAL: Sequence[type[Refused]] = (
+    *(Malformed, Unauthenticated, Forbidden, NotFound, Conflict, TooLarge, UnsupportedMedia),
+    *(Invalid, TooMany, Unavailable),
+)
+"""The refusals that stand as examples, one for each status."""
+_TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
+
 
 class Parts(NamedTuple):
     """The types of all routes as JSON Schema."""
@@ -80,18 +97,49 @@ def document(routes: Sequence[Route], *, version: str, kinds: Sequence[type[Refu
             "title": "Nova",
             "version": version,
             "description": "A self-hosted, real-time social backend over one event log.",
+            "contact": {"name": "Whoever runs this server"},
+            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "servers": [{"url": "/"}],
+        "tags": list(_tags(routes)),
         "paths": paths,
         "components": {
             "securitySchemes": _SCHEMES,
             "schemas": {**parts.components, "Problem": _PROBLEM},
+            "responses": dict(_refused()),
         },
         "x-problems": {
             kind.code: {"status": kind.status, "title": title(kind), "hint": kind.hint}
             for kind in kinds
         },
     }
+
+
+def _tags(routes: Sequence[Route]) -> Iterator[Json]:
+    """Yield the groups that have routes, in the order of GROUPS; unknown ones last."""
+    used = {tag(route): None for route in routes}
+    for name in [
+        *(one for one in GROUPS if one in used),
+        *(one for one in used if one not in GROUPS),
+    ]:
+        yield {"name": name, **({"description": GROUPS[name]} if name in GROUPS else {})}
+
+
+def _refused() -> Iterator[tuple[str, Json]]:
+    """Yield the answers that many operations have in common, by name, each with an example."""
+    reference = {"$ref": "#/components/schemas/Problem"}
+    for kind in _USUAL:
+        waits = 1.0 if kind in {TooMany, Unavailable} else None
+        shown = msgspec.json.decode(problem(kind(retry_after=waits), _TRACE).body)
+        content = {"application/problem+json": {"schema": reference, "example": shown}}
+        phrase = HTTPStatus(kind.status).phrase
+        yield _named(kind.status), {"description": f"{phrase}. {title(kind)}", "content": content}
+    content = {"application/problem+json": {"schema": reference}}
+    yield "Refusal", {"description": "Any other refusal.", "content": content}
+
+
+def _named(status: int) -> str:
+    return re.sub(r"\W", "", HTTPStatus(status).phrase.title())
 
 
 def _parts(routes: Sequence[Route]) -> Parts:
@@ -102,7 +150,9 @@ def _parts(routes: Sequence[Route]) -> Parts:
         for slot, kind in enumerate((route.body, route.returns))
         if kind is not UNSET and kind is not None
     ]
-    schemas, components = _schemas([kind for _, kind in places])
+    named = [kind for route in routes for kind in route.refers_to]
+    schemas, components = _schemas([*(kind for _, kind in places), *named])
+    schemas = schemas[: len(places)]
     found = {place: schema for (place, _), schema in zip(places, schemas, strict=True)}
     queries = {}
     for query in {route.query: None for route in routes if route.query is not UNSET}:
@@ -122,15 +172,29 @@ def _schemas(kinds: Sequence[Any]) -> tuple[tuple[Json, ...], Json]:
 
 
 def _ecma(node: Any) -> Any:
-    r"""Spell patterns as JSON Schema has them: ECMA-262 has neither \A nor \Z."""
+    r"""Spell schemas as readers of JSON Schema expect them.
+
+    ECMA-262 has neither \A nor \Z, nor flags inside: a pattern that is not about small and
+    capital letters is left out. The only value of an enumeration is a constant. What is empty
+    when it is absent has no default: generators of types would demand it.
+    """
     if isinstance(node, dict):
-        return {
-            name: value.replace(r"\A", "^").replace(r"\Z", "$")
-            if name == "pattern" and isinstance(value, str)
-            else _ecma(value)
-            for name, value in node.items()
-        }
+        return dict(_keyword(name, value) for name, value in node.items() if _is_ecma(name, value))
     return [_ecma(one) for one in node] if isinstance(node, list | tuple) else node
+
+
+def _is_ecma(name: str, value: Any) -> bool:
+    if name == "default":
+        return value not in (None, "", [], {})
+    return not (name == "pattern" and isinstance(value, str) and value.startswith("(?i)"))
+
+
+def _keyword(name: str, value: Any) -> tuple[str, Any]:
+    if name == "pattern" and isinstance(value, str):
+        return name, value.replace(r"\A", "^").replace(r"\Z", "$")
+    if name == "enum" and isinstance(value, list) and len(value) == 1:
+        return "const", value[0]
+    return name, _ecma(value)
 
 
 def _operation(route: Route, number: int, parts: Parts) -> Json:
@@ -138,19 +202,31 @@ def _operation(route: Route, number: int, parts: Parts) -> Json:
         "operationId": operation_id(route),
         "tags": [tag(route)],
         "summary": route.summary,
+        "description": description(route),
         "security": _SECURITY[route.rule],
         "x-rule": route.rule.value,
         "parameters": [*_segments(route), *_parameters(route, parts)],
-        "responses": _responses(route, parts.schemas.get(number * 2 + 1)),
+        "responses": _responses(route, number, parts),
     }
-    if route.description:
-        operation["description"] = route.description
     if number * 2 in parts.schemas:
+        media = _media(parts.schemas[number * 2], parts)
         operation["requestBody"] = {
             "required": not _all_optional(route.body),
-            "content": {"application/json": {"schema": parts.schemas[number * 2]}},
+            "content": {"application/json": media},
         }
+        if route.example is not UNSET:
+            media["example"] = route.example
     return operation
+
+
+def _media(schema: Json, parts: Parts) -> Json:
+    """Return a schema with its examples: those that it has itself, or one that is made of it."""
+    given = schema.get("examples", ())
+    if len(given) < 2:  # noqa: PLR2004  # several ones have names
+        return {"schema": schema, "example": example(schema, parts.components)}
+    plain = {name: value for name, value in schema.items() if name != "examples"}
+    named = {one["summary"]: one for one in given}
+    return {"schema": plain, "examples": named}
 
 
 def operation_id(route: Route) -> str:
@@ -159,51 +235,17 @@ def operation_id(route: Route) -> str:
     return f"{route.method.lower()}_{words}"
 
 
-def tag(route: Route) -> str:
-    """Return the group that a route is listed in: what comes after /v1."""
-    segments = [one for one in route.path.split("/") if one and one != "v1"]
-    return segments[0] if segments else "root"
-
-
-_SEGMENTS = {
-    "user": "Nova's id of the user, your own one, or `me`.",
-    "other": "Another user, by either id.",
-    "reference": "Either id of the user.",
-    "device": "Nova's id of the device.",
-    "key": "Nova's id of the server key.",
-    "webhook": "Nova's id of the webhook.",
-    "lane": "The provider's queue: `ios`, `android`, `web` or `mail`.",
-    "type": "The type of notification.",
-    "name": "The name of the type.",
-    "mark": "What to do with it.",
-    "tag": "The hashtag, without its sign.",
-    "token": "The token in the link of a mail.",
-    "channel": "The name of the channel, such as `room:lobby`.",
-}
-_PAGING = {
-    "limit": "How many at most.",
-    "cursor": "Where the page begins: `next_cursor` of the page before.",
-}
-
-
 def _segments(route: Route) -> Iterator[Json]:
     for name in re.findall(r"{(\w+)}", route.path):
-        segment: Json = {
+        said, shown = segment(route.path, name)
+        yield {
             "name": name,
             "in": "path",
             "required": True,
+            "description": said,
             "schema": {"type": "string", "minLength": 1, "maxLength": 256},
+            "example": "me" if name == "user" and route.rule is not Rule.SERVER else shown,
         }
-        segment["description"] = _SEGMENTS.get(name) or _named(route.path, name)
-        if name == "user":
-            segment["example"] = "me"
-        yield segment
-
-
-def _named(path: str, name: str) -> str:
-    """Describe an id by the list in which it stands, such as /posts/{id}."""
-    listed = path.partition("/{" + name + "}")[0].rpartition("/")[2]
-    return f"The id of one of the {listed.replace('-', ' ')}."
 
 
 def _parameters(route: Route, parts: Parts) -> Iterator[Json]:
@@ -219,7 +261,7 @@ def _parameters(route: Route, parts: Parts) -> Iterator[Json]:
                 "required": field.required,
                 "schema": schema_of,
             }
-            said = schema_of.pop("description", None) or _PAGING.get(field.name)
+            said = schema_of.pop("description", None) or PAGING.get(field.name)
             if said is not None:
                 parameter["description"] = said
             yield parameter
@@ -233,26 +275,20 @@ def _parameters(route: Route, parts: Parts) -> Iterator[Json]:
         }
 
 
-def _responses(route: Route, schema: Json | None) -> Json:
+def _responses(route: Route, number: int, parts: Parts) -> Json:
     responses: Json = {}
+    schema = parts.schemas.get(number * 2 + 1)
     if schema is None:
         status = 204 if route.status == HTTPStatus.OK else route.status
         responses[str(status)] = {"description": HTTPStatus(status).phrase}
     else:
         responses[str(route.status)] = {
             "description": HTTPStatus(route.status).phrase,
-            "content": {"application/json": {"schema": schema}},
+            "content": {"application/json": _media(schema, parts)},
         }
-    problem = {"schema": {"$ref": "#/components/schemas/Problem"}}
     for status in _refusals(route):
-        responses[str(status)] = {
-            "description": HTTPStatus(status).phrase,
-            "content": {"application/problem+json": problem},
-        }
-    responses["default"] = {
-        "description": "Any other refusal.",
-        "content": {"application/problem+json": problem},
-    }
+        responses[str(status)] = {"$ref": f"#/components/responses/{_named(status)}"}
+    responses["default"] = {"$ref": "#/components/responses/Refusal"}
     return responses
 
 
@@ -275,32 +311,3 @@ def _refusals(route: Route) -> Iterator[int]:
 def _all_optional(kind: Any) -> bool:
     info = inspect.type_info(kind)
     return isinstance(info, inspect.StructType) and not any(one.required for one in info.fields)
-
-
-def pages(document: Json) -> dict[str, ASGIApp]:
-    """Return the mounts `/openapi.json` and `/docs`."""
-    page = Page(document)
-    raw = msgspec.json.encode(document)
-
-    async def spec(scope: Scope, _receive: Receive, send: Send) -> None:
-        if scope["type"] == "http":
-            await send_whole(send, b"application/json", raw, [])
-
-    async def docs(scope: Scope, _receive: Receive, send: Send) -> None:
-        if scope["type"] == "http":
-            policy = [(b"content-security-policy", page.policy.encode())]
-            await send_whole(send, b"text/html; charset=utf-8", page.html, policy)
-
-    return {"/openapi.json": spec, "/docs": docs}
-
-
-async def send_whole(send: Send, kind: bytes, body: bytes, more: Headers) -> None:
-    headers = [
-        (b"content-type", kind),
-        (b"content-length", b"%d" % len(body)),
-        (b"cache-control", b"no-cache"),
-        (b"x-content-type-options", b"nosniff"),
-        *more,
-    ]
-    await send({"type": "http.response.start", "status": 200, "headers": headers})
-    await send({"type": "http.response.body", "body": body})

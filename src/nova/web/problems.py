@@ -64,7 +64,7 @@ def problem(refused: Refused, trace_id: str) -> Answer:
     """Return the problem document of a refusal, with the headers that belong to it."""
     kind = type(refused)
     members: dict[str, object] = {
-        "type": f"/docs#{kind.code}",
+        "type": f"/docs/problems#{kind.code}",
         "title": title(kind),
         "status": kind.status,
         "detail": refused.detail,

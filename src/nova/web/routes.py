@@ -107,6 +107,10 @@ class Route(Struct, frozen=True, kw_only=True):
     """The member of the body that is a batch: of its items, those that cannot be read are
     `nova.web.intake.BadItem`, and refused by themselves. Of a body that is Raw, its handler
     reads the items."""
+    example: Any = UNSET
+    """A body to show, where one that is made of its type would be refused."""
+    refers_to: tuple[Any, ...] = ()
+    """Types that the JSON Schema of the body refers to, where a handler reads the body itself."""
     query: Any = UNSET
     returns: Any = UNSET
     status: int = 200

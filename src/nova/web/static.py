@@ -53,26 +53,30 @@ class Site:
         self._files: Mapping[str, File] = files
 
     async def __call__(self, scope: Scope, _receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            return
-        answer = self._answer(scope)
-        length = (b"content-length", b"%d" % len(answer.body))
-        headers = answer.headers if answer.status == 304 else [*answer.headers, length]  # noqa: PLR2004  # HTTP
-        await send({"type": "http.response.start", "status": answer.status, "headers": headers})
-        body = b"" if scope["method"] == "HEAD" else answer.body
-        await send({"type": "http.response.body", "body": body})
+        if scope["type"] == "http":
+            await send_file(scope, send, self._files.get(scope["path"]))
 
-    def _answer(self, scope: Scope) -> Answer:
-        trace = joined(None)
-        file = self._files.get(scope["path"])
-        if file is None:
-            return problem(NoSuchRoute(), trace.id)
-        if scope["method"] not in {"GET", "HEAD"}:
-            return problem(MethodNotAllowed("GET, HEAD"), trace.id)
-        headers = [*SECURITY, (b"etag", file.etag), (b"cache-control", b"no-cache")]
-        if dict(scope["headers"]).get(b"if-none-match") == file.etag:
-            return Answer(304, headers, b"")
-        return Answer(200, [(b"content-type", file.kind), *headers], file.body)
+
+async def send_file(scope: Scope, send: Send, file: File | None) -> None:
+    """Answer a request with a file, or with 404 if there is none."""
+    answer = _answer(scope, file)
+    length = (b"content-length", b"%d" % len(answer.body))
+    headers = answer.headers if answer.status == 304 else [*answer.headers, length]  # noqa: PLR2004  # HTTP
+    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+    body = b"" if scope["method"] == "HEAD" else answer.body
+    await send({"type": "http.response.body", "body": body})
+
+
+def _answer(scope: Scope, file: File | None) -> Answer:
+    trace = joined(None)
+    if file is None:
+        return problem(NoSuchRoute(), trace.id)
+    if scope["method"] not in {"GET", "HEAD"}:
+        return problem(MethodNotAllowed("GET, HEAD"), trace.id)
+    headers = [*SECURITY, (b"etag", file.etag), (b"cache-control", b"no-cache")]
+    if dict(scope["headers"]).get(b"if-none-match") == file.etag:
+        return Answer(304, headers, b"")
+    return Answer(200, [(b"content-type", file.kind), *headers], file.body)
 
 
 def _read(folder: Path, most: int) -> dict[str, File]:
@@ -95,10 +99,14 @@ def _read(folder: Path, most: int) -> dict[str, File]:
 
 
 def _file(path: Path) -> File:
-    body = path.read_bytes()
     kind = guess_type(path.name)[0] or "application/octet-stream"
     if path.suffix in {".js", ".mjs"}:
         kind = "text/javascript"
     if kind.startswith("text/"):
         kind += "; charset=utf-8"
+    return file_of(path.read_bytes(), kind)
+
+
+def file_of(body: bytes, kind: str) -> File:
+    """Return a file of this media type."""
     return File(body, kind.encode(), b'"%s"' % sha256(body).hexdigest()[:20].encode())

@@ -33,6 +33,8 @@ from nova.web.cursors import Cursors
 from nova.web.routes import Call, Paged, Parallel, Route
 
 USER, DEVICES = "/v1/users/{user}", "/v1/users/{user}/devices"
+_PUSH_ADDRESS = "cYx1:APA91bHun4MxP5egoKMwt2KZFBaFUH"
+"""What a push token of Android looks like."""
 
 
 class Page(Struct, frozen=True):
@@ -195,6 +197,7 @@ def _users(users: Users) -> Sequence[Route]:
             rule=Rule.SELF,
             handler=users.change,
             body=Change,
+            example={"name": "Ada", "locale": "en-GB", "avatar_url": None},
             returns=User,
             summary="Change a user",
             description="What is left out stays as it is; null clears it.",
@@ -254,6 +257,7 @@ def _devices(users: Users) -> Sequence[Route]:
             rule=Rule.SELF,
             handler=users.register,
             body=NewDevice,
+            example={"platform": "android", "token": _PUSH_ADDRESS, "locale": "en-GB"},
             returns=Device,
             summary="Register a device",
             description="A push token that another user had registered moves to this user.",
@@ -264,6 +268,7 @@ def _devices(users: Users) -> Sequence[Route]:
             rule=Rule.SELF,
             handler=users.refresh,
             body=NewDevice,
+            example={"platform": "android", "token": _PUSH_ADDRESS},
             returns=Device,
             summary="Give a device its new token",
             description="It keeps its id; the token it had is forgotten.",
@@ -330,6 +335,7 @@ def _tokens(doors: Doors) -> Sequence[Route]:
             rule=Rule.SERVER,
             handler=doors.revoke,
             body=Revocation,
+            example={"user": "user-1815"},
             status=204,
             summary="Revoke a token, or all of a user, on open sockets too",
         ),

@@ -63,7 +63,7 @@ class Way(Struct, frozen=True, kw_only=True, omit_defaults=True):
     channel: str
     """`push`, `web_push` or `email`."""
     decision: str
-    """send, hold, digest, standby or drop."""
+    """What would be done: `send`, `hold`, `digest`, `standby` or `drop`."""
     says: str
     """The decision in words."""
     reason: str | None = None
@@ -80,7 +80,7 @@ class Explained(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What would become of an event."""
 
     outcome: str
-    """stored or suppressed."""
+    """What would become of it: `stored` or `suppressed`."""
     says: str
     """The outcome in words."""
     at: datetime

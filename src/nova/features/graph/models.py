@@ -120,7 +120,7 @@ class Privacy(Struct, frozen=True, forbid_unknown_fields=True):
 class Mute(Struct, frozen=True, forbid_unknown_fields=True):
     """For how long to mute; for good when it does not say."""
 
-    until: Annotated[datetime, Meta(tz=True)] | None = None
+    until: Annotated[datetime, Meta(tz=True, examples=["2100-01-01T00:00:00Z"])] | None = None
     """When it ends by itself; never when absent."""
 
 

@@ -13,7 +13,9 @@ from nova.features.notifications.inbox import NoSuchNotification
 from nova.features.notifications.models import (
     Changes,
     Choices,
+    CloudEvent,
     Counts,
+    Event,
     Mark,
     Marked,
     Marking,
@@ -33,29 +35,48 @@ from nova.web.routes import Call, Paged
 EVENTS_BODY = 8 << 20
 """Bytes: 1,000 events with metadata of almost 8 KB each."""
 
+_LIKE = {
+    "id": "like-1",
+    "event_type": "like",
+    "recipient_id": "user-1815",
+    "actor_id": "user-1843",
+    "related_entity_id": "post-7",
+}
+_CLOUD = {
+    "specversion": "1.0",
+    "id": "like-1",
+    "source": "/posts/7",
+    "type": "like",
+    "time": "2026-01-31T09:30:00Z",
+    "data": {"recipient_id": "user-1815", "actor_id": "user-1843"},
+}
+_EITHER = [{"$ref": f"#/components/schemas/{kind.__name__}"} for kind in (Event, CloudEvent)]
+_LIST = {
+    "type": "array",
+    "title": "EventList",
+    "description": "Up to 1,000 events, each of either kind.",
+    "minItems": 1,
+    "maxItems": 1000,
+    "items": {"anyOf": _EITHER},
+}
+_BATCH = {
+    "type": "object",
+    "title": "EventBatch",
+    "description": "A list of events as the member of an object.",
+    "required": ["events"],
+    "properties": {"events": {**_LIST, "title": "Events"}},
+}
 Events = Annotated[
     Raw,
     Meta(
-        description=(
-            "One event `{id, event_type, recipient_id, actor_id, related_entity_id, timestamp, "
-            'metadata}`, a list of up to 1,000, or `{"events": […]}`; each may also be a '
-            "CloudEvents 1.0 envelope in structured JSON."
-        ),
+        description="One event, a CloudEvents 1.0 envelope in structured JSON, or many of them.",
         examples=[
-            {
-                "id": "like-1",
-                "event_type": "like",
-                "recipient_id": "user-1815",
-                "actor_id": "user-1843",
-                "related_entity_id": "post-7",
-            }
+            {"summary": "event", "value": _LIKE},
+            {"summary": "batch", "value": {"events": [_LIKE, {**_LIKE, "id": "like-2"}]}},
+            {"summary": "list", "value": [_LIKE, _CLOUD]},
+            {"summary": "cloudevent", "value": _CLOUD},
         ],
-        extra_json_schema={
-            "oneOf": [
-                {"type": "object"},
-                {"type": "array", "minItems": 1, "maxItems": 1000, "items": {"type": "object"}},
-            ]
-        },
+        extra_json_schema={"anyOf": [*_EITHER, _BATCH, _LIST]},
     ),
 ]
 

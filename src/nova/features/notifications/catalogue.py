@@ -50,7 +50,7 @@ class Kind(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         Meta(
             min_length=1,
             max_length=100,
-            examples=[{"en": {"title": "{actor} liked your photo", "body": ""}}],
+            examples=[{"en": {"title": "{actor.name} liked your photo", "body": ""}}],
         ),
     ]
     """Wording by locale; `de-AT` falls back to `de`, and that to `fallback`."""

@@ -18,7 +18,9 @@ from nova.features.notifications.catalogue import Kind
 from nova.features.notifications.models import (
     Changes,
     Choices,
+    CloudEvent,
     Counts,
+    Event,
     Marked,
     Marking,
     Notification,
@@ -52,6 +54,7 @@ def _events(do: Handlers) -> Sequence[Route]:
                 "answer itself."
             ),
             body=Events,
+            refers_to=(Event, CloudEvent),
             each="events",
             returns=Results,
             status=202,
@@ -110,6 +113,7 @@ def _inbox(do: Handlers) -> Sequence[Route]:
             handler=do.mark,
             summary="Mark several notifications: those named, up to one, or all",
             body=Marking,
+            example={"mark": "read", "all": True},
             query=Whose,
             returns=Marked,
         ),

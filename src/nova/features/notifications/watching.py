@@ -73,7 +73,7 @@ class Told(Struct, frozen=True, kw_only=True, omit_defaults=True):
     at: datetime
     """When it was accepted."""
     outcome: str
-    """stored, suppressed or removed."""
+    """What became of it: `stored`, `suppressed` or `removed`."""
     title: str | None = None
     """The title, where one was made."""
     reason: str | None = None

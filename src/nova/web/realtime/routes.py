@@ -14,10 +14,9 @@ from nova.ports.fanout import Refreshed, SentAway, Unsubscribed
 from nova.web.actors import Rule
 from nova.web.intake import BadItem
 from nova.web.realtime import codes, server_api
-from nova.web.realtime.codecs import as_json
 from nova.web.realtime.hub import Hub
 from nova.web.realtime.messages import ClientInfo
-from nova.web.realtime.publishing import MOST, MOST_BYTES, Message, Publisher, message
+from nova.web.realtime.publishing import MOST, MOST_BYTES, Message, Publisher
 from nova.web.routes import Call, Route
 
 
@@ -28,16 +27,11 @@ class NotKept(Invalid):
     hint = "Set `history_size` and `history_ttl_s`, or `presence`, for its namespace."
 
 
-Base64 = Annotated[str, Meta(max_length=4 * (MOST_BYTES // 3 + 1))]
-
-
 class ToPublish(Struct, frozen=True, forbid_unknown_fields=True):
     """A message for everybody who follows the channel."""
 
-    data: Raw | UnsetType = UNSET
+    data: Raw
     """What subscribers get: any JSON."""
-    b64data: Base64 = ""
-    """The same in base64, in place of `data`: where the namespace is `binary`, any bytes."""
     idempotency_key: Name | None = None
     """Publishes once within five minutes; for channels with a history."""
 
@@ -183,7 +177,7 @@ class UnsubscribeDone(Struct, frozen=True):
 class Refreshing(Struct, frozen=True, forbid_unknown_fields=True):
     """Until when a user's sockets may stay open."""
 
-    expires_at: datetime | None = None
+    expires_at: Annotated[datetime, Meta(tz=True)] | None = None
     """When they end, unless a new token comes; null for never."""
     expired: bool = False
     """Whether they end now, and the clients come back with a new token."""
@@ -212,10 +206,8 @@ class Channels:
         self._publisher = Publisher(hub)
 
     async def publish(self, call: Call[ToPublish, None]) -> Published:
-        item = _message(call.path["channel"], call.body)
-        if isinstance(item, Refused):
-            raise item
-        [result] = await self._publisher.publish([item])
+        message = Message(call.path["channel"], bytes(call.body.data), call.body.idempotency_key)
+        [result] = await self._publisher.publish([message])
         if isinstance(result, Refused):
             raise result
         return Published(result.epoch, result.offset) if result else Published()
@@ -224,7 +216,9 @@ class Channels:
         items: Sequence[BatchItem | BadItem] = call.body.publications
         results = await self._publisher.publish(
             [
-                item.refused if isinstance(item, BadItem) else _message(item.channel, item)
+                item.refused
+                if isinstance(item, BadItem)
+                else Message(item.channel, bytes(item.data), item.idempotency_key)
                 for item in items
             ]
         )
@@ -232,8 +226,7 @@ class Channels:
 
     async def history(self, call: Call[None, HistoryQuery]) -> History:
         channel, query = call.path["channel"], call.query
-        rules = self._publisher.rules(channel)
-        retention = rules.retention
+        retention = self._publisher.rules(channel).retention
         if retention is None:
             raise NotKept
         since = Position(query.epoch, query.offset) if query.epoch else None
@@ -243,10 +236,7 @@ class Channels:
             )
         except Unrecoverable as gone:
             raise Invalid("The epoch is not the channel's; its history began anew.") from gone
-        kept = [
-            Kept(each.offset, Raw(as_json(each.data) if rules.binary else each.data))
-            for each in page.publications
-        ]
+        kept = [Kept(each.offset, Raw(each.data)) for each in page.publications]
         return History(page.position.epoch, page.position.offset, kept)
 
     async def presence(self, call: Call[None, None]) -> Present:
@@ -288,13 +278,6 @@ def _fitting(reason: str) -> str:
     return reason
 
 
-def _message(channel: str, body: ToPublish) -> Message | Refused:
-    try:
-        return message(channel, body.data, body.b64data, body.idempotency_key)
-    except Refused as wrong:
-        return wrong
-
-
 def _told(
     index: int, item: BatchItem | BadItem, result: Position | Refused | None
 ) -> BatchPublished:
@@ -324,7 +307,7 @@ def routes(hub: Hub) -> Sequence[Route]:
             summary="Publish to a channel of the app's own",
             body=ToPublish,
             returns=Published,
-            max_body=2 * MOST_BYTES,
+            max_body=MOST_BYTES,
             **server,
         ),
         Route(

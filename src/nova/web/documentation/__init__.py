@@ -1,0 +1,1 @@
+"""The documentation that a server serves at /docs: guides, and the API by groups."""
