@@ -1,14 +1,16 @@
 import asyncio
+import socket
 import tempfile
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from prometheus_client import CollectorRegistry
 
-from nova.adapters.postgres.connection import Line
+from nova.adapters.postgres.connection import KEEPALIVE, Line
 from nova.adapters.postgres.metrics import register
 from nova.adapters.postgres.pool import PostgresPool, open_pool
 from nova.bench.proxy import Proxy, proxied
@@ -463,3 +465,18 @@ async def test_a_pool_that_hears_nothing_is_not_ready(proxy: Proxy) -> None:
         await until(lambda: pool._ear.deaf)
         with pytest.raises(DatabaseUnavailable):
             await pool.ping()
+
+
+async def test_the_kernel_watches_over_connections_that_cross_a_network(proxy: Proxy) -> None:
+    network = await asyncio.start_server(proxy._relay, "127.0.0.1", 0)
+    port = network.sockets[0].getsockname()[1]
+    dsn = urlsplit(proxy.dsn)
+    address = dsn._replace(netloc=f"{dsn.netloc}127.0.0.1:{port}", query="").geturl()
+    async with network, open_pool(address, size=1) as pool:
+        connection = pool.take()
+        assert connection
+        line = connection._transport.get_extra_info("socket")
+        assert line.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+        for option, value in KEEPALIVE.items():
+            assert line.getsockopt(socket.IPPROTO_TCP, getattr(socket, option)) == value
+        pool.give(connection)

@@ -126,14 +126,19 @@ async def metrics_status(local: bool, **headers: str) -> httpx.Response:
     clients = Clients()
     shown = guarded(metrics(CollectorRegistry()), people, clients, token="t" * 32, local=local)
     async with api_client([], people, mounts={"/metrics": read_only(shown)}) as client:
-        return await client.get("/metrics", headers=headers)
+        return await client.get("/metrics", headers={"host": "localhost"} | headers)
+
+
+PASSED_ON = ["x-forwarded-for", "x-forwarded-host", "forwarded", "via", "cf-connecting-ip"]
 
 
 @pytest.mark.parametrize(
     ("headers", "local", "public"),
     [
         ({}, 200, 401),
-        ({"x-forwarded-for": "198.51.100.1"}, 401, 401),
+        ({"host": "127.0.0.1:8000"}, 200, 401),
+        ({"host": "nova.test"}, 401, 401),
+        *(({name: "198.51.100.1"}, 401, 401) for name in PASSED_ON),
         (bearer("t" * 32), 200, 200),
         (bearer("t" * 31), 401, 401),
         (bearer(SERVER), 200, 200),

@@ -8,6 +8,7 @@ from starlette.types import Scope
 from nova.web.hosts import Once
 
 FORWARDING = frozenset({b"x-forwarded-for", b"forwarded", b"x-real-ip"})
+_PASSED_ON = FORWARDING | {b"via", b"cf-connecting-ip", b"true-client-ip", b"x-client-ip"}
 UNNAMED = (
     "If this is your proxy, name it in the setting http.trusted_proxies, and have it send "
     "X-Forwarded-For: until then all that come through it are one address, with one limit. If it "
@@ -37,7 +38,10 @@ class Clients:
 
     def forwarded(self, scope: Scope) -> bool:
         """Return whether a request came through a proxy, by what it says of itself."""
-        return any(name in FORWARDING for name, _ in scope["headers"])
+        return any(
+            name in _PASSED_ON or name.startswith((b"x-forwarded-", b"x-original-"))
+            for name, _ in scope["headers"]
+        )
 
     def address(self, scope: Scope) -> str:
         """Return the nearest address that is not a known proxy; "" when there is none."""

@@ -74,7 +74,7 @@ class Hosts:
 
     def _judge(self, value: bytes) -> None:
         name = hostname(value.decode("latin-1"))
-        if not (self._any or name in self.names or _is_local(name)):
+        if not (self._any or name in self.names or is_local(name)):
             self._once.tell(host=name[:255])
             raise HostNotAllowed(f"This server does not answer as {name[:255]!r}.")
         if len(self._passed) < MOST_TOLD:
@@ -97,7 +97,8 @@ def hostname(host: str) -> str:
         return host
 
 
-def _is_local(name: str) -> bool:
+def is_local(name: str) -> bool:
+    """Return whether a name is an address, or always means the machine that uses it."""
     if name == "localhost" or name.endswith(".localhost"):
         return True
     try:

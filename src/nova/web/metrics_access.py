@@ -8,7 +8,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from nova.kernel.errors import Refused, Unauthenticated, Unavailable
 from nova.web.actors import Actor, ServerKey
 from nova.web.clients import Clients, is_loopback
-from nova.web.hosts import refuse
+from nova.web.hosts import hostname, is_local, refuse
 
 
 class MetricsClosed(Unauthenticated):
@@ -42,8 +42,7 @@ def guarded(
             return True
         if given:
             return await _is_server(authenticator, given.decode("latin-1"))
-        # A proxy on this machine passes on what comes from anywhere.
-        return local and not clients.forwarded(scope) and is_loopback(clients.address(scope))
+        return local and is_loopback(clients.address(scope)) and not _passed_on(scope, clients)
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         try:
@@ -55,6 +54,13 @@ def guarded(
             await shown(scope, receive, send)
 
     return app
+
+
+def _passed_on(scope: Scope, clients: Clients) -> bool:
+    """Return whether a proxy on this machine passes on what may come from anywhere."""
+    hosts = (value for name, value in scope["headers"] if name == b"host")
+    named = not all(is_local(hostname(host.decode("latin-1"))) for host in hosts)
+    return named or clients.forwarded(scope)
 
 
 async def _is_server(authenticator: Authenticator, authorization: str) -> bool:

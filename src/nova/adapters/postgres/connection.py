@@ -1,5 +1,6 @@
 """One connection to PostgreSQL, as Nova wants them all."""
 
+import socket
 from collections.abc import Mapping
 
 import asyncpg
@@ -9,6 +10,18 @@ from nova.adapters.postgres import arrays
 
 NOTHING = "select"  # not "", on which asyncpg fails
 CACHED_STATEMENTS = 1_000  # per connection; the least recently used is prepared again
+
+
+KEEPALIVE = {
+    "TCP_KEEPIDLE": 10,
+    "TCP_KEEPINTVL": 3,
+    "TCP_KEEPCNT": 3,
+    "TCP_USER_TIMEOUT": 5_000,
+}
+"""An idle connection is asked after 10 s of silence; what was sent is to arrive within 5 s (in ms).
+
+Without, a statement on a connection that a firewall forgot waits until its own timeout.
+"""
 
 
 class Line(Struct, frozen=True, kw_only=True):
@@ -60,7 +73,19 @@ async def connect(line: Line) -> Connection:
             name, schema="pg_catalog", encoder=encode, decoder=decode, format="binary"
         )
     arrays.register(connection)
+    _notice_silence(connection)
     return connection
+
+
+def _notice_silence(connection: Connection) -> None:
+    """Have the kernel end a connection whose other side is gone without a word."""
+    line = connection._transport.get_extra_info("socket")  # noqa: SLF001  # asyncpg offers no option
+    if line.family == socket.AF_UNIX:
+        return
+    line.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for option, value in KEEPALIVE.items():
+        if hasattr(socket, option):  # Linux has all
+            line.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
 
 
 def _ms(seconds: float) -> str:
