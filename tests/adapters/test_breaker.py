@@ -143,3 +143,12 @@ async def test_a_refused_server_is_not_waited_for_either(proxy: Proxy) -> None:
                 await pool.value("select 1")
         await proxy.serve()
         await until(lambda: works(pool))
+
+
+async def test_several_may_ask_at_a_time_whether_the_server_answers(dsn: str) -> None:
+    async with listening(dsn) as pool:
+
+        async def ask() -> bool:
+            return all([await pool._ear.answers(60) for _ in range(50)])
+
+        assert await asyncio.gather(*(ask() for _ in range(5))) == [True] * 5

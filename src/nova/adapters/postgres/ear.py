@@ -69,9 +69,10 @@ class Ear:
 
     async def answers(self, within_s: float) -> bool:
         """Tell whether the server answers anything at all within some time."""
-        if self._looking is None or self._looking.done():
-            self._looking = asyncio.get_running_loop().create_task(self._look())
-        return await is_done(self._looking, within_s) and self._looking.result()
+        looking = self._looking
+        if looking is None or looking.done():
+            looking = self._looking = asyncio.get_running_loop().create_task(self._look())
+        return await is_done(looking, within_s) and looking.result()
 
     @property
     def started(self) -> bool:
