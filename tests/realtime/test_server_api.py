@@ -369,3 +369,25 @@ async def test_thousands_at_once_reach_everybody_once_and_in_order(
         assert len(mine) == 40
         for batch in range(4):
             assert [n for number, n in mine if number == batch] == list(range(10))
+
+
+@pytest.mark.parametrize(
+    ("said", "code"),
+    [
+        (b"[" * 3_000 + b"]" * 3_000, "too_deep"),
+        (b'"\\ud83d"', "nul_character"),
+        (b'{"a":"\xed\xa0\x80"}', "malformed_json"),
+    ],
+)
+async def test_what_no_decoder_reads_is_refused_and_never_published_in_part(
+    durable: Sockets, said: bytes, code: str
+) -> None:
+    body = b'{"publications":[{"channel":"room:tea","data":1},{"channel":"room:tea","data":%s}]}'
+    headers = {"Authorization": f"Bearer {SERVER}", "content-type": "application/json"}
+    async with httpx.AsyncClient(headers=headers) as client:
+        answer = await client.post(
+            url(durable).replace("/api", "/v1/publications"), content=body % said
+        )
+    assert answer.status_code == 200, answer.text
+    codes = [each.get("problem", {}).get("code") for each in answer.json()["results"]]
+    assert codes == [None, code]

@@ -280,7 +280,7 @@ class Bodies:
             if self._batch is not None:
                 return self._each(self._batch, body)
             if readable.has_nul(body):
-                raise NulCharacter
+                raise TooDeep if readable.TOO_DEEP in body else NulCharacter
             body.decode()  # what is kept as it came is not looked at otherwise
             return self._decode(body or b"{}" if self.may_be_empty else body)
         except msgspec.ValidationError as error:

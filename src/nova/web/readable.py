@@ -5,8 +5,11 @@ import re
 
 MOST = 2 << 20
 """Bytes of a body that is looked at so closely: it takes a turn of the loop. Larger ones stay."""
-DEEPEST = 64
+DEEPEST = 256
 """How deep lists and objects are nested afterwards: deeper than anything that is taken."""
+
+TOO_DEEP = rb'"\u0000 too deep"'
+"""Stands in place of lists and objects that are nested deeper; no text may hold U+0000."""
 
 _NUL = rb"\u0000"
 # After an even number of backslashes: an odd one would be the escape of a backslash.
@@ -25,7 +28,7 @@ def has_nul(body: bytes) -> bool:
 
 
 def readable(body: bytes) -> bytes:
-    """Return JSON with U+0000 in place of what is no character, and cut where it is too deep.
+    """Return JSON with U+0000 in place of what is no character, and of what is too deep.
 
     So a decoder reads it, and what checks the items refuses those that hold any of that.
     """
@@ -40,7 +43,6 @@ def _without_halves(found: re.Match[bytes]) -> bytes:
 
 
 def _shallow(body: bytes) -> bytes:
-    """Return JSON in which 0 stands for lists and objects that are nested too deep."""
     kept: list[bytes] = []
     depth = start = 0
     for token in _TOKEN.finditer(body):
@@ -48,7 +50,7 @@ def _shallow(body: bytes) -> bytes:
         if sign in b"[{":
             depth += 1
             if depth == DEEPEST + 1:
-                kept.append(body[start : token.start()] + b"0")
+                kept.append(body[start : token.start()] + TOO_DEEP)
         elif sign in b"]}":
             depth -= 1
             if depth == DEEPEST:
