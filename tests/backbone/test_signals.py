@@ -12,6 +12,7 @@ import pytest
 
 from nova.adapters.postgres.pool import open_pool
 from nova.backbone.backbone import Backbone
+from nova.backbone.signals import Signals
 from nova.bench.proxy import Proxy, proxied
 from nova.ports.database import Pool
 from support.log import backbone
@@ -168,3 +169,19 @@ async def test_a_listener_that_fails_hides_nothing_from_the_others(pool: Pool) -
         async with nova.db.transaction() as tx:
             tx.signal("user", "ada")
         await until(lambda: _heard([told], "ada"))
+
+
+async def test_one_look_that_fails_after_the_process_was_held_up_sends_nobody_away(
+    proxy: Proxy,
+) -> None:
+    unknown: list[int] = []
+    async with open_pool(proxy.dsn) as pool:
+        signals = Signals(pool)
+        signals.when_unknown(lambda: unknown.append(1))
+        await signals.start()
+        await proxy.refuse()
+        signals._known_at -= 10
+        assert not await signals._look()
+        assert not unknown
+        assert not await signals._look()
+        assert unknown

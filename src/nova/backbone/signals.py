@@ -59,6 +59,8 @@ class Signals:
         self._heard_of: Recent[int, bool] = Recent(4 * MOST)
         self._since = 0
         self._known_at = monotonic()
+        self._failed = 0
+        """Looks in a row that were not answered."""
         self._is_unknown = False
         self._soon = asyncio.Event()
 
@@ -87,9 +89,12 @@ class Signals:
         try:
             rows = await self._read()
         except Unavailable as refused:
-            if monotonic() - self._known_at > UNKNOWN_S:
+            self._failed += 1
+            # After this process was held up, one look that fails says little about all that time.
+            if self._failed > 1 and monotonic() - self._known_at > UNKNOWN_S:
                 self._unknown(refused)
             return False
+        self._failed = 0
         missed = len(rows) > MOST or asked_at - self._known_at > KEPT.total_seconds() / 2
         self._since, self._known_at = rows[0]["xmin"], asked_at
         for row in rows:
