@@ -250,6 +250,10 @@ def _devices(users: Users) -> Sequence[Route]:
             handler=users.devices,
             returns=Devices,
             summary="List a user's devices",
+            description=(
+                "A device that its provider calls dead stays with `dead_at` and `dead_reason` "
+                "until it registers again."
+            ),
         ),
         Route(
             method="PUT",
@@ -295,6 +299,10 @@ def _keys(doors: Doors) -> Sequence[Route]:
             returns=CreatedKey,
             status=201,
             summary="Create a server key; its secret is shown once",
+            description=(
+                "Nova keeps only its SHA-256. Keep the secret on your servers: it may do "
+                "everything."
+            ),
             secret=True,
         ),
         Route(
@@ -327,6 +335,10 @@ def _tokens(doors: Doors) -> Sequence[Route]:
             returns=Minted,
             status=201,
             summary="Sign a token for a user",
+            description=(
+                "The user has to be known to Nova. Whoever has `tokens.secret` can sign tokens "
+                "without asking."
+            ),
             secret=True,
         ),
         Route(
@@ -338,5 +350,6 @@ def _tokens(doors: Doors) -> Sequence[Route]:
             example={"user": "user-1815"},
             status=204,
             summary="Revoke a token, or all of a user, on open sockets too",
+            description="Give exactly one of `jti`, `token` and `user`.",
         ),
     ]

@@ -160,6 +160,7 @@ def _quiet(do: Handlers) -> Sequence[Route]:
                 rule=rule,
                 handler=do.put_quiet,
                 summary="Replace quiet hours",
+                description="Hours are in the user's time zone. Critical types go out anyway.",
                 body=Schedule,
                 returns=QuietHours,
             ),
@@ -201,6 +202,9 @@ def _policies(do: Handlers) -> Sequence[Route]:
             rule=Rule.SERVER,
             handler=do.put_policy,
             summary="Set a type's urgency, throttle, digests and escalation",
+            description=(
+                "Types of your own go out at once in every channel until you say otherwise."
+            ),
             body=Policy,
             returns=PolicyOf,
         ),
@@ -274,6 +278,10 @@ def _explain(do: Handlers) -> Sequence[Route]:
             rule=Rule.SERVER,
             handler=do.explain,
             summary="Tell what would become of an event, channel by channel; nothing is done",
+            description=(
+                "Takes the fields of an event, and with `at` another time than now. `previews` "
+                "are what push and mail would show."
+            ),
             body=Supposed,
             returns=Explained,
         ),

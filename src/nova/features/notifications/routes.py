@@ -96,6 +96,9 @@ def _events(do: Handlers) -> Sequence[Route]:
             rule=Rule.SERVER,
             handler=do.event_trace,
             summary="Tell what became of an event, and why",
+            description=(
+                "The story has each step with its time, the rule that decided, and every delivery."
+            ),
             returns=Story,
         ),
     )
@@ -112,6 +115,10 @@ def _inbox(do: Handlers) -> Sequence[Route]:
             rule=Rule.EITHER,
             handler=do.mark,
             summary="Mark several notifications: those named, up to one, or all",
+            description=(
+                "Give exactly one of `ids`, `up_to` and `all`. With a server key, `user` says "
+                "whose inbox."
+            ),
             body=Marking,
             example={"mark": "read", "all": True},
             query=Whose,
@@ -124,6 +131,10 @@ def _inbox(do: Handlers) -> Sequence[Route]:
             rule=Rule.EITHER,
             handler=do.delete,
             summary="Delete a notification",
+            description=(
+                "The counts change with it, and open sockets hear of it. With a server key, "
+                "`user` says whose inbox."
+            ),
             query=Whose,
             status=204,
         ),
@@ -133,6 +144,10 @@ def _inbox(do: Handlers) -> Sequence[Route]:
             rule=Rule.EITHER,
             handler=do.mark_one,
             summary="Mark a notification: seen, read, unread, archive or unarchive",
+            description=(
+                "The counts change with it, and open sockets hear of it. With a server key, "
+                "`user` says whose inbox."
+            ),
             query=Whose,
             returns=Marked,
         ),
@@ -180,6 +195,7 @@ def _preferences(do: Handlers) -> Sequence[Route]:
                 rule=rule,
                 handler=do.put_preferences,
                 summary="Replace preferences",
+                description="The most particular choice decides. Critical types ignore choices.",
                 body=Choices,
                 returns=Preferences,
             ),
@@ -221,6 +237,10 @@ def _types(do: Handlers) -> Sequence[Route]:
             rule=Rule.SERVER,
             handler=do.put_type,
             summary="Register a type with its templates, or replace it",
+            description=(
+                "Templates may hold `{actor.name}`, `{recipient.name}`, `{others}` and "
+                "`{metadata.<key>}`. One that cannot be read is refused, with the place in it."
+            ),
             body=Kind,
             returns=Type,
         ),
