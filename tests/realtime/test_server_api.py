@@ -326,7 +326,7 @@ async def test_many_messages_are_published_by_one_call_beside_v1(durable: Socket
         {"channel": "user:ada", "data": 3},
         {"channel": ROOM, "data": 4, "idempotency_key": "a"},
         {"channel": ROOM, "data": 5, "idempotency_key": "a"},
-        {"channel": ROOM, "dada": 6},
+        {"channel": ROOM, "data": 6, "dada": 6},
         {"channel": OTHER, "data": "x" * 65_536},
         {"channel": ROOM, "data": 7},
     ]

@@ -31,6 +31,8 @@ class User(Struct, frozen=True):
     expires: float | None = None
     """Seconds since 1970, from the token's `exp`."""
     device: str | None = None
+    subject: str = ""
+    """The token's `sub`: either id of the user."""
 
     @property
     def is_stranger(self) -> bool:

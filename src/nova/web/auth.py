@@ -198,7 +198,13 @@ class Auth:
         mark = self._changes.mark()
         verified = await self._tokens.user(token)
         claims = verified.claims
-        user = User(await self._admitted_once(verified), verified.id, claims.exp, claims.device)
+        user = User(
+            await self._admitted_once(verified),
+            verified.id,
+            claims.exp,
+            claims.device,
+            claims.sub or "",
+        )
         if not user.is_stranger:  # what is remembered also counts over HTTP
             self._seen.put(token, _Seen(user, self._until(claims), mark))
         return user

@@ -1,5 +1,6 @@
 """The two encodings of the protocol: lines of JSON, and length-delimited Protobuf."""
 
+from base64 import b64encode
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from typing import Any, Protocol, Union, get_args, get_origin, get_type_hints
@@ -117,7 +118,8 @@ class Protobuf:
         return b"".join(map(self._reply, replies))
 
     def publication(self, publication: Publication) -> bytes:
-        push = Push(channel=publication.channel, pub=pub(publication))
+        said = pub(publication, publication.data)  # as it is: nothing here ends at a line's end
+        push = Push(channel=publication.channel, pub=said)
         return self._reply(Reply(push=push))
 
     @staticmethod
@@ -130,14 +132,28 @@ class Protobuf:
         return _length(len(body)) + body
 
 
-def pub(publication: Publication) -> Pub:
-    """Return a publication as replies carry it."""
+def pub(publication: Publication, data: bytes | None = None, *, is_delta: bool = False) -> Pub:
+    """Return a publication as replies carry it; with other data, if that is given."""
     info = publication.info
     return Pub(
-        data=Raw(one_line(publication.data)),
+        data=Raw(one_line(publication.data) if data is None else data),
         info=None if info is None else msgspec.json.decode(info, type=ClientInfo),
         offset=publication.offset,
+        delta=is_delta,
     )
+
+
+def as_json(data: bytes) -> bytes:
+    """Return data as JSON clients get it: what is no JSON as a text in base64."""
+    return data if is_json(data) else b'"%b"' % b64encode(data)
+
+
+def in_quotes(data: bytes) -> bytes | None:
+    """Return UTF-8 as a text of JSON; None for other bytes."""
+    try:
+        return msgspec.json.encode(data.decode())
+    except UnicodeDecodeError:
+        return None
 
 
 def one_line(data: bytes) -> bytes:

@@ -14,7 +14,7 @@ from nova.ports.channels import Position, Unrecoverable
 from nova.web.access import owner
 from nova.web.actors import NOBODY, User
 from nova.web.realtime import codes
-from nova.web.realtime.codecs import is_json, pub
+from nova.web.realtime.codecs import is_json
 from nova.web.realtime.codes import Ended, Failed
 from nova.web.realtime.families import Rules
 from nova.web.realtime.lanes import Subscription
@@ -40,6 +40,7 @@ from nova.web.realtime.messages import (
     SubscribeRequest,
     SubscribeResult,
 )
+from nova.web.realtime.wires import NO_DELTA
 from nova.web.tokens import TokenExpired
 
 if TYPE_CHECKING:
@@ -48,6 +49,8 @@ if TYPE_CHECKING:
 MOST_RECOVERED = 10_000  # publications in one reply; longer gaps are not recovered
 TEMPORARY = {429, 503}
 """Statuses of refusals after which the same call may work later."""
+FOSSIL = "fossil"
+"""The only kind of deltas."""
 REJECT_UNRECOVERED = 2
 """Flag of a subscription that is to fail when it cannot recover."""
 STRANGER = User(NOBODY)
@@ -186,8 +189,11 @@ async def start(
     session: "Session", subscription: Subscription, rules: Rules, asked: SubscribeRequest
 ) -> SubscribeResult:
     lane = subscription.lane
+    takes_deltas = rules.delta and asked.delta == FOSSIL
+    if takes_deltas:
+        subscription.base = None
     if rules.retention is None:
-        return SubscribeResult()
+        return SubscribeResult(delta=takes_deltas)
     channels, missed = session.hub.channels, None
     if asked.recover:
         # No epoch is any: a client that has a snapshot of offset 0, and never subscribed.
@@ -204,14 +210,20 @@ async def start(
     else:
         position = await lane.begin(channels.position)
     subscription.offset = position.offset
+    wire = session.wire
+    if takes_deltas and missed:
+        subscription.base = wire.kept(missed[-1], in_bytes=rules.binary)
+    # What is missed comes whole: a text of JSON for those who take deltas.
+    base = None if takes_deltas else NO_DELTA
     return SubscribeResult(
         recoverable=rules.recovery or asked.recoverable or asked.recover,
         positioned=True,
         epoch=position.epoch,
         offset=position.offset,
-        publications=[pub(each) for each in missed or ()],
+        publications=[wire.pub(each, in_bytes=rules.binary, base=base) for each in missed or ()],
         recovered=missed is not None,
         was_recovering=asked.recover,
+        delta=takes_deltas,
     )
 
 
@@ -231,7 +243,7 @@ async def publish(session: "Session", user: User, request: PublishRequest) -> Em
     if not rules.publish:
         raise Failed(codes.PERMISSION_DENIED)
     data = b"" if request.data is UNSET else bytes(request.data)
-    if not is_json(data):  # of Protobuf clients; others may follow in JSON
+    if not rules.binary and not is_json(data):  # of Protobuf clients; others may follow in JSON
         raise Failed(codes.BAD_REQUEST)
     subscription = session.subscriptions.get(request.channel)
     info = session.info(subscription)
@@ -256,7 +268,7 @@ async def history(session: "Session", user: User, request: HistoryRequest) -> Hi
     except Unrecoverable as gone:
         raise Failed(codes.UNRECOVERABLE) from gone
     return HistoryResult(
-        publications=[pub(each) for each in page.publications],
+        publications=[session.wire.pub(each, in_bytes=rules.binary) for each in page.publications],
         epoch=page.position.epoch,
         offset=page.position.offset,
     )

@@ -1,6 +1,7 @@
 """Which channels there are, and what may be done in them."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, Protocol
 
 from msgspec import Struct
@@ -55,6 +56,12 @@ class Rules(Struct, frozen=True):
     retention: Retention | None
     """None: publications are not stored, and have no offsets."""
     recovery: bool
+    delta: bool = False
+    """Whether subscribers may get differences."""
+    binary: bool = False
+    """Whether publications may be something else than JSON."""
+    personal: bool = False
+    """Whether channels with `#` are those of one user each."""
 
 
 class Families:
@@ -64,6 +71,7 @@ class Families:
         """Raises ValueError for two of the same name."""
         self._rules: dict[str, Rules] = {}
         self._greeting = [family.at_connect for family in families if family.at_connect]
+        self._greeting += [partial(_personal, each.name) for each in namespaces if each.personal]
         for namespace in namespaces:
             self._add(namespace.name, _of_namespace(namespace))
         for family in families:
@@ -91,6 +99,13 @@ class Families:
         except Failed:
             return None
 
+    def binary(self, channel: str) -> bool:
+        """Whether publications of a channel may be something else than JSON."""
+        try:
+            return self.rules(channel).binary
+        except Failed:
+            return False
+
     def at_connect(self, user: User) -> list[str]:
         """Return the channels that the server subscribes a user to; strangers have none."""
         if user.is_stranger:
@@ -101,6 +116,9 @@ class Families:
         """Return the rules of a channel that the user may see. Raises Failed for others."""
         rules = self.rules(channel)
         if rules.may_subscribe is None:
+            name = channel.rpartition(":")[2]
+            if rules.personal and name.startswith("#") and name != f"#{user.subject}":
+                raise Failed(PERMISSION_DENIED)
             return rules
         if user.is_stranger or not await rules.may_subscribe(user, channel):
             raise Failed(PERMISSION_DENIED)
@@ -109,6 +127,11 @@ class Families:
 
 def methods(rpcs: Sequence[Method]) -> Mapping[str, Method]:
     return {rpc.method: rpc for rpc in rpcs}
+
+
+def _personal(namespace: str, user: User) -> list[str]:
+    """Return the channel of one's own that a user is put into."""
+    return [f"{namespace}:#{user.subject}" if namespace else f"#{user.subject}"]
 
 
 def _of_namespace(namespace: Namespace) -> Rules:
@@ -120,6 +143,9 @@ def _of_namespace(namespace: Namespace) -> Rules:
         join_leave=namespace.join_leave,
         retention=namespace.retention,
         recovery=namespace.recovery,
+        delta=namespace.delta,
+        binary=namespace.binary,
+        personal=namespace.personal,
     )
 
 

@@ -331,7 +331,8 @@ class Hub:
     def pass_on(self, channel: str, data: bytes, info: bytes | None = None) -> None:
         """Deliver something that is not stored, in every process."""
         self.deliver([Publication(channel, 0, data, info)])
-        self._fanout.tell(Published(channel, Raw(data), Raw(info) if info else NOBODY))
+        told = _encode(data) if self.families.rules(channel).binary else data  # base64
+        self._fanout.tell(Published(channel, Raw(told), Raw(info) if info else NOBODY))
 
     def entered(self, subscription: Subscription) -> None:
         """Tell the others who is there now, where the channel is one to know that of."""
@@ -349,7 +350,9 @@ class Hub:
         """Return the lane of a channel that is about to have a subscriber."""
         lane = self._lanes.get(channel)
         if lane is None:
-            lane = self._lanes[channel] = Lane(channel, partial(self._missed, channel))
+            in_bytes = self.families.rules(channel).binary
+            lane = Lane(channel, partial(self._missed, channel), in_bytes=in_bytes)
+            self._lanes[channel] = lane
             self._followed[channel.partition(":")[0]].add(channel)
         return lane
 
@@ -376,7 +379,9 @@ class Hub:
         match word:
             case Published(channel, data, info):
                 by = None if info == NOBODY else bytes(info)
-                self.deliver([Publication(channel, 0, bytes(data), by)])
+                in_bytes = self.families.binary(channel)
+                told = msgspec.json.decode(data, type=bytes) if in_bytes else bytes(data)
+                self.deliver([Publication(channel, 0, told, by)])
             case Came(channel, info):
                 self._announce(Push(channel=channel, join=_about(info)))
             case Went(channel, info):

@@ -4,15 +4,16 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
 from structlog import get_logger
 
 from nova.kernel.errors import Unavailable
 from nova.ports.channels import Position, Publication
 from nova.web.auth import Subscription as Ticket
-from nova.web.realtime.codecs import one_line
+from nova.web.realtime.codecs import as_json, one_line
 from nova.web.realtime.codes import INSUFFICIENT_STATE, Closing
 from nova.web.realtime.messages import Push, Reply
-from nova.web.realtime.wires import Wire
+from nova.web.realtime.wires import NO_DELTA, Base, Wire
 
 if TYPE_CHECKING:
     from nova.web.realtime.session import Session
@@ -26,7 +27,17 @@ MOST_HELD = 4096  # publications kept for a subscription being answered; past it
 class Subscription:
     """One session's place in one channel."""
 
-    __slots__ = ("expires", "held", "info", "lane", "offset", "server_side", "session", "token")
+    __slots__ = (
+        "base",
+        "expires",
+        "held",
+        "info",
+        "lane",
+        "offset",
+        "server_side",
+        "session",
+        "token",
+    )
 
     def __init__(self, session: "Session", lane: "Lane", *, server_side: bool) -> None:
         self.session = session
@@ -39,6 +50,8 @@ class Subscription:
         self.info: bytes | None = None
         """JSON that a subscription token wants shown in presence."""
         self.expires: float | None = None
+        self.base: Base = NO_DELTA
+        """What the client got last, if it takes deltas."""
         self.token = ""
         """Names the subscription token that let the client in, if one did."""
 
@@ -59,7 +72,24 @@ class Subscription:
         for publication in held:
             if publication.offset == 0 or publication.offset > self.offset:
                 self.offset = publication.offset or self.offset
-                self.session.push(publication)
+                self.session.send(self.frame(publication, {}))
+
+    def frame(self, publication: Publication, frames: dict[object, bytes]) -> bytes:
+        """Return the bytes that push a publication to this client; each is made once."""
+        wire, base, in_bytes = self.session.wire, self.base, self.lane.in_bytes
+        key = wire if base is NO_DELTA else (wire, base)
+        frame = frames.get(key)
+        if frame is None:
+            if base is not NO_DELTA:
+                frame = wire.differing(publication, base, in_bytes=in_bytes)
+            elif in_bytes and not wire.binary:
+                frame = wire.publication(replace(publication, data=as_json(publication.data)))
+            else:
+                frame = wire.publication(publication)
+            frames[key] = frame
+        if base is not NO_DELTA:
+            self.base = wire.kept(publication, in_bytes=in_bytes)
+        return frame
 
 
 class Lane:
@@ -76,15 +106,24 @@ class Lane:
         "_read",
         "_waiting",
         "channel",
+        "in_bytes",
         "position",
         "subscriptions",
     )
 
     def __init__(
-        self, channel: str, read: Callable[[Position], Awaitable[Sequence[Publication] | None]]
+        self,
+        channel: str,
+        read: Callable[[Position], Awaitable[Sequence[Publication] | None]],
+        *,
+        in_bytes: bool = False,
     ) -> None:
-        """`read` returns everything after a position, or None if that can't be whole."""
+        """`read` returns everything after a position, or None if that can't be whole.
+
+        `in_bytes` says that publications may be something else than JSON.
+        """
         self.channel = channel
+        self.in_bytes = in_bytes
         self.subscriptions: dict[str, Subscription] = {}
         self.position: Position | None = None
         self._read = read
@@ -175,8 +214,8 @@ class Lane:
             session.send(frame)
 
     def _deliver(self, publication: Publication) -> None:
-        frames: dict[Wire, bytes] = {}
-        offset = publication.offset
+        frames: dict[object, bytes] = {}
+        offset, is_plain = publication.offset, not self.in_bytes
         # A copy, because a client that is cut off leaves while this goes on.
         for subscription in [*self.subscriptions.values()]:
             if subscription.held is not None:
@@ -187,9 +226,12 @@ class Lane:
                     continue  # it was in the answer: history may be ahead of what is delivered
                 subscription.offset = offset
             session = subscription.session
-            frame = frames.get(session.wire)
-            if frame is None:
-                frame = frames[session.wire] = session.wire.publication(publication)
+            if is_plain and subscription.base is NO_DELTA:
+                frame = frames.get(session.wire)
+                if frame is None:
+                    frame = frames[session.wire] = session.wire.publication(publication)
+            else:
+                frame = subscription.frame(publication, frames)
             session.send(frame)
 
     def _watch(self) -> None:

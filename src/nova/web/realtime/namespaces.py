@@ -24,6 +24,12 @@ class Namespace(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How many publications are kept; 0 keeps none, and the channel is not recoverable."""
     history_ttl_s: float = 0.0
     """For how many seconds publications are kept."""
+    delta: bool = False
+    """Whether subscribers that ask for `delta: "fossil"` get differences where they are shorter."""
+    binary: bool = False
+    """Whether publications may be any bytes: JSON clients get those that are no JSON as base64."""
+    personal: bool = False
+    """Whether users are put into `#<the token's sub>` at connect, and kept out of others'."""
     recovery: bool = False
     """Whether every subscription recovers what it missed, asked for or not."""
 

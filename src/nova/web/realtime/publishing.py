@@ -1,11 +1,13 @@
 """Publishing by the host app's backend: any number of messages, the durable ones in one commit."""
 
+from base64 import b64decode
 from collections.abc import Sequence
 
-from msgspec import Struct
+from msgspec import UNSET, Raw, Struct, UnsetType
 
 from nova.kernel.errors import Invalid, NotFound, Refused
 from nova.ports.channels import Outgoing, Position
+from nova.web.realtime.codecs import is_json
 from nova.web.realtime.codes import Failed
 from nova.web.realtime.families import Rules
 from nova.web.realtime.hub import Hub
@@ -31,6 +33,25 @@ class MessageTooLarge(Invalid):
     code = "message_too_large"
 
 
+class NotJson(Invalid):
+    """The bytes are no JSON, and the channel's namespace takes nothing else."""
+
+    code = "not_json"
+    hint = "Set `binary` for its namespace."
+
+
+class NotBase64(Invalid):
+    """This is no base64."""
+
+    code = "not_base64"
+
+
+class OneOfTwo(Invalid):
+    """A message has either `data` or `b64data`."""
+
+    code = "one_of_two"
+
+
 class Message(Struct, frozen=True):
     """Something to publish."""
 
@@ -39,6 +60,28 @@ class Message(Struct, frozen=True):
     key: str | None = None
     """Publishes once within five minutes, where there is a history."""
     skips_history: bool = False
+    is_bytes: bool = False
+    """Whether it was given as bytes, so that it may be something else than JSON."""
+
+
+def message(
+    channel: str,
+    data: Raw | UnsetType,
+    b64data: str,
+    key: str | None,
+    *,
+    skips_history: bool = False,
+) -> Message:
+    """Return a message whose data came as JSON or in base64. Raises OneOfTwo and NotBase64."""
+    if (data is UNSET) == (not b64data):
+        raise OneOfTwo
+    if not isinstance(data, UnsetType):
+        return Message(channel, bytes(data), key, skips_history)
+    try:
+        content = b64decode(b64data, validate=True)
+    except ValueError as wrong:
+        raise NotBase64(at="$.b64data") from wrong
+    return Message(channel, content, key, skips_history, is_bytes=True)
 
 
 class Publisher:
@@ -86,9 +129,11 @@ class Publisher:
 
     def _refusal(self, item: Message) -> Refused | None:
         try:
-            self.rules(item.channel)
+            rules = self.rules(item.channel)
         except NoSuchChannel as wrong:
             return wrong
+        if item.is_bytes and not rules.binary and not is_json(item.data):
+            return NotJson()
         if len(item.data) > MOST_BYTES:
             return MessageTooLarge(f"A message may have up to {MOST_BYTES} bytes.")
         return None

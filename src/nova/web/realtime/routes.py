@@ -14,9 +14,10 @@ from nova.ports.fanout import Refreshed, SentAway, Unsubscribed
 from nova.web.actors import Rule
 from nova.web.intake import BadItem
 from nova.web.realtime import codes, server_api
+from nova.web.realtime.codecs import as_json
 from nova.web.realtime.hub import Hub
 from nova.web.realtime.messages import ClientInfo
-from nova.web.realtime.publishing import MOST, MOST_BYTES, Message, Publisher
+from nova.web.realtime.publishing import MOST, MOST_BYTES, Message, Publisher, message
 from nova.web.routes import Call, Route
 
 
@@ -27,11 +28,16 @@ class NotKept(Invalid):
     hint = "Set `history_size` and `history_ttl_s`, or `presence`, for its namespace."
 
 
+Base64 = Annotated[str, Meta(max_length=4 * (MOST_BYTES // 3 + 1))]
+
+
 class ToPublish(Struct, frozen=True, forbid_unknown_fields=True):
     """A message for everybody who follows the channel."""
 
-    data: Raw
+    data: Raw | UnsetType = UNSET
     """What subscribers get: any JSON."""
+    b64data: Base64 = ""
+    """The same in base64, in place of `data`: where the namespace is `binary`, any bytes."""
     idempotency_key: Name | None = None
     """Publishes once within five minutes; for channels with a history."""
 
@@ -206,8 +212,10 @@ class Channels:
         self._publisher = Publisher(hub)
 
     async def publish(self, call: Call[ToPublish, None]) -> Published:
-        message = Message(call.path["channel"], bytes(call.body.data), call.body.idempotency_key)
-        [result] = await self._publisher.publish([message])
+        item = _message(call.path["channel"], call.body)
+        if isinstance(item, Refused):
+            raise item
+        [result] = await self._publisher.publish([item])
         if isinstance(result, Refused):
             raise result
         return Published(result.epoch, result.offset) if result else Published()
@@ -216,9 +224,7 @@ class Channels:
         items: Sequence[BatchItem | BadItem] = call.body.publications
         results = await self._publisher.publish(
             [
-                item.refused
-                if isinstance(item, BadItem)
-                else Message(item.channel, bytes(item.data), item.idempotency_key)
+                item.refused if isinstance(item, BadItem) else _message(item.channel, item)
                 for item in items
             ]
         )
@@ -226,7 +232,8 @@ class Channels:
 
     async def history(self, call: Call[None, HistoryQuery]) -> History:
         channel, query = call.path["channel"], call.query
-        retention = self._publisher.rules(channel).retention
+        rules = self._publisher.rules(channel)
+        retention = rules.retention
         if retention is None:
             raise NotKept
         since = Position(query.epoch, query.offset) if query.epoch else None
@@ -236,7 +243,10 @@ class Channels:
             )
         except Unrecoverable as gone:
             raise Invalid("The epoch is not the channel's; its history began anew.") from gone
-        kept = [Kept(each.offset, Raw(each.data)) for each in page.publications]
+        kept = [
+            Kept(each.offset, Raw(as_json(each.data) if rules.binary else each.data))
+            for each in page.publications
+        ]
         return History(page.position.epoch, page.position.offset, kept)
 
     async def presence(self, call: Call[None, None]) -> Present:
@@ -278,6 +288,13 @@ def _fitting(reason: str) -> str:
     return reason
 
 
+def _message(channel: str, body: ToPublish) -> Message | Refused:
+    try:
+        return message(channel, body.data, body.b64data, body.idempotency_key)
+    except Refused as wrong:
+        return wrong
+
+
 def _told(
     index: int, item: BatchItem | BadItem, result: Position | Refused | None
 ) -> BatchPublished:
@@ -307,7 +324,7 @@ def routes(hub: Hub) -> Sequence[Route]:
             summary="Publish to a channel of the app's own",
             body=ToPublish,
             returns=Published,
-            max_body=MOST_BYTES,
+            max_body=2 * MOST_BYTES,
             **server,
         ),
         Route(

@@ -4,8 +4,6 @@ Backends that are written for Centrifugo (v5, v6) call it with their own client.
 does not know are ignored, as there. Source: https://centrifugal.dev/docs/server/server_api
 """
 
-from base64 import b64decode
-from binascii import Error as NotBase64
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Any, NamedTuple
@@ -22,12 +20,18 @@ from nova.web.actors import Rule
 from nova.web.intake import BadItem
 from nova.web.realtime import codes
 from nova.web.realtime import server_api_calls as calls
-from nova.web.realtime.codecs import is_json, one_line
+from nova.web.realtime.codecs import as_json, one_line
 from nova.web.realtime.codes import Failed
 from nova.web.realtime.families import Rules
 from nova.web.realtime.hub import Hub
 from nova.web.realtime.messages import ClientInfo, Error
-from nova.web.realtime.publishing import Message, MessageTooLarge, NoSuchChannel, Publisher
+from nova.web.realtime.publishing import (
+    Message,
+    MessageTooLarge,
+    NoSuchChannel,
+    Publisher,
+    message,
+)
 from nova.web.routes import Call, Route
 
 OfUser = calls.DisconnectCall | calls.UnsubscribeCall | calls.SubscribeCall | calls.RefreshCall
@@ -63,7 +67,8 @@ class ServerApi:
         return calls.PresenceStatsFound(len(clients), len({each.user for each in clients}))
 
     async def history(self, call: calls.HistoryCall) -> calls.HistoryFound:
-        retention = self._rules(call.channel).retention
+        rules = self._rules(call.channel)
+        retention = rules.retention
         if retention is None:
             raise Failed(codes.NOT_AVAILABLE)
         since = call.since and Position(call.since.epoch, call.since.offset)
@@ -79,7 +84,7 @@ class ServerApi:
             raise Failed(codes.UNRECOVERABLE) from gone
         kept = [
             calls.HistoryItem(
-                Raw(each.data),
+                Raw(as_json(each.data) if rules.binary else each.data),
                 each.offset,
                 msgspec.json.decode(each.info, type=ClientInfo) if each.info else UNSET,
             )
@@ -240,19 +245,20 @@ def _named(command: calls.BatchCommand | BadItem) -> tuple[str, Any]:
 
 
 def _message(call: calls.PublishCall) -> Message | Error:
-    if not call.channel or (call.data is UNSET) == (not call.b64data):
+    if not call.channel:
         return codes.BAD_REQUEST
     if not (_says_nothing(call.tags) and _says_nothing(call.version)):
         return codes.NOT_AVAILABLE
-    data = b"" if isinstance(call.data, UnsetType) else bytes(call.data)
-    if call.b64data:
-        try:
-            data = b64decode(call.b64data, validate=True)
-        except NotBase64:
-            return codes.BAD_REQUEST
-        if not is_json(data):
-            return codes.BAD_REQUEST
-    return Message(call.channel, data, call.idempotency_key or None, call.skip_history)
+    try:
+        return message(
+            call.channel,
+            call.data,
+            call.b64data,
+            call.idempotency_key or None,
+            skips_history=call.skip_history,
+        )
+    except Refused:
+        return codes.BAD_REQUEST
 
 
 def _line(member: Raw | UnsetType) -> Raw:

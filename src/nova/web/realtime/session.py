@@ -10,7 +10,6 @@ from structlog import get_logger
 
 from nova.kernel.errors import Unavailable
 from nova.kernel.ids import new_id
-from nova.ports.channels import Publication
 from nova.web.actors import User
 from nova.web.realtime import codes, commands
 from nova.web.realtime.codecs import Undecodable
@@ -130,9 +129,6 @@ class Session:
             self.lost()
             self.hub.disconnected(codes.SLOW)
             self._transport.abort(codes.SLOW)
-
-    def push(self, publication: Publication) -> None:
-        self.send(self.wire.publication(publication))
 
     def ping(self) -> None:
         """Ping, or close if the last ping was not answered."""

@@ -4,21 +4,29 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
 from nova.ports.channels import Publication
-from nova.web.realtime.codecs import JSON, PROTOBUF, Codec
+from nova.web.realtime.codecs import JSON, PROTOBUF, Codec, as_json, in_quotes, one_line, pub
 from nova.web.realtime.codes import Closing
-from nova.web.realtime.messages import PING, Command, Reply
+from nova.web.realtime.deltas import delta
+from nova.web.realtime.messages import PING, Command, Pub, Push, Reply
 
 _SHORT, _MEDIUM = 126, 1 << 16
+
+
+Base = bytes | None
+"""What a client got last, as it reads it; None for nothing yet."""
+NO_DELTA: Base = b"-"
+"""Marks, by identity, a client that takes no deltas."""
 
 
 class Wire:
     """Encodes for one codec and one kind of transport; compared by identity."""
 
-    __slots__ = ("_codec", "_framed", "ping")
+    __slots__ = ("_codec", "_framed", "binary", "ping")
 
     def __init__(self, codec: Codec, framed: Callable[[bytes], bytes]) -> None:
         self._codec = codec
         self._framed = framed
+        self.binary = codec.binary
         self.ping = self.replies([PING])
 
     def commands(self, frame: bytes) -> Iterable[Command]:
@@ -29,6 +37,32 @@ class Wire:
 
     def publication(self, publication: Publication) -> bytes:
         return self._framed(self._codec.publication(publication))
+
+    def pub(self, publication: Publication, *, in_bytes: bool, base: Base = NO_DELTA) -> Pub:
+        """Return a publication as this client reads it, on the slow path.
+
+        `in_bytes` says that it may be something else than JSON. With a `base` other than NO_DELTA,
+        the client keeps what it got last, and JSON comes to it as a text.
+        """
+        whole = self.kept(publication, in_bytes=in_bytes)
+        if base is NO_DELTA:
+            return pub(publication, whole)
+        made = delta(base, whole) if base else None
+        if self.binary:
+            return pub(publication, made or whole, is_delta=made is not None)
+        text = in_quotes(made) if made else None
+        return pub(publication, text or in_quotes(whole), is_delta=text is not None)
+
+    def kept(self, publication: Publication, *, in_bytes: bool) -> bytes:
+        """Return what a client that takes deltas keeps of a publication."""
+        if self.binary:
+            return publication.data
+        return one_line(as_json(publication.data) if in_bytes else publication.data)
+
+    def differing(self, publication: Publication, base: Base, *, in_bytes: bool) -> bytes:
+        """Return the frame that pushes a publication to who keeps what it got last."""
+        said = self.pub(publication, in_bytes=in_bytes, base=base)
+        return self.replies([Reply(push=Push(channel=publication.channel, pub=said))])
 
 
 class Transport(Protocol):
