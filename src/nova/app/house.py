@@ -211,7 +211,9 @@ async def _built(
         features.append(plug_demo(Demo(host, clock)))
     limiter, budgets = Limiter(LocalLimits(), registry), access.budgets(settings)
     families = Families(
-        [channel for feature in features for channel in feature.channels], settings.namespaces
+        [channel for feature in features for channel in feature.channels],
+        settings.namespaces,
+        at_connect=settings.socket.own_channels,
     )
     retention.families = families
     hub = Hub(

@@ -75,6 +75,13 @@ class Socket(Struct, frozen=True, kw_only=True):
     anonymous: Annotated[
         bool, about("Let strangers connect: without a token, or with one that names nobody.")
     ] = False
+    own_channels: Annotated[
+        bool,
+        about(
+            "Put users into Nova's own channels (`user:`, `feed:`) at connect; without it, clients "
+            "subscribe to them by themselves."
+        ),
+    ] = True
     drain_s: Annotated[Seconds, about("Seconds over which sockets are closed at shutdown.")] = 10.0
 
 

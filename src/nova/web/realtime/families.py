@@ -67,10 +67,19 @@ class Rules(Struct, frozen=True):
 class Families:
     """All families of channels: those of features, and the host app's namespaces."""
 
-    def __init__(self, families: Sequence[Family], namespaces: Sequence[Namespace]) -> None:
-        """Raises ValueError for two of the same name."""
+    def __init__(
+        self,
+        families: Sequence[Family],
+        namespaces: Sequence[Namespace],
+        *,
+        at_connect: bool = True,
+    ) -> None:
+        """Without `at_connect`, users are put into no channels of features at connect.
+
+        Raises ValueError for two of the same name.
+        """
         self._rules: dict[str, Rules] = {}
-        self._greeting = [family.at_connect for family in families if family.at_connect]
+        self._greeting = [each.at_connect for each in families if each.at_connect and at_connect]
         self._greeting += [partial(_personal, each.name) for each in namespaces if each.personal]
         for namespace in namespaces:
             self._add(namespace.name, _of_namespace(namespace))
@@ -117,7 +126,8 @@ class Families:
         rules = self.rules(channel)
         if rules.may_subscribe is None:
             name = channel.rpartition(":")[2]
-            if rules.personal and name.startswith("#") and name != f"#{user.subject}":
+            is_theirs = name == f"#{user.subject}" and not user.is_stranger
+            if rules.personal and name.startswith("#") and not is_theirs:
                 raise Failed(PERMISSION_DENIED)
             return rules
         if user.is_stranger or not await rules.may_subscribe(user, channel):
