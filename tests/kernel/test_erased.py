@@ -32,3 +32,12 @@ def test_a_short_id_of_the_apps_is_looked_for_where_it_is_a_users() -> None:
     words = Erased([], ["42"]).words
     assert '"actor_id":"42"' in words
     assert '"42"' not in words
+
+
+def test_ids_of_other_things_are_left_without_theirs() -> None:
+    erased = Erased([], ["ann-annesley", "42"])
+    assert erased.without_in_id("visit:ann-annesley-7") == f"visit:{NOBODY}-7"
+    assert erased.without_in_id("visit:joann-annesley2:42") == "visit:joann-annesley2:42"
+    assert erased.without_as_id("ann-annesley") == NOBODY
+    assert erased.without_as_id("ann-annesley-2") == "ann-annesley-2"
+    assert erased.without_as_id("42") == "42"

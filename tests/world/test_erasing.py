@@ -6,7 +6,7 @@ from base64 import urlsafe_b64encode
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import httpx
 import websockets
@@ -161,6 +161,7 @@ class Town:
         await self.app.send(
             like(to="bob", by=ANN, id=f"order-{ANN}-1", metadata=said_by_ann),
             like(to="carol", by=ann, metadata=said_by_ann),
+            like(to="carol", by="bob", related_entity_id=ANN, id=f"visit-{uuid4()}:{ANN}"),
             like(to=ANN, by="bob", metadata={"text": "about it"}),
             like(to=ANN, by=ANN, metadata=said_by_ann),
             like(to="nobody", by=ANN, metadata=said_by_ann),

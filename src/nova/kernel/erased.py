@@ -40,7 +40,21 @@ class Erased(Struct, frozen=True, dict=True):
     @cached_property
     def telling(self) -> list[str]:
         """Ids that are long enough to be looked for within other words, such as ids of events."""
-        return [*self.id_words, *(name for name in self.names if len(name) >= TELLING)]
+        return [*self.id_words, *self._telling_names]
+
+    @cached_property
+    def _telling_names(self) -> list[str]:
+        return [name for name in self.names if len(name) >= TELLING]
+
+    def without_in_id(self, id_: str) -> str:
+        """Return an id of something else, such as an event's, without theirs within it."""
+        for name in self._telling_names:
+            id_ = re.sub(rf"(?<!\w){re.escape(name)}(?!\w)", NOBODY, id_)
+        return self.without(id_)
+
+    def without_as_id(self, id_: str) -> str:
+        """Return what an event is about: nobody, where that is one of them."""
+        return NOBODY if id_ in self._telling_names else self.without(id_)
 
     def without(self, text: str) -> str:
         """Return a text of somebody else, which may be JSON, without their ids and mentions."""

@@ -116,7 +116,7 @@ class Erasing:
         """Take their lines out of digests, those included that wait or went out."""
         last, _, channel = place.partition(" ")
         found = await self._db.fetch(
-            ENTRIES_OF, _id(last), channel, AT_ONCE, erased.ids, erased.words
+            ENTRIES_OF, _id(last), channel, AT_ONCE, erased.ids, _words(erased)
         )
         if not found:
             return None
@@ -142,7 +142,7 @@ class Erasing:
 
     async def ledger(self, erased: Erased, place: str) -> str | None:
         """Remove deliveries to them, and of what they did; one under way is waited for."""
-        found = await self._db.fetch(LEDGER, _id(place), AT_ONCE, erased.ids, erased.words)
+        found = await self._db.fetch(LEDGER, _id(place), AT_ONCE, erased.ids, _words(erased))
         if not found:
             return None
         rows = [row for row in found if row["id"] is not None]
@@ -193,7 +193,19 @@ async def _rewrite(db: Queries, row: Row, erased: Erased) -> None:
 
 
 def _rewritten(row: Row, names: Sequence[str], erased: Erased) -> list[str | None]:
-    return [None if row[name] is None else erased.without(row[name]) for name in names]
+    return [
+        None
+        if row[name] is None
+        else erased.without_as_id(row[name])
+        if name == "about"
+        else erased.without(row[name])
+        for name in names
+    ]
+
+
+def _words(erased: Erased) -> list[str]:
+    """Return the words of texts, and those that `about` may be."""
+    return [*erased.words, *erased.telling]
 
 
 def _id(place: str) -> UUID:

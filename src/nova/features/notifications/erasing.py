@@ -30,6 +30,8 @@ select last.id as last, s.*
     select from unnest($4::text[]) as w (word)
      where strpos(concat_ws(' ', s.event_id, s.related_entity_id, s.title, s.body, s.metadata),
                   w.word) > 0)
+    or exists (select from unnest($5::text[]) as w (word)
+                where strpos(concat_ws(' ', s.event_id, s.related_entity_id), w.word) > 0)
  order by s.id
 """
 
@@ -81,7 +83,9 @@ class Erasing:
         """
         if not place:
             await self._leave(erased)
-        found = await self._db.fetch(INBOX, _id(place), AT_ONCE, erased.ids, erased.words)
+        found = await self._db.fetch(
+            INBOX, _id(place), AT_ONCE, erased.ids, erased.words, erased.telling
+        )
         if not found:
             return None
         rows = [row for row in found if row["id"] is not None]
@@ -125,8 +129,8 @@ async def _rewrite(db: Queries, row: Row, erased: Erased) -> None:
     await db.run(
         REWRITE,
         row["id"],
-        erased.without(row["event_id"]),
-        None if related is None else erased.without(related),
+        erased.without_in_id(row["event_id"]),
+        None if related is None else erased.without_as_id(related),
         erased.without(row["title"]),
         erased.without(row["body"]),
         erased.without(row["metadata"]),
