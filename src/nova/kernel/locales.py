@@ -12,7 +12,7 @@ _NEAR = 10
 5, Cantonese and Chinese by 10; scripts by 50, Danish and Norwegian by 12."""
 _FAR = 1000
 T = TypeVar("T")
-_PARENTS = {"nn": "no"}
+_PARENTS = {"nn": "no", "yue": "zh-hant"}
 """Languages whose readers CLDR sends to another one before English, where only that one is."""
 _RTL_SCRIPTS = frozenset(
     ("Adlm", "Arab", "Aran", "Hebr", "Mand", "Mend", "Nkoo", "Rohg", "Samr", "Syrc", "Thaa", "Yezi")
@@ -30,11 +30,12 @@ def served(wanted: str, available: frozenset[str]) -> str | None:
     if wanted in available:
         return wanted
     language = wanted.partition("-")[0]
-    parent = _PARENTS.get(language)
+    parent = _PARENTS.get(language, "")
+    same = (language, parent.partition("-")[0])
     return (
         _nearest(wanted, available, within=_NEAR)
         or (_nearest(parent, available, within=_NEAR) if parent else None)
-        or _nearest(wanted, [each for each in available if each.partition("-")[0] == language])
+        or _nearest(wanted, [each for each in available if each.partition("-")[0] in same])
     )
 
 
