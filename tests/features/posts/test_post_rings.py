@@ -44,6 +44,15 @@ async def test_ten_likes_in_a_burst_ring_once(here: Town) -> None:
     assert [story.reason for story in stories] == [None] + ["joined"] * 9
 
 
+async def test_a_title_of_several_may_name_the_recipient(here: Town) -> None:
+    many = "{recipient.name}, {actor.name} and {others} like it"
+    words = {"en": {"title": "{recipient.name}, {actor.name} likes it", "many": many}}
+    await here.ask(SERVER, "PUT", "notification-types/like", json={"templates": words})
+    post = await here.post("ben")
+    await here.like(post, "ada", "cleo")
+    assert await here.rings("ben") == ["Ben, Ada and 1 other like it"]
+
+
 async def test_a_like_after_the_bell_was_read_rings_anew(here: Town) -> None:
     post = await here.post("ben")
     await here.like(post, "ada")

@@ -124,8 +124,8 @@ class Bursts:
         if not by_head:
             return 0, []
         rows = await tx.fetch(HEADS, list(by_head))
-        actors = {row["actor_id"] for row in rows} - {None}
-        profiles = await self._people.profiles(list(actors))
+        who = {user for row in rows for user in (row["actor_id"], row["user_id"])} - {None}
+        profiles = await self._people.profiles(list(who))
         changed = [_grown(row, by_head[row["id"]], types, profiles) for row in rows]
         await tx.run(
             JOIN,
@@ -183,11 +183,12 @@ def _grown(
     kind = types.get(row["type"])
     if kind is None:  # no longer registered: its words stay
         return replace(old, others=others)
-    actor = profiles.get(row["actor_id"])
+    actor, reader = profiles.get(row["actor_id"]), profiles.get(row["user_id"])
     metadata = msgspec.json.decode(old.metadata)
     values = {
         "actor.name": actor.name if actor else None,
         "actor.id": str(row["actor_id"]),
+        "recipient.name": reader.name if reader else None,
         "event.type": row["type"],
         "event.id": row["event_id"],
         "related_entity_id": row["related_entity_id"],
