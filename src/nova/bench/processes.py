@@ -13,8 +13,8 @@ from msgspec import Struct
 
 TICKS = os.sysconf("SC_CLK_TCK")
 PAGE_KB = os.sysconf("SC_PAGE_SIZE") // 1024
-READY_S = 60.0
-STOP_S = 40.0
+READY_S = 300.0
+STOP_S = 60.0
 
 
 class Cost(Struct, frozen=True):
