@@ -1,6 +1,9 @@
 """A flood on one socket, or on many, keeps nobody else waiting."""
 
 import asyncio
+import gc
+import socket
+import struct
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, contextmanager
 from typing import Any
@@ -8,11 +11,12 @@ from typing import Any
 import httpx
 import pytest
 
-from nova.web.connections import SLICE
+from nova.web.connections import SLICE, GuardedProtocol
 from nova.web.loop_budget import PER_TURN
+from nova.web.loop_budget import REQUEST as COST
 from nova.web.realtime.hub import Limits
-from nova.web.realtime.session import TURN
-from nova.web.realtime.websocket import EMPTY_BEFORE, EMPTY_BURST
+from nova.web.realtime.session import MOST_FIRST, TURN
+from nova.web.realtime.websocket import EMPTY_BEFORE, EMPTY_BURST, SocketProtocol
 from support.http import People
 from support.memory import MemoryChannels
 from support.sockets import OPEN, ROOM, Sockets, make_hub, sockets
@@ -21,6 +25,7 @@ from support.wire_client import PING, PONG, TEXT, Rude, frame, handshake, rude
 
 pytest_plugins = ["support.socket_fixtures"]
 
+CONNECTIONS = (GuardedProtocol, SocketProtocol)
 SOFT = 8
 """How many times the budget of a turn one turn may take: a piece of work is never cut in two."""
 CONTINUED = 0x0
@@ -251,3 +256,100 @@ async def test_a_user_may_have_so_many_sockets(opened: Any) -> None:
         first.writer.transport.abort()
         await until(lambda: server.hub.sessions == 2)
         await enter(rude(server.host, server.port, "ada"))
+
+
+async def test_pipelined_requests_wait_unread_until_those_before_are_answered(
+    server: Sockets,
+) -> None:
+    """Of 5,000 requests, no more are begun than a slice holds beyond those that are answered."""
+    reader, writer = await asyncio.open_connection(server.host, server.port)
+    budget = server.hub.loop_budget
+    before = budget.total
+    writer.write(REQUEST * 5_000)
+    for _ in range(100):
+        await asyncio.wait_for(reader.readuntil(b"}"), 60)
+    answered_at_least = 100
+    writer.transport.abort()
+    in_a_slice = SLICE // len(REQUEST) + 2
+    assert answered_at_least * COST <= budget.total - before
+    assert budget.total - before < (5_000 // 2) * COST + in_a_slice
+
+
+STREAMING = (
+    b"POST /connection/http_stream HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % 37
+    + b'{"id": 1, "connect": {"token":"ada"}}'
+)
+
+
+@pytest.mark.parametrize("after", [b"", REQUEST, b"no HTTP\r\n\r\n"])
+async def test_a_stream_that_is_reset_ends_without_a_traceback(
+    server: Sockets, after: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    reader, writer = await asyncio.open_connection(server.host, server.port)
+    writer.write(STREAMING)
+    await asyncio.wait_for(reader.readuntil(b"connect"), 60)
+    sessions = server.hub.sessions
+    writer.write(after)
+    await writer.drain()
+    await server.hub.publish("open:news", b"{}")
+    writer.transport.get_extra_info("socket").setsockopt(
+        socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)
+    )
+    writer.transport.abort()
+    await until(lambda: server.hub.sessions < sessions)
+    assert not [each for each in caplog.records if each.exc_info]
+
+
+async def test_frames_that_come_with_the_upgrade_are_answered(server: Sockets) -> None:
+    reader, writer = await asyncio.open_connection(server.host, server.port)
+    upgrade = (
+        b"GET /connection/websocket HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\n"
+        b"Connection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+        b"Sec-WebSocket-Version: 13\r\n\r\n"
+    )
+    connect = frame(TEXT, b'{"id": 1, "connect": {"token": "ada"}}')
+    pings = b"".join(frame(TEXT, b'{"id":%d,"ping":{}}' % n) for n in range(2, 200))
+    writer.write(upgrade + connect + pings)
+    assert b"101" in await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 60)
+    ada = Rude(reader, writer)
+    assert "connect" in await ada.heard()
+    assert [(await ada.heard())["id"] for _ in range(2, 200)] == [*range(2, 200)]
+    writer.transport.abort()
+
+
+async def test_a_large_frame_before_connect_has_to_begin_with_it(server: Sockets) -> None:
+    padding = {"id": 2, "rpc": {"method": "x", "data": "x" * MOST_FIRST}}
+    async with rude(server.host, server.port) as stranger:
+        stranger.write(frame(TEXT, b"{}\n" * (MOST_FIRST // 2)))
+        assert await stranger.closed() == 3501
+    async with rude(server.host, server.port) as ada:
+        ada.say({"id": 1, "connect": {"token": "ada"}}, padding)
+        assert "connect" in await ada.heard()
+        assert (await ada.heard())["id"] == 2
+
+
+async def test_closed_connections_leave_nothing_for_the_collector(server: Sockets) -> None:
+    """A flood of connections would make it halt everybody for a tenth of a second each time."""
+    upgrade = b"GET /connection/websocket HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+    for _ in range(3):  # what is made once is made
+        await once(server, upgrade)
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in range(20):
+            await once(server, upgrade)
+            async with rude(server.host, server.port, "ada"):
+                pass
+        await until(lambda: not server.hub.sessions)
+        left = [each for each in gc.get_objects() if isinstance(each, CONNECTIONS)]
+        assert len(left) < 20
+    finally:
+        gc.enable()
+
+
+async def once(server: Sockets, request: bytes) -> None:
+    reader, writer = await asyncio.open_connection(server.host, server.port)
+    writer.write(request)
+    await asyncio.wait_for(reader.read(), 60)
+    writer.close()
+    await writer.wait_closed()

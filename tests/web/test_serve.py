@@ -218,7 +218,8 @@ async def test_what_is_not_http_gets_a_problem(server: Server, sent: bytes, stat
     assert msgspec.json.decode(said.partition(b"\r\n\r\n")[2])["status"] == status
 
 
-async def test_a_body_of_300_mb_is_refused_and_never_held(server: Server) -> None:
+async def test_a_body_of_300_mb_is_refused_and_never_held(few: Server) -> None:
+    server = few  # which waits longer for bodies than this one takes on a busy machine
     before = server.peak()
 
     announced = b"POST /notes HTTP/1.1\r\nContent-Length: %d\r\n\r\n" % (300 * MB)
@@ -226,14 +227,13 @@ async def test_a_body_of_300_mb_is_refused_and_never_held(server: Server) -> Non
     reader, writer = await server.open()
     writer.write(b"POST /notes HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n")
     chunk = b"%x\r\n" % MB + b" " * MB + b"\r\n"
-    answer = asyncio.create_task(reader.readline())  # what comes before it hangs up counts
     try:
         for _ in range(300):
             writer.write(chunk)
             await writer.drain()
     except ConnectionError:
         pass  # it hung up on us, as it should
-    assert (await asyncio.wait_for(answer, SOON)).startswith(b"HTTP/1.1 413 ")
+    assert (await asyncio.wait_for(reader.readline(), SOON)).startswith(b"HTTP/1.1 413 ")
     writer.close()
     assert server.peak() - before < 64 * MB
 

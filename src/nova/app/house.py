@@ -310,10 +310,12 @@ def _pace(settings: Settings) -> Pace:
 
 
 def _limits(settings: Settings) -> Limits:
+    most = descriptors.limit()
+    for_sockets = max(1, most - 2 * descriptors.reserve(most))  # what is left is for plain HTTP
     return Limits(
-        connections=settings.socket.connections,
+        connections=min(settings.socket.connections, for_sockets),
         per_user=settings.socket.per_user,
-        per_address=min(settings.socket.per_address, max(1, descriptors.limit() // 2)),
+        per_address=min(settings.socket.per_address, max(1, most // 2)),
         subscriptions=settings.socket.subscriptions,
         message_bytes=settings.socket.max_message_bytes,
         queue_bytes=settings.socket.queue_bytes,

@@ -3,6 +3,7 @@
 import asyncio
 import errno
 import socket
+from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 
@@ -10,18 +11,19 @@ from structlog import get_logger
 
 from nova.kernel.errors import Refused
 from nova.web import descriptors
-from nova.web.connections import PROBES, raw
+from nova.web.connections import PROBES, GuardedProtocol, raw
+from nova.web.loop_budget import OPENING, LoopBudget
 from nova.web.problems import Overloaded
 
 BACKLOG = 2048
-AT_ONCE = 64
-"""Connections of one turn: when the backlog is full, clients wait a second or more."""
+AT_LEAST, AT_MOST = 4, 64
+"""Connections taken in one turn, however busy it is; the others wait in the kernel's backlog."""
 PAUSE_S = 0.1
 """For how long nobody is accepted when there is no descriptor for it."""
 NOTED_EVERY_S = 60.0
 _SHORT = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 
-Made = Callable[[Refused | None], asyncio.Protocol]
+Made = Callable[[Refused | None], GuardedProtocol]
 """Makes the protocol of a connection, which refuses everything but probes if it is to."""
 
 
@@ -30,12 +32,14 @@ class Acceptor:
 
     The kernel gives the lowest descriptor that is free, so the number of a new one tells how
     many are in use. From the limit less the reserve on, connections are answered 503, once they
-    asked; from half of the reserve on, at once.
+    asked; from half of the reserve on, each takes the place of one that asked nothing yet.
     """
 
-    def __init__(self, listener: socket.socket, made: Made) -> None:
+    def __init__(self, listener: socket.socket, made: Made, budget: LoopBudget) -> None:
         self._listener = listener
         self._made = made
+        self._budget = budget
+        self._refused: deque[GuardedProtocol] = deque(maxlen=descriptors.MOST_RESERVED)
         self._loop = asyncio.get_running_loop()
         self._opening: set[asyncio.Task[object]] = set()
         self._paused: asyncio.TimerHandle | None = None
@@ -59,7 +63,9 @@ class Acceptor:
         """Return; here because uvicorn waits for servers."""
 
     def _accept(self) -> None:
-        for _ in range(AT_ONCE):
+        for count in range(AT_MOST):
+            if count >= AT_LEAST and self._budget.used_up:
+                return
             try:
                 accepted, _ = self._listener.accept()
             except (BlockingIOError, InterruptedError, ConnectionAbortedError):
@@ -72,8 +78,10 @@ class Acceptor:
                 return
             accepted.setblocking(False)
             if _gone(accepted):
+                self._budget.spend(1)
                 accepted.close()
             else:
+                self._budget.spend(OPENING)
                 self._take(accepted)
             if self._paused is not None:
                 return
@@ -85,7 +93,8 @@ class Acceptor:
         if accepted.fileno() >= most - reserved:
             refusal = Overloaded("Nova has no file descriptors to spare.", retry_after=1.0)
             self._note("as many connections are open as the limit of descriptors allows")
-            if accepted.fileno() >= most - reserved // 2 and not _probes(accepted):
+            half = accepted.fileno() >= most - reserved // 2
+            if half and not self._make_room() and not _probes(accepted):
                 _refuse(accepted, refusal)
                 return
         task: asyncio.Task[object] = self._loop.create_task(self._open(accepted, refusal))
@@ -94,9 +103,20 @@ class Acceptor:
 
     async def _open(self, accepted: socket.socket, refusal: Refused | None) -> None:
         try:
-            await self._loop.connect_accepted_socket(lambda: self._made(refusal), accepted)
+            _, protocol = await self._loop.connect_accepted_socket(
+                lambda: self._made(refusal), accepted
+            )
+            if refusal is not None:
+                self._refused.append(protocol)
         except OSError:  # it went away meanwhile
             accepted.close()
+
+    def _make_room(self) -> bool:
+        """Turn away who asked nothing for longest, of those that are refused anyway."""
+        while self._refused:
+            if self._refused.popleft().give_way():
+                return True
+        return False
 
     def _pause(self) -> None:
         """Leave further connections in the backlog for a moment: trying again at once is a spin."""

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, AbstractContextManager, nullcontext
+from contextlib import AbstractAsyncContextManager, nullcontext
 from time import perf_counter
 from typing import Any
 
@@ -347,10 +347,10 @@ class Api:
         So whoever sends slowly takes nobody's place; how many one sender may have arriving
         is bounded, but for the host app's backend.
         """
-        arriving: AbstractContextManager[None] = nullcontext()
+        arriving: AbstractAsyncContextManager[None] = nullcontext()
         if not isinstance(actor, ServerKey):
             arriving = self._arrivals.of(sender)
-        with arriving:
+        async with arriving:
             self._busy -= 1
             try:
                 raw = await intake.read(asked.receive, asked.headers, endpoint.max_body, place)

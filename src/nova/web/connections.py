@@ -1,14 +1,20 @@
 """HTTP connections that cannot be held open by doing nothing, or filled without end."""
 
+import sys
 from asyncio import TimerHandle
 from asyncio.transports import BaseTransport
-from collections.abc import Callable
+from collections.abc import Callable, Sized
 from typing import Any, cast
 
+from httptools import HttpParserUpgrade
 from msgspec import Struct
 from uvicorn import Config
 from uvicorn.protocols.http.flow_control import FlowControl
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import (
+    STATUS_LINE,
+    HttpToolsProtocol,
+    RequestResponseCycle,
+)
 
 from nova.kernel.errors import Malformed, Refused
 from nova.web.joined_writes import JoinedWrites
@@ -36,7 +42,7 @@ class Guard(Struct, frozen=True, kw_only=True):
     body_within_s: float = 30.0
     """For the whole body, whether or not anything reads it."""
     linger_s: float = 5.0
-    """For a client that was refused to hear why: cut off while it sends, it may lose that."""
+    """For a client that was refused to hear why, unless it goes on to send."""
     head_bytes: int = 65_536
     """For a request's line and headers together."""
     headers: int = 100
@@ -67,6 +73,8 @@ MOST_SLICE = 8192
 ANSWERED_SLICE = 65_536
 """Such bytes of a body whose request was answered: they go nowhere."""
 _FEW_PIECES = 4
+SENDS_ON_S = 1.0
+"""Until a client is cut off that was refused and goes on to send; none of that is read."""
 RESTED_S = 0.1
 """A connection that sent nothing for so long is read at once, however busy the loop is."""
 _TOO_BUSY = 4 * PER_TURN
@@ -85,14 +93,29 @@ def raw(refused: Refused) -> bytes:
 class Flow(FlowControl):
     """Uvicorn's flow control, which asks before it reads on: bytes may wait to be parsed."""
 
-    def __init__(self, transport: Any, go_on: Callable[[], None]) -> None:
+    def __init__(self, transport: Any, pipeline: Sized, go_on: Callable[[], None]) -> None:
+        """`pipeline` are the requests that wait for others: until they are begun, none is read."""
         super().__init__(transport)
+        self._pipeline = pipeline
         self._go_on = go_on
 
     def resume_reading(self) -> None:
-        if self.read_paused:
+        if self.read_paused and not self._pipeline:
             self.read_paused = False
             self._go_on()
+
+    def end(self) -> None:
+        """Let go of the connection."""
+        self._go_on = _nothing
+
+
+def _nothing() -> None: ...
+
+
+def _read_by_parser() -> int:
+    """Return how many of its bytes the parser read that just ended with an upgrade."""
+    end = sys.exception()
+    return int(end.args[0]) if isinstance(end, HttpParserUpgrade) else 0
 
 
 class GuardedProtocol(HttpToolsProtocol):
@@ -109,17 +132,19 @@ class GuardedProtocol(HttpToolsProtocol):
         self._refusal: Refused | None = None
         self.refuses: Refused | None = None
         """Why this connection gets no answer, but from probes."""
-        self._unread = b""
+        self._unread = self._parsing = b""
         self._at = 0
         self._queued = False
         self._rested_at = 0.0
         self._slice = SLICE
         self._begun = self._pieces = 0
         """Requests begun, and pieces of bodies, in the slice that is being parsed."""
+        self._answering: RequestResponseCycle | None = None
+        """The request that is being answered; uvicorn's `cycle` is the one that came last."""
 
     def connection_made(self, transport: BaseTransport) -> None:
         super().connection_made(cast("Any", transport))
-        self.flow = Flow(self.transport, self._resume)
+        self.flow = Flow(self.transport, self.pipeline, self._resume)
         self._extensions = {"nova.abort": self.transport.abort}
         self._counted = True
         self._guarded.open += 1
@@ -143,13 +168,36 @@ class GuardedProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._unread = b""
         self._in_time()
+        self._unset_keepalive_if_required()
         self._uncount()
+        self._end_requests()
         super().connection_lost(exc)
+        self._let_go()
+
+    def _let_go(self) -> None:
+        """End the cycles that would keep all this until the collector of garbage comes by."""
+        cast("Flow", self.flow).end()
+        self.parser = cast("Any", None)
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        self._answering = cycle
+        super()._start_asgi_task(cycle, app)
+
+    def _end_requests(self) -> None:
+        """Tell every request that its client is gone, or gets no answer to it any more."""
+        for cycle in (self._answering, *(each for each, _ in self.pipeline)):
+            if cycle is not None and not cycle.response_complete:
+                cycle.disconnected = True
+                cycle.message_event.set()
+        self._answering = None
+        self.pipeline.clear()
 
     def data_received(self, data: bytes) -> None:
         """Parse what came, or as much of it as is this connection's share of the turn."""
         if self._part == "refused":
-            self._discard()
+            self.transport.pause_reading()
+            self._in_time()
+            self._within(SENDS_ON_S)
             return
         if self._unread or self.flow.read_paused:
             self._unread, self._at = self._unread[self._at :] + data, 0
@@ -166,17 +214,6 @@ class GuardedProtocol(HttpToolsProtocol):
         else:
             self._unread, self._at = data, 0
             self._work()
-
-    def _discard(self) -> None:
-        """Read on at leisure: cut off while it sends, a client may not hear why."""
-        if not self._queued and not self.transport.is_closing():
-            self.transport.pause_reading()
-            self._queue(self._read_on)
-
-    def _read_on(self) -> None:
-        self._queued = False
-        if not self.transport.is_closing():
-            self.transport.resume_reading()
 
     def _queue(self, work: Callable[[], None]) -> None:
         if not self._queued:
@@ -214,7 +251,9 @@ class GuardedProtocol(HttpToolsProtocol):
         As long as few callbacks come of it, the next slice is larger: so bodies go fast.
         """
         self._begun = self._pieces = 0
+        self._parsing = data
         super().data_received(data)
+        self._parsing = b""
         few = self._part == "body" and self._pieces <= _FEW_PIECES
         most = (
             ANSWERED_SLICE
@@ -275,6 +314,15 @@ class GuardedProtocol(HttpToolsProtocol):
         if self.refuses is not None:
             self.cycle.keep_alive = False
 
+    def give_way(self) -> bool:
+        """Turn a connection away that asked nothing yet; return whether it was one."""
+        asked = self._answering is not None or self._part != "idle"
+        if self.refuses is None or asked or self.transport.is_closing():
+            return False
+        self.transport.write(raw(self.refuses))
+        self.transport.close()
+        return True
+
     def on_body(self, body: bytes) -> None:
         self._pieces += 1
         super().on_body(body)
@@ -285,20 +333,35 @@ class GuardedProtocol(HttpToolsProtocol):
         super().on_message_complete()
 
     def handle_websocket_upgrade(self) -> None:
+        if self._answering is not None and not self._answering.response_complete:
+            self._refusal = Malformed("An earlier request is still being answered.")
+            self.send_400_response("")
+            return
         self._part = "upgraded"
-        self._unread = b""  # nothing may come before the answer (RFC 6455 4.1)
+        # Nothing should come before the answer (RFC 6455 4.1); there are clients that do not wait.
+        early = self._parsing[_read_by_parser() :] + self._unread[self._at :]
+        self._unread = b""
         self.transport.resume_reading()
         self._in_time()
         self._uncount()
         super().handle_websocket_upgrade()
+        self._let_go()
+        if early and not self.transport.is_closing():
+            cast("Any", self.transport.get_protocol()).data_received(early)
 
     def send_400_response(self, msg: str) -> None:
         """Answer what is not HTTP, or is too much of it, and listen no more."""
+        busy = self._answering
+        within = busy is not None and busy.response_started and not busy.response_complete
+        self._end_requests()
+        self._part = "refused"
+        self._in_time()
+        if within:
+            self.transport.abort()  # this would stand within the answer to another request
+            return
         self.transport.write(raw(self._refusal or Malformed(msg or "That is not HTTP.")))
         if self.transport.can_write_eof():
             self.transport.write_eof()
-        self._part = "refused"
-        self._in_time()
         self._within(self._guard.linger_s)
 
     def _within(self, seconds: float) -> None:
@@ -315,8 +378,6 @@ class GuardedProtocol(HttpToolsProtocol):
         if self._part == "body" and not cycle.response_started:
             self._refusal = TooSlow()
             self.send_400_response("")
-            cycle.disconnected = True
-            cycle.message_event.set()
             return
         # Aborted, not closed: closing would wait for the client to take what is written.
         self.transport.abort()

@@ -1,8 +1,9 @@
 """Bodies and queries from outside: bounded, decoded, validated, or refused with the reason."""
 
-from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import contextmanager
+from asyncio import Timeout, get_running_loop, timeout
+from collections import Counter, defaultdict
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from difflib import get_close_matches
 from math import isfinite
 from typing import Annotated, Any, get_args, get_type_hints
@@ -104,23 +105,37 @@ class Place:
 
 
 class Arrivals:
-    """How many bodies each sender is sending just now; whoever sends too many comes back later."""
+    """The bodies that each sender is sending just now; of too many, the oldest gives way.
+
+    So a flood of bodies that never end keeps out nobody who sends one as clients do.
+    """
 
     def __init__(self) -> None:
-        self._of: Counter[str] = Counter()
+        self._of: defaultdict[str, dict[Timeout, None]] = defaultdict(dict)
 
-    @contextmanager
-    def of(self, sender: str) -> Iterator[None]:
-        """Count a body as long as the block runs."""
-        if self._of[sender] >= MOST_ARRIVING:
-            raise TooMany("Too many of your requests are still being sent.", retry_after=1.0)
-        self._of[sender] += 1
+    @asynccontextmanager
+    async def of(self, sender: str) -> AsyncIterator[None]:
+        """Count a body as long as the block runs. Raises TooMany, within it, if it gives way."""
+        arriving = self._of[sender]
+        if len(arriving) >= MOST_ARRIVING:
+            oldest = next(iter(arriving))
+            del arriving[oldest]
+            oldest.reschedule(get_running_loop().time())
+        place = timeout(None)
+        arriving[place] = None
         try:
-            yield
+            async with place:
+                yield
+        except TimeoutError:
+            if not place.expired():
+                raise
+            raise TooMany(
+                "Too many of your requests are still being sent.", retry_after=1.0
+            ) from None
         finally:
-            self._of[sender] -= 1
-            if not self._of[sender]:
-                del self._of[sender]
+            arriving.pop(place, None)
+            if not arriving:
+                self._of.pop(sender, None)
 
 
 def _large(size: int) -> int:

@@ -5,8 +5,11 @@ from collections import deque
 from collections.abc import Callable
 
 PER_TURN = 64
-"""Units of work in a turn: a frame, a command or some chunks are one, a request is `REQUEST`."""
+"""Units of work in a turn: a frame, a command or some chunks are one, others are named below."""
 REQUEST = 16
+"""A request, or a socket's `connect`."""
+OPENING = 4
+"""A connection that is accepted."""
 SHARE = 16
 """Units that one connection may take before others get their turn."""
 

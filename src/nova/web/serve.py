@@ -116,7 +116,7 @@ class _Quiet(Server):
             protocol.refuses = refusal
             return protocol
 
-        acceptors = [Acceptor(each, made) for each in sockets or ()]
+        acceptors = [Acceptor(each, made, config.budget) for each in sockets or ()]
         self.servers = cast("Any", acceptors)
         for acceptor in acceptors:
             acceptor.start()

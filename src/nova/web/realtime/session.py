@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from msgspec import UNSET, Raw
@@ -11,6 +11,7 @@ from structlog import get_logger
 from nova.kernel.errors import Unavailable
 from nova.kernel.ids import new_id
 from nova.web.actors import User
+from nova.web.loop_budget import REQUEST
 from nova.web.realtime import codes, commands
 from nova.web.realtime.codecs import Undecodable
 from nova.web.realtime.codes import Closing, Ended, Failed
@@ -33,6 +34,8 @@ HOLD_AT = 64
 """Frames that wait when the transport stops to read from the client."""
 HOLD_BYTES = 1 << 17
 """Bytes of frames that wait when it stops."""
+MOST_FIRST = 16_384
+"""Bytes of a frame before `connect`, unless it begins with that (SDKs send more along with it)."""
 TURN = 32
 """Commands answered before others get their turn."""
 
@@ -121,7 +124,15 @@ class Session:
         if self._held and len(waiting) <= HOLD_AT // 2 and self._size <= HOLD_BYTES // 2:
             self._held = False
             self._transport.flow()
-        return self.wire.commands(frame)
+        commands = self.wire.commands(frame)
+        return commands if len(frame) <= MOST_FIRST else self._introduced(commands)
+
+    def _introduced(self, commands: Iterable[Command]) -> Iterator[Command]:
+        """Yield the commands of a large frame. Raises Ended if it comes before `connect`."""
+        for command in commands:
+            if self.user is None and command.connect is None:
+                raise Ended(codes.MALFORMED)
+            yield command
 
     def send(self, frame: bytes) -> None:
         """Send bytes made by this session's wire."""
@@ -198,7 +209,7 @@ class Session:
                     if self.closed:
                         return
                     answered += 1
-                    budget.spend(1)
+                    budget.spend(1 if command.connect is None else REQUEST)
                     await self._handle(command)
         except Undecodable:
             self.close(codes.MALFORMED)

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractAsyncContextManager, nullcontext
 from math import ceil
 from secrets import token_urlsafe
 
@@ -165,13 +165,15 @@ async def answer(send: Send, status: int, body: bytes, headers: Headers = ()) ->
     await send({"type": "http.response.body", "body": body})
 
 
-async def body(receive: Receive, most: int, arriving: AbstractContextManager[None]) -> bytes | None:
+async def body(
+    receive: Receive, most: int, arriving: AbstractAsyncContextManager[None]
+) -> bytes | None:
     """Return the request's body, or None when it is longer than `most` bytes, or cut short.
 
     One that does not come at once is `arriving` until its end.
     """
     first = await receive()
-    with arriving if first.get("more_body") else nullcontext():
+    async with arriving if first.get("more_body") else nullcontext():
         return await _whole(first, receive, most)
 
 

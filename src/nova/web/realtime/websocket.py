@@ -409,6 +409,14 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         if self.session is not None:
             self.session.lost()
         super().connection_lost(exc)
+        self._let_go()
+
+    def _let_go(self) -> None:
+        """End the cycles that would keep all this until the collector of garbage comes by."""
+        self.session = None
+        self.conn.parser.close()
+        if (scope := getattr(self, "scope", None)) is not None:
+            cast("dict[str, Any]", scope["extensions"]).clear()
 
 
 def _is_text(message: bytes) -> bool:
