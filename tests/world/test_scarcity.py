@@ -68,7 +68,7 @@ async def test_a_server_without_file_descriptors_serves_those_it_has_and_recover
             assert answer.status_code == 202, answer.text
             await phone.until(lambda phone: phone.rings == [event["id"]])
             async with app.client(patient=False) as late:  # and who is not, hears why
-                await until(lambda: ready(late))  # a probe gets in, once one of those refused left
+                assert await ready(late)  # a probe gets in, in the place of one that asks nothing
                 refused = await late.get("/v1/users/me")
                 assert refused.status_code == 503, refused.text
                 assert refused.json()["code"] == "overloaded"

@@ -315,8 +315,8 @@ class GuardedProtocol(HttpToolsProtocol):
             self.cycle.keep_alive = False
 
     def give_way(self) -> bool:
-        """Turn a connection away that asked nothing yet; return whether it was one."""
-        asked = self._answering is not None or self._part != "idle"
+        """Turn a connection away that asked nothing whole yet; return whether it was one."""
+        asked = self._answering is not None or self._part not in {"idle", "head"}
         if self.refuses is None or asked or self.transport.is_closing():
             return False
         self.transport.write(raw(self.refuses))
