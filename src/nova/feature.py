@@ -8,7 +8,7 @@ from uuid import UUID
 from msgspec import Struct
 
 from nova.backbone.database import Tx
-from nova.kernel.erased import Erased
+from nova.kernel.erased_people import Erased
 from nova.kernel.events import Fact, Heard
 from nova.kernel.subjects import Stands, Subject, Touched
 from nova.ports.channels import Retention

@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 
 import nova
-from nova.backbone.portions import LEAST, LONG_S, MOST, in_portions
+from nova.backbone.maintenance_batches import LEAST, LONG_S, MOST, in_portions
 
 SOURCE = Path(nova.__file__).parent
 NAMED = re.compile(
@@ -52,8 +52,8 @@ def test_every_statement_that_forgets_says_how_many_rows_at_most() -> None:
     unbounded = {(path, name) for path, name, sql in deleting if "limit $" not in sql}
     assert unbounded == {
         ("retention.py", "FORGET_CHANNELS"),  # a round of channels is a portion already
-        ("old_tags.py", "FORGET"),  # the posts that were just read
-        ("erasing.py", "FORGET"),  # as many as a portion of the log named
+        ("hashtag_backfill.py", "FORGET"),  # the posts that were just read
+        ("erasure.py", "FORGET"),  # as many as a portion of the log named
         ("store_devices.py", "FORGET"),  # one device
         ("store_devices.py", "FORGET_OLDEST"),  # one person's, who has a few
     }

@@ -3,9 +3,9 @@
 from uuid import UUID, uuid4
 
 from nova.adapters.postgres.pool import PostgresPool
-from nova.backbone import scrub
+from nova.backbone import erasure
 from nova.backbone.database import Database
-from nova.backbone.scrub import Barrier
+from nova.backbone.erasure import Barrier
 from support.waiting import until
 
 ANN = UUID("0190c0de-aaaa-7bbb-8ccc-0190c0deaaaa")
@@ -40,7 +40,7 @@ async def test_records_that_name_somebody_go_with_the_ids_of_their_events(
     before = await Barrier(pool, {}).now()
     late = await written(pool, "late", str(ANN))
     async with db.transaction() as tx:
-        found, following = await scrub.log(tx, [str(ANN)], ["ann"], 0, before)
+        found, following = await erasure.log(tx, [str(ANN)], ["ann"], 0, before)
     assert (set(found.records), following) == (gone, None)
     assert await left(pool) == {"others", "late"}
     rows = await pool.fetch("select id from backbone.event_log")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from nova.kernel.domains import BadDomain, ascii_domain
+from nova.kernel.idna_domains import BadDomain, ascii_domain
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from uuid import UUID
 
 import pytest
 
-from nova.kernel.erased import NOBODY, Erased
+from nova.kernel.erased_people import NOBODY, Erased
 
 ANN = UUID("0190c0de-aaaa-7bbb-8ccc-0190c0deaaaa")
 

@@ -4,7 +4,7 @@ import msgspec
 import pytest
 from msgspec import ValidationError
 
-from nova.kernel.links import Reference, Url, is_url
+from nova.kernel.urls import Reference, Url, is_url
 
 URLS = [
     "https://cdn.example/1.jpg",

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nova.kernel.direction import isolated, unclosed, undirected
+from nova.kernel.bidi import isolated, unclosed, undirected
 from nova.kernel.text import beginning, folded, name_problem, name_shown, shortened
 
 FAMILY = "👨\u200d👩\u200d👧\u200d👦"

@@ -8,8 +8,8 @@ from prometheus_client import CollectorRegistry
 from structlog.testing import capture_logs
 
 from nova.web.actors import Rule
+from nova.web.allowed_hosts import MOST_TOLD, Hosts
 from nova.web.clients import Clients
-from nova.web.hosts import MOST_TOLD, Hosts
 from nova.web.metrics_access import guarded
 from nova.web.probes import healthz, metrics, read_only
 from nova.web.routes import Call, Route

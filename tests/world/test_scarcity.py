@@ -15,7 +15,7 @@ import pytest
 from nova.app import all_rooms
 from nova.backbone.migrations import Room, migrate
 from nova.ports.database import Pool
-from nova.web.descriptors import reserve
+from nova.web.file_descriptors import reserve
 from support.app import App, like
 from support.deployment import deployed
 from support.waiting import until

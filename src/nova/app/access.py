@@ -9,8 +9,8 @@ from nova.backbone.backbone import Backbone
 from nova.features.accounts import ERASED, People
 from nova.kernel.clock import Clock
 from nova.settings import Settings
+from nova.web.allowed_hosts import Hosts
 from nova.web.auth import Auth
-from nova.web.hosts import Hosts
 from nova.web.jwks import InlineKeys, KeysUnavailable, RemoteKeys
 from nova.web.limits import Budgets
 from nova.web.realtime.hub import Hub

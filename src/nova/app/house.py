@@ -8,7 +8,7 @@ from msgspec import Struct
 from prometheus_client import CollectorRegistry
 
 from nova.adapters.local.outbox import OutboxSink
-from nova.app import access, erasure, graph
+from nova.app import access, erasure_steps, graph
 from nova.app import deliveries as app_deliveries
 from nova.app.carriers import carriers, hooks
 from nova.app.demo import DemoApp
@@ -31,7 +31,7 @@ from nova.ports.channels import Retention
 from nova.ports.database import DatabaseUnavailable, Pool
 from nova.ports.graph import KeptGraphIndex
 from nova.settings import Settings
-from nova.web import descriptors
+from nova.web import file_descriptors
 from nova.web.auth import Auth
 from nova.web.jwks import RemoteKeys
 from nova.web.limits import Budgets, Limiter, LocalLimits
@@ -188,7 +188,7 @@ async def _built(
             owners,
             credentials,
             accounts.Erasures(
-                db, clock, owners, steps=lambda: erasure.steps(backbone, features, notifier)
+                db, clock, owners, steps=lambda: erasure_steps.steps(backbone, features, notifier)
             ),
             cursor_secret=signing,
         ),
@@ -310,8 +310,10 @@ def _pace(settings: Settings) -> Pace:
 
 
 def _limits(settings: Settings) -> Limits:
-    most = descriptors.limit()
-    for_sockets = max(1, most - 2 * descriptors.reserve(most))  # what is left is for plain HTTP
+    most = file_descriptors.limit()
+    for_sockets = max(
+        1, most - 2 * file_descriptors.reserve(most)
+    )  # what is left is for plain HTTP
     return Limits(
         connections=min(settings.socket.connections, for_sockets),
         per_user=settings.socket.per_user,

@@ -22,7 +22,7 @@ from nova.feature import Job
 from nova.ports.database import DatabaseUnavailable
 from nova.settings import Settings
 from nova.settings.serving import Http
-from nova.web import descriptors, openapi
+from nova.web import file_descriptors, openapi
 from nova.web.api import Api
 from nova.web.clients import UNNAMED, Clients
 from nova.web.connections import Guard
@@ -58,7 +58,7 @@ async def serve(
     """
     if demo and settings.http.host not in LOOPBACK:
         raise CannotStart("The demo gives its tokens to anybody: it listens on this machine only.")
-    descriptors.raise_limit()
+    file_descriptors.raise_limit()
     async with AsyncExitStack() as stack:
         # Before anything else is started: who cannot listen should hear of it at once.
         listener = stack.enter_context(_taken(settings.http, any_port=any_port))
@@ -74,7 +74,7 @@ async def serve(
         if house.keys is not None:
             await access.reached(house.keys)
         postgres_metrics.register(pool, house.registry)
-        descriptors.register(house.registry)
+        file_descriptors.register(house.registry)
         await _first_key(house, settings)
         idempotency = PostgresIdempotency(house.backbone.db)
         house.backbone.jobs.append(Job("web.idempotency", 600.0, idempotency.expire))

@@ -12,6 +12,7 @@ from nova.backbone.channels import DurableChannels
 from nova.backbone.database import Database
 from nova.backbone.doorbell import Doorbell
 from nova.backbone.doubts import Doubts
+from nova.backbone.erasure import Barrier
 from nova.backbone.fanout import NotifyFanout
 from nova.backbone.groups import Group, Listener, Pace
 from nova.backbone.jobs import Job, Worker
@@ -22,7 +23,6 @@ from nova.backbone.outbox import PostgresOutbox
 from nova.backbone.presence import SharedPresence
 from nova.backbone.projections import Fill, Hear, Keep, Projection
 from nova.backbone.retention import Chore, Housekeeping
-from nova.backbone.scrub import Barrier
 from nova.backbone.signals import Signals
 from nova.backbone.statistics import Counts, Instruments, Statistics
 from nova.backbone.tail import Tail

@@ -6,8 +6,8 @@ from functools import partial
 from secrets import token_urlsafe
 
 from nova.backbone.database import Database, Tx
+from nova.backbone.maintenance_batches import in_portions
 from nova.backbone.outbox import PostgresOutbox
-from nova.backbone.portions import in_portions
 from nova.kernel.batching import Batcher
 from nova.ports.channels import (
     Outgoing,

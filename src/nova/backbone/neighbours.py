@@ -9,8 +9,8 @@ from secrets import randbits
 
 from structlog import get_logger
 
+from nova.backbone.maintenance_batches import MOST, in_portions
 from nova.backbone.outbox import PARTITIONS
-from nova.backbone.portions import MOST, in_portions
 from nova.ports.database import Pool, Row
 
 _log = get_logger()

@@ -4,8 +4,8 @@ import asyncio
 from collections.abc import Mapping
 from functools import partial
 
+from nova.backbone.maintenance_batches import in_portions
 from nova.backbone.neighbours import EMPTY, Neighbours
-from nova.backbone.portions import in_portions
 from nova.kernel.errors import Unavailable
 from nova.ports.database import Dangling, Pool
 

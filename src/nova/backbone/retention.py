@@ -9,7 +9,7 @@ from msgspec import Struct
 from structlog import get_logger
 
 from nova.backbone import signals
-from nova.backbone.portions import MOST, in_portions, rest
+from nova.backbone.maintenance_batches import MOST, in_portions, rest
 from nova.ports.channels import Retention
 from nova.ports.database import Pool, Row
 

@@ -1,4 +1,4 @@
-"""Search every table and every file of a deployment for words that an erasure must have removed."""
+"""Search all tables and files for data of an erased person."""
 
 import asyncio
 import mmap

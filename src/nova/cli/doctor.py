@@ -26,7 +26,7 @@ from nova.kernel.errors import Unavailable
 from nova.ports.database import DatabaseUnavailable, Pool
 from nova.ports.graph import GraphUnavailable
 from nova.settings import Misconfigured, Settings
-from nova.web import descriptors
+from nova.web import file_descriptors
 from nova.web.jwks import KeysUnavailable
 
 ASKED_S = 2.0
@@ -169,11 +169,11 @@ class Ready(Struct, frozen=True):
 
 async def _descriptors(settings: Settings) -> Finding:
     """Say how many files a server may open here, and how many a running one has open."""
-    most = descriptors.hard_limit()
-    kept = descriptors.reserve(most)
+    most = file_descriptors.hard_limit()
+    kept = file_descriptors.reserve(most)
     used = await asyncio.to_thread(_in_use, settings.http.host, settings.http.port)
     state = "no server answers here" if used is None else f"{used:,} are in use"
-    healthy = most >= descriptors.FEW and (used or 0) < most - kept
+    healthy = most >= file_descriptors.FEW and (used or 0) < most - kept
     return Finding(
         "descriptors",
         healthy=healthy,

@@ -1,4 +1,4 @@
-"""Which language serves a reader best (RFC 4647, CLDR), and which way it is written."""
+"""Choose the best available language for a reader (RFC 4647, CLDR)."""
 
 from collections.abc import Collection, Mapping
 from functools import lru_cache

@@ -1,4 +1,4 @@
-"""What notifications stand on: a like, a comment, a follow; later a message or a stream."""
+"""The subject of a notification: the like, comment or follow that caused it."""
 
 from collections.abc import Mapping
 from typing import NamedTuple

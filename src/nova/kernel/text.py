@@ -9,7 +9,7 @@ from unicodedata import normalize
 import regex
 from msgspec import Meta
 
-from nova.kernel.direction import unclosed, undirected
+from nova.kernel.bidi import unclosed, undirected
 
 SPELLED = "spelled"
 

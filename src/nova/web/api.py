@@ -18,10 +18,10 @@ from nova.ports.idempotency import Idempotency
 from nova.web import intake
 from nova.web.access import ANONYMOUS, admit, named, owner
 from nova.web.actors import Actor, Authenticator, ServerKey, User
+from nova.web.allowed_hosts import HostNotAllowed, Hosts, refuse
 from nova.web.bounds import unbounded
 from nova.web.clients import Clients
 from nova.web.cors import Origins
-from nova.web.hosts import HostNotAllowed, Hosts, refuse
 from nova.web.idempotency import Repeats
 from nova.web.limits import Budgets, Gate, Limiter, LocalLimits
 from nova.web.logging import names_secret

@@ -5,7 +5,7 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_add
 
 from starlette.types import Scope
 
-from nova.web.hosts import Once
+from nova.web.allowed_hosts import Once
 
 FORWARDING = frozenset({b"x-forwarded-for", b"forwarded", b"x-real-ip"})
 _PASSED_ON = FORWARDING | {b"via", b"cf-connecting-ip", b"true-client-ip", b"x-client-ip"}

@@ -17,8 +17,8 @@ from uvicorn.protocols.http.httptools_impl import (
 )
 
 from nova.kernel.errors import Malformed, Refused
+from nova.web.event_loop_budget import PER_TURN, REQUEST, SHARE, LoopBudget
 from nova.web.joined_writes import JoinedWrites
-from nova.web.loop_budget import PER_TURN, REQUEST, SHARE, LoopBudget
 from nova.web.problems import Overloaded, TooSlow, problem
 from nova.web.router import PathTooLong
 from nova.web.traces import joined

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from nova.web.hosts import Once, OriginNotAllowed, is_own
+from nova.web.allowed_hosts import Once, OriginNotAllowed, is_own
 from nova.web.problems import Answer, Headers
 
 _EXPOSED = b"etag, idempotency-replayed, retry-after, x-trace-id"

@@ -1,4 +1,4 @@
-"""Descriptions of properties in JSON Schemas, from the docstrings of the fields of Structs."""
+"""Copy the docstrings of Struct fields into JSON Schemas as descriptions."""
 
 import ast
 import inspect

@@ -1,4 +1,4 @@
-"""Who may read `/metrics`: not everybody, unless a deployment says so."""
+"""Decide who may read `/metrics`."""
 
 from hmac import compare_digest
 from typing import Protocol
@@ -7,8 +7,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from nova.kernel.errors import Refused, Unauthenticated, Unavailable
 from nova.web.actors import Actor, ServerKey
+from nova.web.allowed_hosts import hostname, is_local, refuse
 from nova.web.clients import Clients, is_loopback
-from nova.web.hosts import hostname, is_local, refuse
 
 
 class MetricsClosed(Unauthenticated):

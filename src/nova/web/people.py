@@ -1,4 +1,4 @@
-"""A person, as every answer of the API shows one."""
+"""The public fields of a person in API answers."""
 
 from uuid import UUID
 

@@ -14,10 +14,10 @@ from structlog import get_logger
 from uvicorn import Server
 
 from nova.kernel.errors import Refused
-from nova.web.acceptor import Acceptor
+from nova.web.connection_acceptor import Acceptor
 from nova.web.connections import Guard, Guarded, GuardedProtocol
+from nova.web.event_loop_budget import LoopBudget
 from nova.web.joined_writes import JoinedWrites
-from nova.web.loop_budget import LoopBudget
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 

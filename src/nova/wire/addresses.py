@@ -16,7 +16,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from nova.kernel.domains import BadDomain, ascii_domain
+from nova.kernel.idna_domains import BadDomain, ascii_domain
 
 MOST_URL = 2048
 _LAST_PORT = 65_535

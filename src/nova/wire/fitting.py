@@ -6,7 +6,7 @@ from collections.abc import Callable
 import msgspec
 from msgspec import structs
 
-from nova.kernel.direction import unclosed
+from nova.kernel.bidi import unclosed
 from nova.kernel.text import ELLIPSIS, beginning
 from nova.ports.carriers import Parcel
 

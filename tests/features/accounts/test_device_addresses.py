@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from nova.adapters.postgres.pool import PostgresPool, open_pool
 from nova.adapters.webpush.encryption import BadKeys, browser
-from nova.features.accounts import addresses
+from nova.features.accounts import push_addresses
 from nova.features.accounts.models import NewDevice, SubscriptionKeys, WebSubscription
 from nova.features.accounts.rules import InvalidField
 from nova.wire.addresses import Guard
@@ -27,7 +27,7 @@ def web(endpoint: str = "https://push.example/abc", **keys: str) -> NewDevice:
 
 
 def spelled(new: NewDevice) -> Any:
-    return addresses.device(new, HERE)
+    return push_addresses.device(new, HERE)
 
 
 def test_a_device_has_a_token_or_on_the_web_a_subscription() -> None:
@@ -148,7 +148,7 @@ def test_a_name_that_the_public_dns_has_not_is_for_networks_of_ones_own(host: st
     endpoint = f"https://{host}/x"
     assert spelled(web(endpoint)).subscription.endpoint == endpoint
     with pytest.raises(InvalidField, match="not public"):
-        addresses.device(web(endpoint), Guard())
+        push_addresses.device(web(endpoint), Guard())
 
 
 def test_keys_are_spelled_without_padding_in_one_alphabet() -> None:

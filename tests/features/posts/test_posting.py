@@ -11,7 +11,7 @@ import pytest
 from nova.features.accounts import store as accounts
 from nova.features.graph.store import LOCK_NEIGHBOURS
 from nova.features.posts.store import ERASE, LOCK_AROUND
-from nova.kernel.erased import Erased
+from nova.kernel.erased_people import Erased
 from support.notified import SERVER
 from support.posted import Town
 from support.waiting import until

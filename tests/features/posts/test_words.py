@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nova.features.posts import rules, words
+from nova.features.posts import mentions_and_hashtags, rules
 from nova.features.posts.rules import NoSuchTag
 
 
@@ -44,7 +44,7 @@ from nova.features.posts.rules import NoSuchTag
     ],
 )
 def test_mentions(text: str, named: list[list[str]]) -> None:
-    assert [list(each) for each in words.mentions(text)] == named
+    assert [list(each) for each in mentions_and_hashtags.mentions(text)] == named
 
 
 @pytest.mark.parametrize(
@@ -61,7 +61,7 @@ def test_mentions(text: str, named: list[list[str]]) -> None:
     ],
 )
 def test_neither_addresses_nor_urls_name_anybody(text: str) -> None:
-    assert words.mentions(text) == []
+    assert mentions_and_hashtags.mentions(text) == []
 
 
 @pytest.mark.parametrize(
@@ -75,7 +75,7 @@ def test_neither_addresses_nor_urls_name_anybody(text: str) -> None:
 def test_what_may_be_an_address_names_whom_it_names_in_full_only(
     text: str, readings: list[str]
 ) -> None:
-    assert [list(each) for each in words.mentions(text)] == [readings]
+    assert [list(each) for each in mentions_and_hashtags.mentions(text)] == [readings]
 
 
 @pytest.mark.parametrize(
@@ -106,7 +106,7 @@ def test_what_may_be_an_address_names_whom_it_names_in_full_only(
     ],
 )
 def test_tags(text: str, tags: list[str]) -> None:
-    assert words.tags(text) == tags
+    assert mentions_and_hashtags.tags(text) == tags
 
 
 TEXTS = st.text(
@@ -121,12 +121,12 @@ TEXTS = st.text(
 
 @given(TEXTS)
 def test_the_page_of_every_tag_opens(text: str) -> None:
-    found = words.tags(text)
-    assert len(found) <= words.MOST_TAGS
+    found = mentions_and_hashtags.tags(text)
+    assert len(found) <= mentions_and_hashtags.MOST_TAGS
     for each in found:
         assert rules.tag(each) == rules.tag(each.upper()) == each or rules.tag(each) == each
         assert rules.tag(normalize("NFD", each)) == each
-        assert words.tags(f"#{each}") == [each]
+        assert mentions_and_hashtags.tags(f"#{each}") == [each]
 
 
 @pytest.mark.parametrize("name", ["", "1", "a b", "a#", "#a", "a-b", "\u3164", "\u0301", "a" * 65])
@@ -137,12 +137,15 @@ def test_what_can_be_no_tag_has_no_page(name: str) -> None:
 
 @given(TEXTS)
 def test_any_text_can_be_read(text: str) -> None:
-    found = words.mentions(text)
-    assert len(found) <= words.MOST_MENTIONS
+    found = mentions_and_hashtags.mentions(text)
+    assert len(found) <= mentions_and_hashtags.MOST_MENTIONS
     for readings in found:
-        assert 0 < len(readings) <= words.MOST_READINGS
+        assert 0 < len(readings) <= mentions_and_hashtags.MOST_READINGS
         assert sorted(readings, key=len, reverse=True) == list(readings)
-        assert all(readings[0].startswith(each) and len(each) <= words.MOST_ID for each in readings)
+        assert all(
+            readings[0].startswith(each) and len(each) <= mentions_and_hashtags.MOST_ID
+            for each in readings
+        )
     excerpt = rules.excerpt(text)
     assert len(excerpt) <= rules.EXCERPT
     assert len(excerpt.splitlines()) <= 1
@@ -150,7 +153,7 @@ def test_any_text_can_be_read(text: str) -> None:
 
 @given(TEXTS, st.sampled_from(["ada", "李雷", "बदर", "بدر", "Ädä", "a.b-c"]))
 def test_a_name_alone_is_read_in_full_first(before: str, name: str) -> None:
-    found = words.mentions(f"@{name} {before}")
+    found = mentions_and_hashtags.mentions(f"@{name} {before}")
     assert normalize("NFC", found[0][0]) == normalize("NFC", name)
 
 

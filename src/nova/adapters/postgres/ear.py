@@ -10,9 +10,9 @@ from typing import Any
 import msgspec
 from structlog import get_logger
 
-from nova.adapters.postgres.answered import answered, is_done
 from nova.adapters.postgres.connection import NOTHING, Connection, Line, connect
 from nova.adapters.postgres.faults import CONNECTING, translated, unavailable
+from nova.adapters.postgres.timeouts import answered, is_done
 from nova.ports.database import DatabaseUnavailable, Row
 
 Heard = Callable[[str, bool], None]

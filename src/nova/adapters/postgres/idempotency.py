@@ -9,7 +9,7 @@ from uuid import UUID
 
 import msgspec
 
-from nova.backbone.portions import in_portions
+from nova.backbone.maintenance_batches import in_portions
 from nova.kernel.ids import new_id
 from nova.ports.database import Queries, Row
 from nova.ports.idempotency import Kept, KeyReused, StillRunning

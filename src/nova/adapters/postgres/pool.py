@@ -11,7 +11,7 @@ import asyncpg
 from msgspec import Struct
 from structlog import get_logger
 
-from nova.adapters.postgres.breaker import Breaker
+from nova.adapters.postgres.circuit_breaker import Breaker
 from nova.adapters.postgres.connection import NOTHING, Connection, Line, connect
 from nova.adapters.postgres.ear import LOOK_S, Ear
 from nova.adapters.postgres.faults import CONNECTING, is_elsewhere, translated, unavailable

@@ -4,8 +4,8 @@ import asyncio
 from collections.abc import Callable, Iterator
 from math import ceil
 
-from nova.adapters.postgres.answered import SLICE_S
 from nova.adapters.postgres.connection import Connection
+from nova.adapters.postgres.timeouts import SLICE_S
 
 Waiter = asyncio.Future[Connection]
 

@@ -14,7 +14,7 @@ from hashlib import sha256
 
 from msgspec import Struct
 
-from nova.kernel.domains import BadDomain, ascii_domain
+from nova.kernel.idna_domains import BadDomain, ascii_domain
 from nova.ports.carriers import Parcel
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")

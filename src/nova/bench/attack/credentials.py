@@ -1,13 +1,13 @@
-"""Whether valid callers are refused while their own address sends bad credentials."""
+"""Count valid callers that are refused while their address sends bad credentials."""
 
 import asyncio
 from collections import Counter
 from time import perf_counter
 from uuid import uuid4
 
-from nova.bench.attack import flooder
+from nova.bench.attack import flood_sender
 from nova.bench.attack.floods import bad_credentials
-from nova.bench.attack.workers import worker
+from nova.bench.attack.subprocesses import worker
 from nova.bench.client import Caller, Subscriber
 from nova.bench.notifications import create_users
 from nova.bench.processes import Server, serving
@@ -28,14 +28,14 @@ async def measured(seconds: float) -> dict[str, float]:
         await create_users(caller, names)
         caller.close()
         forged = mint("x" * 64, names[0])
-        order = flooder.Order(
+        order = flood_sender.Order(
             server.host, server.port, seconds + SPARE_S, tuple(bad_credentials(forged).values())
         )
-        async with worker("nova.bench.attack.flooder", order) as guessing:
+        async with worker("nova.bench.attack.flood_sender", order) as guessing:
             await guessing.begin()
             refused, asked = await _valid(server, names, seconds)
             guessing.end()
-            sent = await guessing.result(flooder.Sent)
+            sent = await guessing.result(flood_sender.Sent)
     return {
         "valid_429": refused,
         "valid_requests": asked,

@@ -1,4 +1,4 @@
-"""The floods that `nova bench attack` sends: bytes prepared beforehand, one entry a flood."""
+"""Define the floods of `nova bench attack` as prepared bytes."""
 
 import base64
 from collections.abc import Mapping

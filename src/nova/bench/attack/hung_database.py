@@ -1,4 +1,4 @@
-"""How long callers wait while the database hangs, and what becomes of what was accepted."""
+"""Measure how long callers wait while the database hangs, and count lost accepted writes."""
 
 import asyncio
 import os
@@ -12,7 +12,7 @@ from uuid import uuid4
 
 import msgspec
 
-from nova.bench.attack.stage import behind_proxy
+from nova.bench.attack.proxied_postgres import behind_proxy
 from nova.bench.client import Caller, Subscriber
 from nova.bench.notifications import create_users
 from nova.bench.processes import Server, running, serving

@@ -1,4 +1,4 @@
-"""All of `nova bench attack`: what strangers, and people with an account, can do to a server."""
+"""Run all attacks of `nova bench attack`."""
 
 from collections.abc import Callable, Mapping
 
@@ -6,12 +6,12 @@ from msgspec import Struct
 
 from nova.bench.attack import (
     credentials,
-    deaf_listener,
-    descriptors,
-    erasure,
-    healthz,
+    descriptor_exhaustion,
+    erasure_leftovers,
+    healthz_latency,
     hung_database,
-    pushes,
+    push_flood,
+    revocation_delay,
 )
 from nova.bench.notifications import allow_many_files
 
@@ -41,17 +41,17 @@ async def run(plan: Plan, progress: Callable[[str], None]) -> Figures:
     """Run every attack, each against servers of its own, and return the figures."""
     allow_many_files()
     result: Figures = {}
-    result |= await healthz.measured(plan.flood_s, plan.floods, progress)
+    result |= await healthz_latency.measured(plan.flood_s, plan.floods, progress)
     progress(f"valid callers beside bad credentials, {plan.guessing_s:g} s")
     result |= await credentials.measured(plan.guessing_s)
     progress(f"pushes on one phone, {plan.pushes_s:g} s")
-    result |= await pushes.measured(plan.pushes_s)
+    result |= await push_flood.measured(plan.pushes_s)
     progress(f"a database that hangs, {plan.hung_s:g} s")
     result |= await hung_database.measured(plan.hung_s)
     progress("rights that are taken away from a process that hears nothing")
-    result |= await deaf_listener.measured(plan.deaf_s)
+    result |= await revocation_delay.measured(plan.deaf_s)
     progress("sockets at the limit of file descriptors")
-    result |= await descriptors.measured(progress)
+    result |= await descriptor_exhaustion.measured(progress)
     progress("what is left of a person who is erased")
-    result |= await erasure.measured(plan.erased_s, progress)
+    result |= await erasure_leftovers.measured(plan.erased_s, progress)
     return result

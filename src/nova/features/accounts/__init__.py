@@ -7,7 +7,7 @@ from nova.feature import Feature, Job
 from nova.features.accounts import api
 from nova.features.accounts.credentials import Credentials
 from nova.features.accounts.devices import SIGNAL, Devices
-from nova.features.accounts.erasures import Erasures
+from nova.features.accounts.erasure_job import Erasures
 from nova.features.accounts.events import (
     DeviceDied,
     UserChanged,

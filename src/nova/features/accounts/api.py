@@ -7,7 +7,7 @@ from uuid import UUID
 from msgspec import Meta, Struct
 
 from nova.features.accounts.credentials import Credentials
-from nova.features.accounts.erasures import Erasures
+from nova.features.accounts.erasure_job import Erasures
 from nova.features.accounts.models import (
     Change,
     CreatedKey,

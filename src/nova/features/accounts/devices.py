@@ -6,7 +6,7 @@ from uuid import UUID
 from msgspec import Struct
 
 from nova.backbone.database import Database, Tx
-from nova.features.accounts import addresses, store_devices
+from nova.features.accounts import push_addresses, store_devices
 from nova.features.accounts.events import DeviceDied
 from nova.features.accounts.models import Death, Device, NewDevice
 from nova.kernel.errors import NotFound
@@ -57,7 +57,7 @@ class Devices:
 
     async def register(self, user: UUID, new: NewDevice) -> Device | None:
         """Register a device; a token that another user had moves here. None: no such user."""
-        checked = addresses.device(new, self._guard)
+        checked = push_addresses.device(new, self._guard)
         async with self._db.transaction() as tx:
             loser = await store_devices.owner(tx, checked)
             device = await store_devices.register(tx, new_id(), user, checked)
@@ -68,7 +68,7 @@ class Devices:
 
     async def refresh(self, user: UUID, device: UUID, new: NewDevice) -> Device:
         """Give a device its new token; it keeps its id. Raises NoSuchDevice."""
-        checked = addresses.device(new, self._guard)
+        checked = push_addresses.device(new, self._guard)
         async with self._db.transaction() as tx:
             loser = await store_devices.displace(tx, device, checked)
             refreshed = await store_devices.refresh(tx, user, device, checked)

@@ -7,8 +7,8 @@ from uuid import UUID
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from nova.kernel.links import Url
 from nova.kernel.text import Name, spelled
+from nova.kernel.urls import Url
 
 _PRINTABLE = spelled(r"\A[^\x00-\x1f\x7f]*\Z", "text without control characters")
 

@@ -7,7 +7,7 @@ from uuid import UUID
 from msgspec import Struct
 
 from nova.backbone.database import Database, Tx
-from nova.features.accounts import rules, store, store_erasures
+from nova.features.accounts import erasure_store, rules, store
 from nova.features.accounts.events import UserCreated
 from nova.features.accounts.models import Profile, Written
 from nova.kernel.batching import Batcher
@@ -170,7 +170,7 @@ class People:
     async def _recently_erased(self) -> set[str]:
         while self._erased is None:
             before = self._erasures
-            found = await store_erasures.recent(self._db)
+            found = await erasure_store.recent(self._db)
             if before == self._erasures:
                 self._erased = found
         return self._erased

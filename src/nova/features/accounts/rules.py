@@ -9,8 +9,8 @@ import msgspec
 from msgspec import UnsetType
 
 from nova.features.accounts.models import Fields, Written
-from nova.kernel.domains import BadDomain, ascii_domain
 from nova.kernel.errors import Invalid
+from nova.kernel.idna_domains import BadDomain, ascii_domain
 from nova.kernel.text import name_problem
 
 MOST_PROFILE_BYTES = 8192

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from nova.backbone.database import Database, Tx
 from nova.feature import Feature
-from nova.features.accounts import rules, store, store_erasures, store_keys
+from nova.features.accounts import erasure_store, rules, store, store_keys
 from nova.features.accounts.devices import Devices
 from nova.features.accounts.events import UserChanged, UserCreated, UserDeleted, UserSuspended
 from nova.features.accounts.models import (
@@ -135,7 +135,7 @@ class Accounts:
         """Erase a user; on return they are gone, and Erasures removes what others' data hold."""
         found = await self.get(user)
         digests = (erased(str(user)), found.external_id and erased(found.external_id))
-        await store_erasures.begin(self._db, new_id(), user, digests, self._clock.now())
+        await erasure_store.begin(self._db, new_id(), user, digests, self._clock.now())
         if not await self.erase(user):
             raise NoSuchUser
 
@@ -152,7 +152,7 @@ class Accounts:
             if row is None:
                 return False
             name = row["external_id"]
-            await store_erasures.erased(tx, user, self._clock.now(), name and erased(name))
+            await erasure_store.erased(tx, user, self._clock.now(), name and erased(name))
             for feature in self._features():
                 if feature.erase is not None:
                     await feature.erase(tx, user)

@@ -1,4 +1,4 @@
-"""Whether people are still there: what a person did who is suspended or erased is told no more."""
+"""Check that the actor of a notification exists and is not suspended."""
 
 from collections.abc import Mapping, Sequence
 

@@ -5,7 +5,7 @@ from datetime import datetime
 from functools import partial
 from uuid import UUID
 
-from nova.backbone.portions import in_portions
+from nova.backbone.maintenance_batches import in_portions
 from nova.features.accounts.models import KeyInfo
 from nova.ports.database import Queries
 from nova.web.actors import ServerKey

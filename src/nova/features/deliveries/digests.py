@@ -10,7 +10,7 @@ from uuid import UUID
 from msgspec import Struct
 
 from nova.backbone.database import Database, Tx
-from nova.backbone.portions import in_portions
+from nova.backbone.maintenance_batches import in_portions
 from nova.features.deliveries import plan, rendering, rules, store
 from nova.features.deliveries.asks import Ask, Devices, Inbox, Naming, People, Preferences, Said
 from nova.features.deliveries.models import CHANNEL_OF, New

@@ -4,14 +4,14 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
-from nova.kernel.direction import (
+from nova.kernel.bidi import (
     FIRST_STRONG_ISOLATE,
     POP_ISOLATE,
     goes_right_to_left,
     isolated,
 )
-from nova.kernel.links import is_url
 from nova.kernel.locales import right_to_left, words_of
+from nova.kernel.urls import is_url
 
 UNSUBSCRIBE: Mapping[str, str] = {
     "en": "Unsubscribe from mail like this",

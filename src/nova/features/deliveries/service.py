@@ -12,7 +12,7 @@ from msgspec import Struct
 from prometheus_client import CollectorRegistry
 
 from nova.backbone.database import Database, Tx
-from nova.backbone.portions import in_portions
+from nova.backbone.maintenance_batches import in_portions
 from nova.features.deliveries import (
     policies,
     quiet_hours,
@@ -34,7 +34,7 @@ from nova.features.deliveries.asks import (
 from nova.features.deliveries.burial import Burial, Caution
 from nova.features.deliveries.digests import Digests
 from nova.features.deliveries.endings import Endings, ended
-from nova.features.deliveries.erasing import Erasing
+from nova.features.deliveries.erasure import Erasing
 from nova.features.deliveries.explain import Explainer, Rehearsal
 from nova.features.deliveries.funnel import DeliveryFunnel, funnel
 from nova.features.deliveries.lanes.browsers import BrowserLane

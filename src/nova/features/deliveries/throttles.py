@@ -1,4 +1,4 @@
-"""Throttles: how many notifications leave the app for a person, by type, by actor and in all."""
+"""Limit the notifications that leave the app per recipient, per type and per actor (GCRA)."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta

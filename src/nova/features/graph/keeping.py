@@ -11,7 +11,7 @@ from msgspec import Struct
 from structlog import get_logger
 
 from nova.backbone.log import Cursor
-from nova.backbone.portions import in_portions
+from nova.backbone.maintenance_batches import in_portions
 from nova.features.graph.feed import Feed
 from nova.kernel.clock import Clock
 from nova.kernel.ids import new_id

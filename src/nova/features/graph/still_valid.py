@@ -1,4 +1,4 @@
-"""Whether follows and requests still stand, and whether a block separates two people."""
+"""Check that a follow or follow request still exists, and that no block separates two people."""
 
 from collections.abc import Collection, Mapping, Sequence
 from uuid import UUID

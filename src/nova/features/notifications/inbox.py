@@ -11,6 +11,7 @@ from nova.backbone import intake
 from nova.backbone.database import Database, Tx
 from nova.features.notifications import boxes
 from nova.features.notifications.events import NotificationsMarked, NotificationsRemoved
+from nova.features.notifications.history_rewrite import retell
 from nova.features.notifications.models import (
     Counts,
     Mark,
@@ -22,7 +23,6 @@ from nova.features.notifications.models import (
     Removed,
     State,
 )
-from nova.features.notifications.retelling import retell
 from nova.features.notifications.store import CHANNEL
 from nova.kernel.clock import Clock
 from nova.kernel.errors import Conflict, Invalid, NotFound, problem_of

@@ -7,7 +7,7 @@ from msgspec import Struct
 
 from nova.backbone import intake
 from nova.backbone.database import Database
-from nova.backbone.portions import in_portions
+from nova.backbone.maintenance_batches import in_portions
 from nova.kernel.clock import Clock
 
 OLD_SUPPRESSED = """

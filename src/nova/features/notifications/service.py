@@ -7,24 +7,24 @@ from uuid import UUID
 from prometheus_client import CollectorRegistry
 
 from nova.backbone.database import Database, Tx
-from nova.backbone.portions import in_portions
+from nova.backbone.maintenance_batches import in_portions
 from nova.feature import Subjects
 from nova.features.notifications import boxes, preferences, types
 from nova.features.notifications.bursts import Blocks, Bursts
 from nova.features.notifications.catalogue import DAY_S
-from nova.features.notifications.erasing import Erasing
+from nova.features.notifications.erasure import Erasing
 from nova.features.notifications.inbox import Inbox, Removal, everything
 from nova.features.notifications.ingest import Ingest
-from nova.features.notifications.naming import Naming
 from nova.features.notifications.pipeline import People, Pipeline, Reach
 from nova.features.notifications.posted import PostRings
 from nova.features.notifications.preferences import PreferenceBook
+from nova.features.notifications.recheck import Reviews
 from nova.features.notifications.rehearsal import Rehearsal
 from nova.features.notifications.retention import Ages, Retention
-from nova.features.notifications.reviews import Reviews
 from nova.features.notifications.runs import Runs
 from nova.features.notifications.social import Social
 from nova.features.notifications.still_valid import StillValid
+from nova.features.notifications.title_rendering import Naming
 from nova.features.notifications.traces import Afterwards, Failures, Traces
 from nova.features.notifications.types import Types
 from nova.features.notifications.watching import Watching

@@ -1,4 +1,4 @@
-"""The rule of the pipeline: a notification goes out, and stays, while what it stands on stands."""
+"""Ask the features whether subjects are still valid; request a recheck when a fact changes them."""
 
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any

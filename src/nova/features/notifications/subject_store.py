@@ -1,4 +1,4 @@
-"""Every SQL statement about what notifications stand on, and about those that joined one."""
+"""SQL that finds and updates notifications by subject, and stores the events of aggregated ones."""
 
 from collections.abc import Sequence
 from typing import NamedTuple

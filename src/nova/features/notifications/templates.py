@@ -7,7 +7,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from nova.kernel.direction import isolated, undirected
+from nova.kernel.bidi import isolated, undirected
 from nova.kernel.errors import Invalid
 from nova.kernel.text import beginning, shortened
 

@@ -13,12 +13,12 @@ from nova.feature import Channel, Feature, Job, Listener
 from nova.features.graph.events import EdgesImported, FollowApproved, Followed
 from nova.features.posts.api import Handlers
 from nova.features.posts.comments import Comments
-from nova.features.posts.erasing import Erasing
+from nova.features.posts.erasure import Erasing
 from nova.features.posts.events import FACTS, PostPublished
 from nova.features.posts.feed import HEARS, Feed, Follows
+from nova.features.posts.hashtag_backfill import OldTags
 from nova.features.posts.likes import Likes
 from nova.features.posts.live import CHANNEL, Audience, Live
-from nova.features.posts.old_tags import OldTags
 from nova.features.posts.pull import Pull
 from nova.features.posts.push import KEPT, Followings, Push
 from nova.features.posts.routes import routes

@@ -7,8 +7,8 @@ from uuid import UUID
 
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
-from nova.kernel.links import Reference
 from nova.kernel.text import NO_NUL, Line
+from nova.kernel.urls import Reference
 from nova.web.people import Person
 
 MOST_MEDIA = 10

@@ -4,9 +4,9 @@ from collections.abc import Collection, Sequence
 from typing import Protocol
 from uuid import UUID
 
-from nova.features.posts import words
+from nova.features.posts import mentions_and_hashtags
 from nova.features.posts.models import Media, Visibility
-from nova.kernel.direction import undirected
+from nova.kernel.bidi import undirected
 from nova.kernel.errors import Forbidden, Invalid, NotFound
 from nova.kernel.text import shortened
 
@@ -101,7 +101,7 @@ def in_lists(sight: Sight) -> bool:
 
 def tag(name: str) -> str:
     """Return a hashtag as it is kept, from its name. Raises NoSuchTag for what can be none."""
-    kept = words.tag(name)
+    kept = mentions_and_hashtags.tag(name)
     if kept is None:
         raise NoSuchTag
     return kept

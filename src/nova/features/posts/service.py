@@ -9,7 +9,7 @@ from msgspec import UNSET
 from msgspec.structs import replace
 
 from nova.backbone.database import Database, Tx
-from nova.features.posts import rules, store, words
+from nova.features.posts import mentions_and_hashtags, rules, store
 from nova.features.posts.events import (
     Mentioned,
     PostDeleted,
@@ -63,7 +63,7 @@ class Posts:
             visibility=new.visibility,
             body=new.text,
             media=_encode(new.media).decode(),
-            tags=words.tags(new.text),
+            tags=mentions_and_hashtags.tags(new.text),
             mentions=await self._views.named(new.text),
             likes=0,
             comments=0,
@@ -181,7 +181,7 @@ def _edited(old: Written, edit: Edit, named: list[UUID] | None) -> Written:
         body=text,
         media=_encode(media).decode(),
         visibility=old.visibility if edit.visibility is UNSET else edit.visibility,
-        tags=words.tags(text),
+        tags=mentions_and_hashtags.tags(text),
         mentions=old.mentions if named is None else named,
     )
 

@@ -1,4 +1,4 @@
-"""Whether what was done to posts still stands, and is for the eyes of whom it would be told."""
+"""Check that a like, comment or mention still exists and that the recipient may see the post."""
 
 from collections.abc import Mapping, Sequence
 

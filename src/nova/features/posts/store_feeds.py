@@ -7,7 +7,7 @@ from uuid import UUID
 
 from msgspec import Struct
 
-from nova.backbone.portions import in_portions
+from nova.backbone.maintenance_batches import in_portions
 from nova.features.posts.models import Candidate
 from nova.ports.database import Queries
 

@@ -7,7 +7,7 @@ from uuid import UUID
 from msgspec import Raw
 
 from nova.backbone.database import Tx
-from nova.features.posts import rules, store, words
+from nova.features.posts import mentions_and_hashtags, rules, store
 from nova.features.posts.models import Comment, Fan, Liker, Post, Said, Written
 from nova.features.posts.rules import NoSuchPost, Sight
 from nova.ports.database import Queries
@@ -251,7 +251,7 @@ class Views:
 
     async def named(self, text: str) -> list[UUID]:
         """Return the users that a text names."""
-        mentions = words.mentions(text)
+        mentions = mentions_and_hashtags.mentions(text)
         if not mentions:
             return []
         return list(dict.fromkeys(await self._people.meant(mentions)))

@@ -7,8 +7,8 @@ from urllib.parse import parse_qs
 
 from starlette.types import Receive, Scope, Send
 
+from nova.web.allowed_hosts import Once, OriginNotAllowed, is_own, refuse
 from nova.web.clients import Clients
-from nova.web.hosts import Once, OriginNotAllowed, is_own, refuse
 from nova.web.probes import read_only
 from nova.web.realtime.codes import MALFORMED, Closing
 from nova.web.realtime.hub import Hub, TooManySockets

@@ -21,8 +21,8 @@ from nova.ports.channels import Channels, Position, Publication
 from nova.ports.fanout import Came, Fanout, Order, Presence, Published, Went, Word
 from nova.web.actors import Authenticator, User
 from nova.web.auth import Subscription as Ticket
+from nova.web.event_loop_budget import LoopBudget
 from nova.web.limits import Budgets, Limiter, LocalLimits
-from nova.web.loop_budget import LoopBudget
 from nova.web.realtime import codes
 from nova.web.realtime.alone import Alone
 from nova.web.realtime.codes import Closing, Failed

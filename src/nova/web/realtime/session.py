@@ -11,7 +11,7 @@ from structlog import get_logger
 from nova.kernel.errors import Unavailable
 from nova.kernel.ids import new_id
 from nova.web.actors import User
-from nova.web.loop_budget import REQUEST
+from nova.web.event_loop_budget import REQUEST
 from nova.web.realtime import codes, commands
 from nova.web.realtime.codecs import Undecodable
 from nova.web.realtime.codes import Closing, Ended, Failed

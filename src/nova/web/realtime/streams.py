@@ -9,7 +9,7 @@ from secrets import token_urlsafe
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from nova.kernel.errors import TooMany
-from nova.web.hosts import OriginNotAllowed, refuse
+from nova.web.allowed_hosts import OriginNotAllowed, refuse
 from nova.web.realtime.codes import Closing
 from nova.web.realtime.endpoint import Origins
 from nova.web.realtime.hub import Hub

@@ -8,7 +8,7 @@ from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from nova.web.connections import Guarded
-from nova.web.loop_budget import SHARE, LoopBudget
+from nova.web.event_loop_budget import SHARE, LoopBudget
 from nova.web.realtime.codes import FLOODING, MALFORMED, SLOW, Closing
 from nova.web.realtime.session import Session
 

@@ -1,4 +1,4 @@
--- One spelling of each address, so that a device is there once: see nova.features.accounts.addresses.
+-- One spelling of each address, so that a device is there once: see nova.features.accounts.push_addresses.
 create function accounts.spelled(platform text, token text) returns text
     language sql immutable
     return case

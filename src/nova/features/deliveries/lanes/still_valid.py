@@ -1,4 +1,4 @@
-"""Whether what is about to go out still stands, in the words that it has now."""
+"""Check before each attempt that a delivery is still valid, and use the current text."""
 
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from uuid import UUID

@@ -1,0 +1,108 @@
+"""List the steps that remove the remaining data of erased people, for all features."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+
+from nova.adapters.postgres import idempotency
+from nova.backbone import erasure
+from nova.backbone.backbone import Backbone
+from nova.backbone.database import Database
+from nova.feature import Feature, Scrub
+from nova.features.notifications import Notifications
+from nova.kernel.erased_people import Erased
+from nova.ports.database import Queries
+
+CHAIN = 4
+"""Facts that follow from one another: a like, its event, its notification, its delivery."""
+LOOK_S = 0.1
+
+Blocks = Callable[[Queries, Erased, int], Awaitable[int | None]]
+
+
+def steps(
+    backbone: Backbone, features: Sequence[Feature], notifications: Notifications
+) -> Sequence[Scrub]:
+    """Return what is done after an erasure.
+
+    First everything that was written before it is heard, then features take back what the person
+    caused, and that is heard, too; only then is the log searched.
+    """
+    heard = _heard(backbone.barrier())
+    found: list[Scrub] = [heard] * CHAIN
+    for feature in features:
+        found += [*feature.scrubs, heard, heard] if feature.scrubs else ()
+    db = backbone.db
+    return [
+        *found,
+        _Log(db, backbone.barrier(), notifications),
+        _in_blocks(db, lambda db, who, at: erasure.channels(db, _references(who), at)),
+        _in_blocks(db, lambda db, who, at: erasure.publications(db, who.words, at)),
+        _in_blocks(db, lambda db, who, at: erasure.intake(db, who.telling, at)),
+        _in_blocks(db, lambda db, who, at: idempotency.scrub(db, who.words, at)),
+        _failed(db),
+        _statistics(db),
+    ]
+
+
+class _Log:
+    """Removes records; places are `<before which transaction> <block>`."""
+
+    def __init__(
+        self, db: Database, barrier: erasure.Barrier, notifications: Notifications
+    ) -> None:
+        self._db = db
+        self._barrier = barrier
+        self._notifications = notifications
+
+    async def __call__(self, erased: Erased, place: str) -> str | None:
+        before, _, block = place.partition(" ")
+        if not before:
+            return await self._barrier.now()
+        if not block and not await self._barrier.passed(before):
+            await asyncio.sleep(LOOK_S)
+            return before
+        async with self._db.transaction() as tx:
+            gone, following = await erasure.log(
+                tx, erased.words, _references(erased), int(block or 0), before
+            )
+            await self._notifications.erasing.forget(tx, gone.records)
+        return None if following is None else f"{before} {following}"
+
+
+def _heard(barrier: erasure.Barrier) -> Scrub:
+    async def wait(_erased: Erased, place: str) -> str | None:
+        moment = place or await barrier.now()
+        if await barrier.passed(moment):
+            return None
+        await asyncio.sleep(LOOK_S)
+        return moment
+
+    return wait
+
+
+def _in_blocks(db: Queries, remove: Blocks) -> Scrub:
+    async def some(erased: Erased, place: str) -> str | None:
+        following = await remove(db, erased, int(place or 0))
+        return None if following is None else str(following)
+
+    return some
+
+
+def _failed(db: Queries) -> Scrub:
+    async def all_of_it(erased: Erased, _place: str) -> None:
+        await erasure.failed(db, [*erased.words, *erased.addresses], _references(erased))
+
+    return all_of_it
+
+
+def _statistics(db: Queries) -> Scrub:
+    """Sample tables anew whose samples, which the planner keeps, may hold what is gone."""
+
+    async def one(_erased: Erased, place: str) -> str | None:
+        return await erasure.sample(db, place)
+
+    return one
+
+
+def _references(erased: Erased) -> list[str]:
+    return [*map(str, erased.ids), *erased.names]

@@ -1,0 +1,54 @@
+"""URL and reference types for content that users see; only allowed schemes pass.
+
+An allow-list: http(s) addresses with a host, and ids of the app's own that no browser takes for an
+address. So `javascript:`, `data:`, `blob:`, `file:`, `//host` and schemes of tomorrow are refused,
+and what hides in blanks, control characters, backslashes or turned text.
+"""
+
+import re
+from typing import Annotated
+
+from msgspec import Meta
+
+from nova.kernel.text import spelled
+
+MOST_URL = 2_048
+"""Characters that browsers take."""
+
+# Whatever is blank, invisible or turns text round, quotes, angle brackets and the backslash, which
+# browsers take for a slash.
+_NEVER = (
+    r"\x00-\x20\x7f-\xa0\xad\u034f\u061c\u115f\u1160\u1680\u17b4\u17b5\u180b-\u180f\u2000-\u200f"
+    r"\u2028-\u202f\u205f-\u206f\u3000\u3164\ufeff\uffa0\ufff0-\uffff\"<>\\^`{|}"
+)
+_URL = (
+    r"[Hh][Tt][Tt][Pp][Ss]?://"
+    rf"(?:\[[0-9A-Fa-f:.]+\]|[^{_NEVER}\[\]/?#@:]+)(?::[0-9]{{1,5}})?(?:[/?#][^{_NEVER}]*)?"
+)
+_PART = r"[\w~@=+-][\w.~@=+-]*"
+_ID = rf"{_PART}(?:/{_PART})*"
+
+_IS_URL = re.compile(_URL)
+
+Url = Annotated[
+    str,
+    Meta(max_length=MOST_URL),
+    spelled(rf"\A(?:{_URL})?\Z", "an address such as https://example.org/ada.png"),
+]
+"""An http(s) address, or empty for none."""
+
+Reference = Annotated[
+    str,
+    Meta(min_length=1, max_length=1_024),
+    spelled(
+        rf"\A(?:{_URL}|{_ID})\Z",
+        "an http(s) address, or an id of the app's own: letters, digits, _ . ~ @ = + - and single "
+        "slashes between them",
+    ),
+]
+"""Where something is that the app keeps."""
+
+
+def is_url(text: str) -> bool:
+    """Tell whether a text is an http(s) address that may be shown as a link."""
+    return len(text) <= MOST_URL and _IS_URL.fullmatch(text) is not None
