@@ -1,5 +1,6 @@
 """A small world whose people follow, block and mute each other, over the API."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -70,6 +71,7 @@ class Connected:
         """Wait until exactly these are suggested, in any order."""
 
         async def holds() -> bool:
+            await asyncio.sleep(0.25)  # suggestions take much from a user's budget
             return set(await self.suggested(who)) == set(names)
 
         await until(holds)

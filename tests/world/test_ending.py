@@ -59,7 +59,7 @@ async def test_requests_in_progress_are_answered_and_kept_and_sockets_are_sent_e
 
             await asyncio.gather(*(post(event) for event in warm))
             idle, writer = await asyncio.open_connection(app.server.host, app.server.port)
-            writer.write(b"GET /healthz HTTP/1.1\r\nHost: nova\r\n\r\n")
+            writer.write(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
             await idle.readuntil(b'"alive"}')
             proxy.at = CommitPoint(ACCEPTING, end, kept=False, goes_on=True)
             await asyncio.gather(*(post_many() for _ in range(8)))

@@ -232,6 +232,7 @@ async def test_what_is_read_before_it_is_not_wanted_ends_once(here: Delivered) -
     await tried(here, "ios")
     (shown,) = await here.inbox("ben")
     await here.all.inbox.mark_one(here.ids["ben"], UUID(shown["id"]), Mark.READ)
+    await here.ended(1)
     await turns_off(here, "like", "push")
     await an_hour_later(here)
     (row,) = await here.ended(1)

@@ -323,6 +323,7 @@ def routes(hub: Hub) -> Sequence[Route]:
             handler=channels.publish,
             summary="Publish to a channel of the app's own",
             body=ToPublish,
+            example={"data": {"text": "Hello"}, "idempotency_key": "hello-1"},
             returns=Published,
             max_body=2 * MOST_BYTES,
             **server,
@@ -338,6 +339,7 @@ def routes(hub: Hub) -> Sequence[Route]:
                 "durable when the answer comes."
             ),
             body=ManyToPublish,
+            example={"publications": [{"channel": "room:lobby", "data": {"text": "Hello"}}]},
             each="publications",
             returns=ManyPublished,
             max_body=8 << 20,
