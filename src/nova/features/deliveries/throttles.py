@@ -176,17 +176,21 @@ class Throttles:
             users, actors, types = map(list, zip(*pairs, strict=True))
             await tx.run(KEEP_PAIRS, users, actors, types, [self._due[key] for key in pairs])
 
+    def _wait_s(self, key: Key, throttle: Throttle) -> float:
+        """Return how long what was counted takes to pass.
+
+        What takes longer than the throttle's own time was counted by a clock that was ahead.
+        """
+        wait_s = (self._due.get(key, self._now) - self._now).total_seconds()
+        return max(0.0, wait_s) if wait_s <= throttle.per_s + CLOCK_S else 0.0
+
     def _is_beyond(self, key: Key, throttle: Throttle) -> bool:
         apart_s = throttle.per_s / throttle.limit
-        wait_s = (self._due.get(key, self._now) - self._now).total_seconds()
-        if wait_s > throttle.per_s + CLOCK_S:
-            del self._due[key]  # of a clock that was ahead: none counts further than its time
-            return False
-        return wait_s > throttle.per_s - apart_s + 1e-6
+        return self._wait_s(key, throttle) > throttle.per_s - apart_s + 1e-6
 
     def _count(self, key: Key, throttle: Throttle) -> None:
-        due = max(self._due.get(key, self._now), self._now)
-        self._due[key] = due + timedelta(seconds=throttle.per_s / throttle.limit)
+        apart_s = throttle.per_s / throttle.limit
+        self._due[key] = self._now + timedelta(seconds=self._wait_s(key, throttle) + apart_s)
         self._changed.add(key)
 
 
