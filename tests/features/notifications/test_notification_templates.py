@@ -12,6 +12,7 @@ from nova.features.notifications.catalogue import (
     someone,
 )
 from nova.features.notifications.templates import BadTemplate
+from nova.kernel.placeholders import MOST_INSERTED
 
 WHO = {"actor.name": "Ada", "someone": "Someone", "related_entity_id": "post-1"}
 
@@ -126,7 +127,7 @@ def test_a_cut_text_ends_between_visible_characters_and_closes_what_it_opened() 
     family = "👨\u200d👩\u200d👧\u200d👦"
     assert filled("{metadata.x}", {"x": family * 200}) == family * 73 + "…"
     longer = templates.read("{metadata.x}").fill(WHO, {"x": family * 200}, 2_000)
-    assert longer == family * (templates.MOST_INSERTED // len(family))
+    assert longer == family * (MOST_INSERTED // len(family))
     assert templates.read("a{metadata.x}").fill(WHO, {"x": family * 9}, 15) == f"a{family}…"
     cut = templates.read("a {metadata.x}").fill(WHO, {"x": "سلام " * 9}, 20)
     assert cut == "a \u2068" + "سلام سلام سلام"[:14] + "…\u2069"
@@ -135,3 +136,10 @@ def test_a_cut_text_ends_between_visible_characters_and_closes_what_it_opened() 
 def test_the_fallback_needs_a_template() -> None:
     with pytest.raises(NoTemplate, match="'en'"):
         prepare("x", Kind(templates={"de": Wording("A")}))
+
+
+def test_what_is_missing_keeps_the_lines_around_it_apart() -> None:
+    said = templates.read("Hello {recipient.name},\n\n{metadata.text}\n\nBye {metadata.x} .")
+    assert said.fill({"recipient.name": "Ben"}, {"text": "a\nb"}, 100) == (
+        "Hello Ben,\n\na\nb\n\nBye."
+    )

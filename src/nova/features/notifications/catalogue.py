@@ -6,9 +6,9 @@ from typing import Annotated
 from msgspec import Meta, Struct
 
 from nova.features.notifications import templates
-from nova.features.notifications.templates import Template
 from nova.kernel.errors import Invalid, NotFound
 from nova.kernel.locales import right_to_left, served, words_of
+from nova.kernel.placeholders import Template
 from nova.kernel.text import NO_NUL, Name, spelled
 
 LOCALE = spelled(r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$", "a language such as en or pt-BR")
