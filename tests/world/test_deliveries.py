@@ -16,15 +16,20 @@ async def of(app: App, user: str, **which: Any) -> list[dict[str, Any]]:
     return found
 
 
-async def done(app: App, user: str, count: int) -> list[dict[str, Any]]:
+async def ended(app: App, user: str, phase: str, count: int) -> list[dict[str, Any]]:
+    """Wait until that many of somebody's deliveries are in a phase."""
     found: list[dict[str, Any]] = []
 
     async def enough() -> bool:
-        found[:] = await of(app, user, phase="done")
+        found[:] = await of(app, user, phase=phase)
         return len(found) >= count
 
     await until(enough)
     return found
+
+
+async def done(app: App, user: str, count: int) -> list[dict[str, Any]]:
+    return await ended(app, user, "done", count)
 
 
 async def test_a_like_is_pushed_mailed_and_explained(tmp_path: Path) -> None:
@@ -69,17 +74,39 @@ async def test_a_like_is_pushed_mailed_and_explained(tmp_path: Path) -> None:
         assert rows[0]["title"] == "3 new notifications"
 
 
+async def reachable(app: App, *users: str) -> None:
+    """Give people a phone each."""
+    async with app.client() as client:
+        for user in users:
+            device = {"platform": "android", "token": f"token-of-{user}"}
+            assert (await client.put(f"/v1/users/{user}/devices", json=device)).is_success
+
+
 async def test_what_waits_for_a_killed_server_goes_out_after_it(tmp_path: Path) -> None:
+    """To one person each: neither what Ada does to one nor what one gets is bounded here."""
     async with deployed(tmp_path) as deployment:
         app = await deployment.start()
-        ada, ben = await app.people(2)
-        async with app.client(ben) as client:
-            device = {"platform": "android", "token": "token"}
-            assert (await client.put("/v1/users/me/devices", json=device)).is_success
-        events = [like(to=ben, by=ada) for _ in range(25)]
-        await app.send(*events)
+        ada, *liked = await app.people(26)
+        await reachable(app, *liked)
+        await app.send(*(like(to=user, by=ada) for user in liked))
         await deployment.strike()
         await deployment.gone()
         app = await deployment.start()
-        rows = await done(app, ben, 25)
-        assert len({row["notification"] for row in rows}) == 25
+        rows = [row for user in liked for row in await done(app, user, 1)]
+        assert len({row["notification"] for row in rows}) == len(rows) == 25
+
+
+async def test_a_killed_server_counts_what_one_person_causes_once(tmp_path: Path) -> None:
+    async with deployed(tmp_path) as deployment:
+        app = await deployment.start()
+        ada, ben = await app.people(2)
+        await reachable(app, ben)
+        async with app.client() as client:
+            rule = {"per_actor": {"limit": 5, "per_s": 86_400}}
+            assert (await client.put("/v1/delivery-policies/like", json=rule)).is_success
+        await app.send(*(like(to=ben, by=ada) for _ in range(25)))
+        await deployment.strike()
+        await deployment.gone()
+        app = await deployment.start()
+        assert len(await ended(app, ben, "dropped", 20)) == 20
+        assert len(await ended(app, ben, "done", 5)) == 5
