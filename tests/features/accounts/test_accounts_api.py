@@ -305,6 +305,46 @@ async def test_the_list_of_users_is_paged_to_its_end(
         assert answer.status_code in {400, 422}
 
 
+async def test_people_are_found_by_the_beginning_of_what_is_known_of_them(
+    client: httpx.AsyncClient, server: Headers
+) -> None:
+    ada = await made(
+        client, server, external_id="user-1815", name="Ada Lovelace", email="Ada@Example.org"
+    )
+    ben = await made(client, server, external_id="User-1843", name="ben")
+    nobody = await made(client, server, external_id="100%")
+
+    async def found(search: str, **more: Any) -> list[str]:
+        params = {"search": search, **more}
+        answer = await client.get("/v1/users", params=params, headers=server)
+        assert answer.status_code == 200, answer.text
+        return [each["id"] for each in answer.json()["data"]]
+
+    for search in ("ada", "ADA L", "love", "ada@EX", " ada ", ada["id"]):
+        assert await found(search) == [ada["id"]], search
+    assert await found("user-18") == [ada["id"], ben["id"]]
+    assert len(await found("user-18", limit=1)) == 1
+    assert await found("100%") == [nobody["id"]]
+    for search in ("elace", "%", "_", "a_a", "ada\\", "\U0010ffff"):
+        assert await found(search) == [], search
+    for bad in ({"search": "ada", "cursor": "x"}, {"search": "x" * 129}, {"search": "a\0"}):
+        answer = await client.get("/v1/users", params=bad, headers=server)
+        assert answer.status_code in {400, 422}
+
+
+async def test_the_newest_people_come_first_when_asked_for(
+    client: httpx.AsyncClient, server: Headers
+) -> None:
+    ids = [(await made(client, server, external_id=f"u{number}"))["id"] for number in range(3)]
+    params: dict[str, Any] = {"order": "newest", "limit": 2}
+    page = (await client.get("/v1/users", params=params, headers=server)).json()
+    cursor = {"cursor": page["next_cursor"]}
+    rest = (await client.get("/v1/users", params=params | cursor, headers=server)).json()
+    assert [each["id"] for each in page["data"] + rest["data"]] == ids[::-1]
+    assert rest.get("next_cursor") is None
+    assert (await client.get("/v1/users", params=cursor, headers=server)).status_code == 400
+
+
 async def test_only_the_server_renames_and_suspends(
     client: httpx.AsyncClient, server: Headers
 ) -> None:

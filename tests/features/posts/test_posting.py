@@ -50,6 +50,19 @@ async def counts(here: Town, post: str) -> tuple[int, int]:
     return found["likes"], found["comments"]
 
 
+async def test_the_backend_lists_all_posts_and_nobody_else_does(here: Town) -> None:
+    posts = [
+        await here.post("ada", "for all"),
+        await here.post("ben", "for friends", visibility="close_friends"),
+        await here.post("ada", "again"),
+    ]
+    page = await here.ask(SERVER, "GET", "posts?limit=2")
+    rest = await here.ask(SERVER, "GET", f"posts?limit=2&cursor={page['next_cursor']}")
+    assert [each["id"] for each in page["data"] + rest["data"]] == posts[::-1]
+    assert rest["next_cursor"] is None
+    await here.ask("ada", "GET", "posts", status=403)
+
+
 async def test_a_post_is_published_changed_and_taken_away(here: Town) -> None:
     media = [{"type": "image", "ref": "https://cdn.example/1.jpg", "alt": "a harbour"}]
     made = await here.ask(

@@ -1,7 +1,7 @@
 """The routes of users, devices, keys and tokens."""
 
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from msgspec import Meta, Struct
@@ -28,8 +28,9 @@ from nova.features.accounts.models import (
 )
 from nova.features.accounts.service import Accounts
 from nova.kernel.errors import NotFound
+from nova.kernel.text import NO_NUL
 from nova.web.actors import Rule, ServerKey
-from nova.web.cursors import Cursors
+from nova.web.cursors import BadCursor, Cursors
 from nova.web.routes import Call, Paged, Parallel, Route
 
 USER, DEVICES = "/v1/users/{user}", "/v1/users/{user}/devices"
@@ -40,6 +41,10 @@ _PUSH_ADDRESS = "cYx1:APA91bHun4MxP5egoKMwt2KZFBaFUH"
 class Page(Struct, frozen=True):
     """Which users."""
 
+    search: Annotated[str, Meta(max_length=128), NO_NUL] = ""
+    """Only those whose name, last name, mail address or id begins with this; up to `limit`."""
+    order: Literal["oldest", "newest"] = "oldest"
+    """Who comes first; what a search finds is in the order of names."""
     limit: Annotated[int, Meta(ge=1, le=200)] = 50
     cursor: Annotated[str, Meta(max_length=512)] | None = None
 
@@ -72,11 +77,17 @@ class Users:
         return UpsertResults(await self._accounts.upsert(call.body.users))
 
     async def page(self, call: Call[Any, Page]) -> Paged[User]:
-        cursor = call.query.cursor
-        after = self._cursors.open("", cursor) if cursor else None
-        found = await self._accounts.page(after, call.query.limit + 1)
-        page = found[: call.query.limit]
-        more = self._cursors.seal("", page[-1].id) if len(found) > len(page) else None
+        query = call.query
+        if text := query.search.strip():
+            if query.cursor:
+                raise BadCursor("What a search finds is one page.")
+            return Paged(await self._accounts.search(text, query.limit))
+        newest = query.order == "newest"
+        owner = "newest" if newest else ""
+        place = self._cursors.open(owner, query.cursor) if query.cursor else None
+        found = await self._accounts.page(place, query.limit + 1, newest=newest)
+        page = found[: query.limit]
+        more = self._cursors.seal(owner, page[-1].id) if len(found) > len(page) else None
         return Paged(page, more)
 
     async def get(self, call: Call[Any, Any]) -> User:
@@ -181,7 +192,10 @@ def _users(users: Users) -> Sequence[Route]:
             handler=users.page,
             query=Page,
             returns=Paged[User],
-            summary="List users, the oldest first",
+            cost=2,
+            summary="List users, or find them by name, mail address or id",
+            description="The oldest or the newest first. A search finds what begins with its text, "
+            "in upper or lower case, and has one page.",
         ),
         Route(
             method="GET",

@@ -37,7 +37,7 @@ TOKENS_END = timedelta(days=30)
 ERASED = "erased"
 """The signal that somebody was erased; its payload is a digest of an id of theirs."""
 
-_FIRST = UUID(int=0)
+_FIRST, _LAST = UUID(int=0), UUID(int=2**128 - 1)
 
 
 class NotYours(Forbidden):
@@ -107,9 +107,15 @@ class Accounts:
             raise NoSuchUser
         return found
 
-    async def page(self, after: UUID | None, limit: int) -> list[User]:
-        """Return users in the order of their creation."""
-        return await store.after(self._db, after or _FIRST, limit)
+    async def page(self, place: UUID | None, limit: int, *, newest: bool = False) -> list[User]:
+        """Return users in the order of their creation, or the newest first."""
+        if newest:
+            return await store.before(self._db, place or _LAST, limit)
+        return await store.after(self._db, place or _FIRST, limit)
+
+    async def search(self, text: str, limit: int) -> list[User]:
+        """Return users whose name, last name, mail address or id begins with a text."""
+        return await store.search(self._db, text, limit)
 
     async def change(self, user: UUID, change: Change, *, by_server: bool) -> User:
         renames = not isinstance(change.external_id, UnsetType)

@@ -70,6 +70,35 @@ GET = "select * from accounts.users where id = $1"
 
 LIST = "select * from accounts.users where id > $1 order by id limit $2"
 
+LIST_NEWEST = "select * from accounts.users where id < $1 order by id desc limit $2"
+
+# Each part reads so many rows of one index, however many people there are. chr(1114111) is the last
+# character, so that a range of the index holds what begins with the text.
+SEARCH = r"""
+with parts as (
+    (select * from accounts.users
+      where lower(name) collate "C" >= lower($1)
+        and lower(name) collate "C" < lower($1) || chr(1114111)
+      order by lower(name) collate "C" limit $4)
+    union
+    (select * from accounts.users
+      where lower(substring(name from '\S+$')) collate "C" >= lower($1)
+        and lower(substring(name from '\S+$')) collate "C" < lower($1) || chr(1114111)
+      order by lower(substring(name from '\S+$')) collate "C" limit $4)
+    union
+    (select * from accounts.users
+      where lower(email) collate "C" >= lower($1)
+        and lower(email) collate "C" < lower($1) || chr(1114111)
+      order by lower(email) collate "C" limit $4)
+    union
+    (select * from accounts.users
+      where folded >= $2 and folded < $2 || chr(1114111) order by folded limit $4)
+    union
+    (select * from accounts.users where id = $3)
+)
+select * from parts order by lower(name) collate "C", id limit $4
+"""
+
 CHANGE = """
 update accounts.users set
     name = coalesce($2, name),
@@ -155,6 +184,17 @@ async def get(db: Queries, user: UUID) -> User | None:
 async def after(db: Queries, user: UUID, limit: int) -> list[User]:
     """Return users in the order of their ids, which is that of their creation."""
     return [_user(row) for row in await db.fetch(LIST, user, limit)]
+
+
+async def before(db: Queries, user: UUID, limit: int) -> list[User]:
+    """Return users in the opposite order."""
+    return [_user(row) for row in await db.fetch(LIST_NEWEST, user, limit)]
+
+
+async def search(db: Queries, text: str, limit: int) -> list[User]:
+    """Return users whose name, last name, mail address or id begins with a text."""
+    rows = await db.fetch(SEARCH, text, folded(text), parse_id(text), limit)
+    return [_user(row) for row in rows]
 
 
 async def change(

@@ -47,6 +47,13 @@ class Page(Struct, frozen=True, kw_only=True):
     cursor: Cursor | None = None
 
 
+class Newest(Struct, frozen=True, kw_only=True):
+    """Which part of the list of all posts."""
+
+    limit: Limit = 20
+    cursor: Cursor | None = None
+
+
 class Handlers:
     """Answers requests."""
 
@@ -72,6 +79,9 @@ class Handlers:
 
     async def delete(self, call: Call[Any, Whose]) -> None:
         await self._posts.delete(await self._viewer(call), call.id_of("id", NoSuchPost))
+
+    async def newest(self, call: Call[Any, Newest]) -> Paged[Post]:
+        return await self._posts.newest(limit=call.query.limit, cursor=call.query.cursor)
 
     async def of_author(self, call: Call[Any, Page]) -> Paged[Post]:
         if call.user is None:

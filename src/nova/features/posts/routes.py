@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from nova.features.posts.api import Handlers, Page, Whose
+from nova.features.posts.api import Handlers, Newest, Page, Whose
 from nova.features.posts.models import (
     Comment,
     CommentEdit,
@@ -45,6 +45,17 @@ def _posts(do: Handlers) -> Sequence[Route]:
             query=Whose,
             returns=Post,
             status=201,
+        ),
+        Route(
+            method="GET",
+            path="/v1/posts",
+            rule=Rule.SERVER,
+            handler=do.newest,
+            cost=2,
+            summary="List all posts, the newest first",
+            description="For those who look after the deployment: whoever may see each post.",
+            query=Newest,
+            returns=Paged[Post],
         ),
         Route(
             method="GET",

@@ -107,6 +107,14 @@ class Posts:
     async def one(self, viewer: UUID | None, id_: UUID) -> Post:
         return await self._shown(viewer, await self._views.post(viewer, id_))
 
+    async def newest(self, *, limit: int, cursor: str | None) -> Paged[Post]:
+        """Return a page of all posts, newest first, as the host app's backend sees them."""
+        before = self._cursors.open("everybody", cursor) if cursor else NEWEST
+        found = await store.newest(self._db, before, limit + 1)
+        some = found[:limit]
+        more = self._cursors.seal("everybody", some[-1].id) if len(found) > limit else None
+        return Paged(await self._views.posts(None, some), more)
+
     async def of_author(
         self, viewer: UUID | None, author: UUID, *, limit: int, cursor: str | None
     ) -> Paged[Post]:

@@ -25,6 +25,10 @@ select p.*, l.person is not null as liked from posts.posts p
  where p.id = any($1::uuid[])
 """
 
+NEWEST = """
+select p.*, false as liked from posts.posts p where p.id < $1 order by p.id desc limit $2
+"""
+
 OF_AUTHOR = """
 select p.*, l.person is not null as liked from posts.posts p
   left join posts.likes l on l.post = p.id and l.person = $2
@@ -161,6 +165,11 @@ async def hidden(
     """Return by post or comment how many likes and comments of these people it has, if any."""
     rows = await db.fetch(statement, ids, people)
     return {row["id"]: (row["likes"], row["comments"]) for row in rows}
+
+
+async def newest(db: Queries, before: UUID, most: int) -> list[Written]:
+    """Return the newest posts of everybody before one."""
+    return [written(row) for row in await db.fetch(NEWEST, before, most)]
 
 
 async def of_author(
