@@ -129,6 +129,8 @@ async def test_policies_are_set_checked_and_taken_back(api: httpx.AsyncClient) -
     assert (await api.put(path, json={"urgent": True}, headers=KEY)).json()["policy"]["urgent"]
     policies = {each["type"]: each["policy"] for each in await asked(api, "/v1/delivery-policies")}
     assert policies["like"]["urgent"]
+    known = {each["type"]: each["changed"] for each in await asked(api, "/v1/delivery-policies")}
+    assert (known["like"], known["message"]) == (True, False)
     assert policies["message"]["escalate_after_s"] == {"email": 900.0}
     assert (await api.delete(path, headers=KEY)).status_code == 204
     policies = {each["type"]: each["policy"] for each in await asked(api, "/v1/delivery-policies")}

@@ -179,6 +179,36 @@ async def test_a_webhook_in_trouble_is_left_alone_and_no_other(
     await here.sees(lambda: len(app.calls) == 31)
 
 
+async def test_a_webhook_moves_with_the_calls_that_wait_and_keeps_its_secret(
+    here: Delivered, api: httpx.AsyncClient, app: Receiver
+) -> None:
+    made = await here.deliveries.webhooks.add(NewWebhook(url="http://127.0.0.1:1/"))
+    other = await here.deliveries.webhooks.add(NewWebhook(url=app.url, events=["delivery.opened"]))
+    hurry(here, attempts=1000, longest_s=0.05)
+    path = f"/v1/webhooks/{made.webhook.id}"
+    test = (await api.post(f"{path}/test", headers=KEY)).json()["delivery"]
+    change = {"url": app.url + "/new", "events": ["delivery.dead"]}
+    changed = await api.patch(path, json=change, headers=KEY)
+    assert changed.status_code == 200, changed.text
+    assert {name: changed.json()[name] for name in change} == change
+    await here.sees(lambda: app.calls)
+    headers, body = app.calls[0]
+    secret = base64.b64decode(made.secret.removeprefix("whsec_"))
+    at = datetime.fromtimestamp(int(headers["webhook-timestamp"]), UTC)
+    assert (
+        signed(secret, headers["webhook-id"], at, body)["webhook-signature"]
+        == (headers["webhook-signature"])
+    )
+    for webhook, calls in ((made, [test["id"]]), (other, [])):
+        params = {"webhook": str(webhook.webhook.id)}
+        page = (await api.get("/v1/deliveries", params=params, headers=KEY)).json()
+        assert [each["id"] for each in page["data"]] == calls
+    for bad in ({"url": "ftp://example.org"}, {"events": ["delivery.eaten"]}, {"secret": "x"}):
+        assert (await api.patch(path, json=bad, headers=KEY)).status_code == 422, bad
+    unknown = await api.patch(f"/v1/webhooks/{here.ids['ben']}", json={}, headers=KEY)
+    assert unknown.status_code == 404
+
+
 async def test_who_answers_gone_is_told_nothing_more(
     here: Delivered, api: httpx.AsyncClient, app: Receiver
 ) -> None:

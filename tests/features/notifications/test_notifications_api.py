@@ -224,7 +224,7 @@ async def test_types_are_registered_replaced_and_removed(api: httpx.AsyncClient)
     assert (bad.status_code, bad.json()["code"]) == (422, "bad_template")
     gift = {"templates": {"en": {"title": "A gift"}}, "lifetime_days": 2}
     made = await api.put(url, json=gift, headers=KEY)
-    assert (made.status_code, made.json()["built_in"]) == (200, False)
+    assert (made.status_code, made.json()["built_in"], made.json()["changed"]) == (200, False, True)
     assert (await api.put(url, json=gift, headers=BEN)).status_code == 403
     for name in ("Gift", "a.b", "x" * 65, "%00"):
         odd = await api.put(f"/v1/notification-types/{name}", json=gift, headers=KEY)

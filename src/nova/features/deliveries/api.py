@@ -18,7 +18,7 @@ from nova.features.deliveries.models import (
     Seek,
     Which,
 )
-from nova.features.deliveries.policies import Policy
+from nova.features.deliveries.policies import BUILT_IN, Policy
 from nova.features.deliveries.quiet import Schedule
 from nova.features.deliveries.quiet_hours import QuietHours, Trial
 from nova.features.deliveries.service import Deliveries, NoSuchDelivery
@@ -27,6 +27,7 @@ from nova.features.deliveries.webhooks import (
     NewWebhook,
     NoSuchWebhook,
     Webhook,
+    WebhookChange,
     WebhookList,
 )
 from nova.kernel.errors import Invalid, NoSuchUser
@@ -49,6 +50,8 @@ class PolicyOf(Struct, frozen=True, kw_only=True):
     """The type of notification, or `default`."""
     policy: Policy
     """How its deliveries go about."""
+    changed: bool
+    """Whether it is not, or no longer, the built-in policy; DELETE goes back to that."""
 
 
 class LaneStates(Struct, frozen=True):
@@ -121,11 +124,11 @@ class Handlers:
 
     async def policies(self, _call: Call[Any, Any]) -> list[PolicyOf]:
         known = await self._all.policies.known()
-        return [PolicyOf(type=kind, policy=policy) for kind, policy in sorted(known.items())]
+        return [_policy(kind, policy) for kind, policy in sorted(known.items())]
 
     async def put_policy(self, call: Call[Policy, Any]) -> PolicyOf:
         kind = _type(call)
-        return PolicyOf(type=kind, policy=await self._all.policies.put(kind, call.body))
+        return _policy(kind, await self._all.policies.put(kind, call.body))
 
     async def delete_policy(self, call: Call[Any, Any]) -> None:
         await self._all.policies.delete(_type(call))
@@ -138,6 +141,9 @@ class Handlers:
 
     async def add_webhook(self, call: Call[NewWebhook, Any]) -> CreatedWebhook:
         return await self._all.webhooks.add(call.body)
+
+    async def change_webhook(self, call: Call[WebhookChange, Any]) -> Webhook:
+        return await self._all.webhooks.change(call.id_of("webhook", NoSuchWebhook), call.body)
 
     async def remove_webhook(self, call: Call[Any, Any]) -> None:
         await self._all.webhooks.remove(call.id_of("webhook", NoSuchWebhook))
@@ -155,6 +161,10 @@ class Handlers:
 
     async def unsubscribe(self, call: Call[Any, Any]) -> Html:
         return Html(await self._all.unsubscribe.obey(call.path["token"]))
+
+
+def _policy(kind: str, policy: Policy) -> PolicyOf:
+    return PolicyOf(type=kind, policy=policy, changed=policy != BUILT_IN.get(kind))
 
 
 def _type(call: Call[Any, Any]) -> str:

@@ -140,6 +140,8 @@ class Which(Struct, frozen=True, kw_only=True):
     """Of this notification."""
     channel: Literal["push", "web_push", "email", "webhook"] | None = None
     """Of this channel."""
+    webhook: UUID | None = None
+    """The calls of this webhook."""
     phase: Phase | None = None
     """In this phase."""
     status: (

@@ -28,6 +28,7 @@ from nova.features.deliveries.webhooks import (
     CreatedWebhook,
     NewWebhook,
     Webhook,
+    WebhookChange,
     WebhookList,
 )
 from nova.web.actors import Rule
@@ -228,7 +229,7 @@ def _webhooks(do: Handlers) -> Sequence[Route]:
             rule=Rule.SERVER,
             handler=do.webhooks,
             summary="List webhooks",
-            description="Their calls and attempts: GET /v1/deliveries?channel=webhook.",
+            description="Their calls and attempts: GET /v1/deliveries?webhook={id}.",
             returns=WebhookList,
         ),
         Route(
@@ -241,6 +242,17 @@ def _webhooks(do: Handlers) -> Sequence[Route]:
             returns=CreatedWebhook,
             status=201,
             secret=True,
+        ),
+        Route(
+            method="PATCH",
+            path=f"{base}/{{webhook}}",
+            rule=Rule.SERVER,
+            handler=do.change_webhook,
+            summary="Change a webhook's address or events",
+            description="Its secret stays, and calls that wait go to the new address at once.",
+            body=WebhookChange,
+            example={"url": "https://example.com/nova", "events": ["delivery.dead"]},
+            returns=Webhook,
         ),
         Route(
             method="DELETE",

@@ -27,6 +27,7 @@ select * from deliveries.deliveries
    and ($3::uuid is null or notification = $3) and ($4::text is null or channel = $4)
    and ($5::text is null or phase = $5) and ($6::smallint is null or status = $6)
    and ($7::text is null or type = $7) and ($8::text is null or code = $8)
+   and ($10::uuid is null or (lane = 'hook' and target = $10))
  order by id desc limit $9
 """
 
@@ -137,9 +138,10 @@ async def page(
 ) -> list[Delivery]:
     phase: Any = which.phase
     status: Any = None if which.status is None else int(Status[which.status.upper()])
-    statement = PAGE
-    if (phase, status) != (None, None) and (user, which.notification) == (None, None):
-        statement = PAGE_BY_STATE
+    statement, of_webhook = PAGE, [which.webhook]
+    narrow = (user, which.notification, which.webhook) != (None, None, None)
+    if (phase, status) != (None, None) and not narrow:
+        statement, of_webhook = PAGE_BY_STATE, []
         phase = PHASES if phase is None else [phase]
         status = list(map(int, Status)) if status is None else [status]
     rows = await db.fetch(
@@ -153,6 +155,7 @@ async def page(
         which.type,
         which.code,
         most,
+        *of_webhook,
     )
     return [delivery(row) for row in rows]
 

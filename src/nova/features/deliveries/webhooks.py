@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 from uuid import UUID
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 from nova.backbone.database import Database, Tx
 from nova.features.deliveries import store
@@ -64,6 +64,18 @@ select $1, $2, $3, $4::text[], $5 where (select count(*) from deliveries.webhook
 returning *
 """
 
+# What is left out (null) stays as it is.
+CHANGE = """
+update deliveries.webhooks set url = coalesce($2, url), events = coalesce($3::text[], events)
+ where id = $1 returning *
+"""
+
+# Calls that wait are tried at the new address at once: it was changed because the old one failed.
+READDRESS = """
+update deliveries.deliveries set address = $2, due = least(due, $3)
+ where lane = 'hook' and target = $1 and phase = 'waiting'
+"""
+
 REMOVE = "delete from deliveries.webhooks where id = $1"
 
 ENABLE = """
@@ -95,6 +107,15 @@ class NewWebhook(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     url: Annotated[str, Meta(min_length=1, max_length=2_048)]
     """Address that is called: https, and reachable from the server."""
     events: Annotated[list[WebhookEvent], Meta(max_length=6)] = []
+    """Which ones; all when empty."""
+
+
+class WebhookChange(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What to change about a webhook; what is left out stays, and so does its secret."""
+
+    url: Annotated[str, Meta(min_length=1, max_length=2_048)] | UnsetType = UNSET
+    """Address that is called from now on."""
+    events: Annotated[list[WebhookEvent], Meta(max_length=6)] | UnsetType = UNSET
     """Which ones; all when empty."""
 
 
@@ -186,6 +207,19 @@ class Webhooks:
             self._changed(tx)
         return CreatedWebhook(webhook=_webhook(row), secret=_shown(secret))
 
+    async def change(self, id_: UUID, change: WebhookChange) -> Webhook:
+        url = None if change.url is UNSET else self._hooks.check(change.url)
+        events = None if change.events is UNSET else change.events
+        async with self._db.transaction() as tx:
+            row = await tx.row(CHANGE, id_, url, events)
+            if row is None:
+                raise NoSuchWebhook
+            if url is not None:
+                await tx.run(READDRESS, id_, url, self._clock.now())
+                tx.after_commit(lambda: self._rings(LANE))
+            self._changed(tx)
+        return _webhook(row)
+
     async def remove(self, id_: UUID) -> None:
         async with self._db.transaction() as tx:
             if not await tx.run(REMOVE, id_):
@@ -233,7 +267,7 @@ class Webhooks:
         if known is None or known.webhook.disabled_at is not None:
             return Outcome(Verdict.REFUSED, "disabled", "It is disabled.", None, None, None)
         headers = signed(known.secret, str(one.id), self._clock.now(), one.body.encode())
-        outcome = await self._hooks.post(one.address, headers, one.body.encode())
+        outcome = await self._hooks.post(known.webhook.url, headers, one.body.encode())
         if outcome.verdict is Verdict.GONE:
             await self._disable(known.webhook.id, "It answered 410: it wants no more.")
         return outcome

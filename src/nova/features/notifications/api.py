@@ -129,6 +129,8 @@ class Type(Struct, frozen=True, kw_only=True):
     """Its name."""
     built_in: bool
     """Whether every deployment has it."""
+    changed: bool
+    """Whether it is not, or no longer, what every deployment has; DELETE goes back to that."""
     kind: Kind
     """Its templates and defaults."""
 
@@ -260,7 +262,13 @@ class Handlers:
         await self._all.types.delete(call.path["name"])
 
     def _type(self, name: str, kind: Kind) -> Type:
-        return Type(name=name, built_in=self._all.types.is_built_in(name), kind=kind)
+        types = self._all.types
+        return Type(
+            name=name,
+            built_in=types.is_built_in(name),
+            changed=types.is_changed(name, kind),
+            kind=kind,
+        )
 
     async def letters(self, call: Call[Any, Letters]) -> Paged[DeadLetter]:
         if self._all.dead_letters is None:

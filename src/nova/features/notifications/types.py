@@ -74,6 +74,10 @@ class Types:
     def is_built_in(self, name: str) -> bool:
         return name in self._built_in
 
+    def is_changed(self, name: str, kind: Kind) -> bool:
+        """Return whether a type differs from the built-in one of its name, or has none."""
+        return name not in self._built_in or self._built_in[name].kind != kind
+
     async def known(self, queries: Queries | None = None) -> Mapping[str, Ready]:
         """Return every type by name."""
         if self._known is not None:
