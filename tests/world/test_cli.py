@@ -207,7 +207,7 @@ async def test_an_event_that_failed_is_traced_diagnosed_and_replayed(
         status, said = await deployment.run("doctor")
         assert (
             status,
-            "FAIL event log: 0 events wait for another attempt, 1 are dead letters." in said,
+            "FAIL event log: waiting for another attempt: 0; dead letters: 1." in said,
         ) == (1, True), said
         await pool.run("alter table notifications.inbox drop constraint whole")
         async with app.phone(ben) as phone:

@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
-from nova.kernel.clock import Clock
+from nova.kernel.clock import Clock, SystemClock
 from nova.ports.carriers import Carrier, Outcome, Verdict
 from nova.ports.hooks import ForbiddenUrl, Hooks
 from nova.settings import Misconfigured, Settings
@@ -48,6 +48,12 @@ async def carriers(settings: Settings, clock: Clock) -> AsyncIterator[Mapping[st
         if problems:
             raise Misconfigured(problems)
         yield opened
+
+
+def caught(settings: Settings) -> list[str]:
+    """Return the platforms that no provider is set for: the mail catcher keeps what is theirs."""
+    wanted = {name for name, (chosen, *_) in _makers(settings, SystemClock()).items() if chosen}
+    return [platform for platform, names in PLATFORMS.items() if wanted.isdisjoint(names)]
 
 
 @asynccontextmanager

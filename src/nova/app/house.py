@@ -13,7 +13,7 @@ from nova.app import deliveries as app_deliveries
 from nova.app.carriers import carriers, hooks
 from nova.app.demo import DemoApp
 from nova.app.starting import CannotStart
-from nova.app.truth import all_rooms, check_prepared, truth
+from nova.app.truth import all_rooms, check_prepared, clocks, database_named, truth
 from nova.backbone.backbone import Backbone
 from nova.backbone.groups import Pace
 from nova.backbone.migrations import Unmigratable, migrate
@@ -38,7 +38,7 @@ from nova.web.limits import Budgets, Limiter, LocalLimits
 from nova.web.probes import Readiness
 from nova.web.realtime import metrics as socket_metrics
 from nova.web.realtime.families import Families, methods
-from nova.web.realtime.hub import Hub, Limits
+from nova.web.realtime.hub import BOUNDS, Hub, Limits
 from nova.web.watchdog import Watchdog
 from nova.wire.addresses import Guard
 
@@ -239,8 +239,17 @@ async def _built(
     features.append(
         operations.plug(
             backbone,
-            operations.Engines(needed, {**spared, **carried}),
-            operations.Watch(registry, clock, lambda: features, lambda: hub.sessions),
+            operations.Engines(
+                {**needed, "database": database_named(settings, pool)},
+                {**spared, "clock": clocks(pool, clock), **carried},
+            ),
+            operations.Watch(
+                registry,
+                clock,
+                lambda: features,
+                lambda: hub.sessions,
+                lambda: {BOUNDS[whose]: number for whose, number in hub.refused.items()},
+            ),
         )
     )
     _employ(backbone, features)

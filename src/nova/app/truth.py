@@ -9,11 +9,24 @@ from nova.adapters.postgres.pool import PostgresPool, open_pool
 from nova.adapters.postgres.refusals import CannotEmbed
 from nova.app.starting import EMBEDDED, CannotStart, NoData
 from nova.backbone.migrations import Room, migrate, rooms, show
+from nova.kernel.clock import Clock
+from nova.kernel.errors import Unavailable
+from nova.ports.database import Pool
 from nova.settings import Settings
+from nova.web.probes import Ping
 
 PACKAGE = Path(__file__).parents[1]
+THERE = "select clock_timestamp()"
+APART_S = 5.0
+"""Clocks that are so far apart make leases end early, or late."""
 MIGRATING_S = 3600.0
 """Statements of a migration may run for this long; locks are never waited for that long."""
+
+
+class ClocksApart(Unavailable):
+    """The database's clock and this machine's are apart."""
+
+    hint = "Have both set by NTP."
 
 
 @asynccontextmanager
@@ -53,6 +66,32 @@ async def truth(
             )
         except CannotEmbed as reason:
             raise CannotStart(str(reason)) from reason
+
+
+def database_named(settings: Settings, pool: Pool) -> Ping:
+    """Return a ping of the database that says what it is, and whose."""
+    whose = "embedded" if settings.database == EMBEDDED else "external"
+
+    async def ping() -> str:
+        return f"PostgreSQL {await pool.ping()}, {whose}"
+
+    return ping
+
+
+def clocks(pool: Pool, clock: Clock) -> Ping:
+    """Return a ping that compares the database's clock with this machine's."""
+
+    async def ping() -> str:
+        asked = clock.now()
+        there = await pool.value(THERE)
+        between = asked + (clock.now() - asked) / 2
+        apart = (there - between).total_seconds()
+        if abs(apart) >= APART_S:
+            side = "ahead of" if apart > 0 else "behind"
+            raise ClocksApart(f"The database's clock is {abs(apart):,.0f} s {side} this machine's.")
+        return f"The database's clock and this machine's are {abs(apart):.1f} s apart."
+
+    return ping
 
 
 async def answers(settings: Settings) -> bool:

@@ -2,13 +2,8 @@
 
 import argparse
 import asyncio
-import re
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import suppress
-from http.client import HTTPConnection, HTTPException
-from urllib.error import HTTPError
-from urllib.request import ProxyHandler, build_opener
 
 import msgspec
 from msgspec import Struct
@@ -16,11 +11,13 @@ from msgspec import Struct
 from nova import app
 from nova.app import access
 from nova.app import graph as app_graph
-from nova.app.carriers import carriers
+from nova.app.carriers import carriers, caught
 from nova.app.starting import EMBEDDED, CannotStart
+from nova.app.truth import ClocksApart, clocks, database_named
 from nova.backbone import migrations
 from nova.cli.options import Verbs, say, settings
 from nova.cli.options import add as add_options
+from nova.cli.running_server import RunningServer, asked
 from nova.kernel.clock import SystemClock
 from nova.kernel.errors import Unavailable
 from nova.ports.database import DatabaseUnavailable, Pool
@@ -28,8 +25,7 @@ from nova.ports.graph import GraphUnavailable
 from nova.settings import Misconfigured, Settings
 from nova.web import file_descriptors
 from nova.web.jwks import KeysUnavailable
-
-ASKED_S = 2.0
+from nova.web.realtime.hub import BOUNDS
 
 LETTERS = """
 select (select count(*) from backbone.dead_letters) as dead,
@@ -72,7 +68,10 @@ async def _examined(args: argparse.Namespace) -> AsyncIterator[Finding]:
     loaded = settings(args)
     given = sum(origin != "default" for origin in loaded.origins.values())
     yield Finding("configuration", healthy=True, detail=f"valid; {given} settings given.")
-    yield await _descriptors(loaded.settings)
+    server = await asyncio.to_thread(asked, loaded.settings)
+    yield _running(server)
+    yield _descriptors(server)
+    yield _sockets(server)
     given_keys = loaded.settings.tokens
     if given_keys.jwks_url:
         yield await _keys(loaded.settings)
@@ -83,29 +82,30 @@ async def _examined(args: argparse.Namespace) -> AsyncIterator[Finding]:
             detail="no user token can be verified.",
             fix="run 'nova init', or set tokens.secret, tokens.jwks_url or tokens.jwks_file.",
         )
-    for caller in callers(loaded.settings):
+    for caller in callers(loaded.settings, server):
         yield caller
     for engines in (_outside(loaded.settings), carried(loaded.settings)):
         async for finding in engines:
             yield finding
+    if lanes := caught(loaded.settings):
+        yield _mail_catcher(lanes)
     try:
         async with app.truth(loaded.settings) as pool:
             start = time.perf_counter()
-            version = await pool.ping()
+            version = await database_named(loaded.settings, pool)()
             took = (time.perf_counter() - start) * 1000
-            yield Finding(
-                "database", healthy=True, detail=f"PostgreSQL {version}, answered in {took:.1f} ms."
-            )
+            yield Finding("database", healthy=True, detail=f"{version}, answered in {took:.1f} ms.")
             pending = [
                 one for one in await migrations.show(pool, app.all_rooms()) if not one.applied_at
             ]
             yield Finding(
                 "schema",
                 healthy=not pending,
-                detail=f"{len(pending)} migrations pending.",
+                detail=f"migrations to apply: {len(pending)}.",
                 fix="run 'nova migrate'; 'nova serve' does so by itself." if pending else "",
             )
             if not pending:
+                yield await _clock(pool)
                 yield await _lag(pool)
                 if loaded.settings.graph == EMBEDDED:
                     yield await _index(pool, loaded.settings.graph_memory_mb)
@@ -113,7 +113,7 @@ async def _examined(args: argparse.Namespace) -> AsyncIterator[Finding]:
         yield Finding("database", healthy=False, detail=str(wrong))
 
 
-def callers(chosen: Settings) -> Iterator[Finding]:
+def callers(chosen: Settings, server: RunningServer) -> Iterator[Finding]:
     """Yield who may call, and what a running server says about its proxy."""
     http, names = chosen.http, ", ".join
     yield Finding(
@@ -129,8 +129,7 @@ def callers(chosen: Settings) -> Iterator[Finding]:
         f"{names(access.hosts(chosen).names) or 'nothing else'}; further names are added to "
         "http.allowed_hosts.",
     )
-    checks = _asked(f"http://{_reached(http.host)}:{http.port}/readyz") if http.port else None
-    unnamed = (checks or {}).get("clients")
+    unnamed = server.ready.checks.get("clients") if server.ready else None
     if unnamed is None and chosen.deliveries.public_url.startswith("https:"):
         unnamed = None if http.trusted_proxies else "an https address needs a proxy"
     if unnamed is not None:
@@ -142,37 +141,65 @@ def callers(chosen: Settings) -> Iterator[Finding]:
         )
 
 
-def _reached(host: str) -> str:
-    """Return the address by which a server on this machine is reached."""
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104  # nothing is bound
-    return f"[{host}]" if ":" in host else host
+def _running(server: RunningServer) -> Finding:
+    """Say whether a server runs here, and whether it is ready."""
+    if server.ready is None:
+        return Finding(
+            "server",
+            healthy=True,
+            detail=f"none answers at {server.address}.",
+            fix="'nova serve' starts one.",
+        )
+    unready = "; ".join(f"{name}: {said}" for name, said in server.ready.checks.items())
+    healthy = server.ready.status == "ready"
+    return Finding(
+        "server",
+        healthy=healthy,
+        detail=f"answers at {server.address}, and is {server.ready.status}"
+        + ("." if healthy else f" ({unready})."),
+    )
 
 
-def _asked(url: str) -> dict[str, str] | None:
-    """Return the checks of a server that runs; None when none answers."""
-    try:
-        with build_opener(ProxyHandler({})).open(url, timeout=5.0) as answer:
-            return msgspec.json.decode(answer.read(65_536), type=Ready).checks
-    except HTTPError as unready:
-        with unready, suppress(OSError, msgspec.MsgspecError):
-            return msgspec.json.decode(unready.read(65_536), type=Ready).checks
-    except (OSError, HTTPException, msgspec.MsgspecError):
-        pass
-    return None
+def _sockets(server: RunningServer) -> Finding:
+    """Say how many sockets are open, and how many were one too many since the server's start."""
+    opened = server.metric("nova_sockets")
+    refused = {
+        setting: int(number)
+        for whose, setting in BOUNDS.items()
+        if (number := server.metric("nova_sockets_refused_total", whose))
+    }
+    if opened is None:
+        detail = "a running server would say how many are open, and how many were refused."
+    else:
+        by = ", ".join(f"{number:,} by {setting}" for setting, number in refused.items())
+        detail = f"{int(opened):,} are open; refused since the start: {by or 'none'}."
+    return Finding(
+        "sockets",
+        healthy=True,
+        detail=detail,
+        fix="if these were not one client that connects too often, raise that setting."
+        if refused
+        else "",
+    )
 
 
-class Ready(Struct, frozen=True):
-    """What `/readyz` says."""
+def _mail_catcher(lanes: list[str]) -> Finding:
+    """Say what has no provider."""
+    return Finding(
+        "mail catcher",
+        healthy=True,
+        detail=f"keeps what is for {', '.join(lanes)}, since no provider is set for that: it does "
+        "not leave this machine. The console shows it.",
+        fix="to send it, set smtp.host, apns.key, fcm.credentials or webpush.private_key.",
+    )
 
-    checks: dict[str, str]
 
-
-async def _descriptors(settings: Settings) -> Finding:
+def _descriptors(server: RunningServer) -> Finding:
     """Say how many files a server may open here, and how many a running one has open."""
     most = file_descriptors.hard_limit()
     kept = file_descriptors.reserve(most)
-    used = await asyncio.to_thread(_in_use, settings.http.host, settings.http.port)
-    state = "no server answers here" if used is None else f"{used:,} are in use"
+    used = server.metric("nova_descriptors_in_use")
+    state = "no server says how many are in use" if used is None else f"{int(used):,} are in use"
     healthy = most >= file_descriptors.FEW and (used or 0) < most - kept
     return Finding(
         "descriptors",
@@ -180,20 +207,6 @@ async def _descriptors(settings: Settings) -> Finding:
         detail=f"up to {most:,} open files, {kept} of them in reserve; {state}.",
         fix="" if healthy else "raise the limit of open files (ulimit -Hn, LimitNOFILE=).",
     )
-
-
-def _in_use(host: str, port: int) -> int | None:
-    """Return how many descriptors a running server says are in use; None if it does not say."""
-    connection = HTTPConnection(_reached(host), port, timeout=ASKED_S)
-    try:
-        connection.request("GET", "/metrics")
-        answer = connection.getresponse().read().decode()
-    except (OSError, HTTPException, ValueError):
-        return None
-    finally:
-        connection.close()
-    line = re.search(r"^nova_descriptors_in_use (\S+)$", answer, re.MULTILINE)
-    return int(float(line[1])) if line else None
 
 
 async def _keys(settings: Settings) -> Finding:
@@ -254,12 +267,20 @@ async def carried(chosen: Settings) -> AsyncIterator[Finding]:
             yield Finding(name, healthy=False, detail=f"{detail}.", fix=fix)
 
 
+async def _clock(pool: Pool) -> Finding:
+    """Say whether the database's clock and this machine's agree."""
+    try:
+        return Finding("clock", healthy=True, detail=await clocks(pool, SystemClock())())
+    except ClocksApart as wrong:
+        return Finding("clock", healthy=False, detail=wrong.detail, fix=wrong.hint or "")
+
+
 async def _lag(pool: Pool) -> Finding:
     row = await pool.row(LETTERS)
     dead, again = (row["dead"], row["again"]) if row else (0, 0)
     return Finding(
         "event log",
         healthy=dead == 0,
-        detail=f"{again} events wait for another attempt, {dead} are dead letters.",
+        detail=f"waiting for another attempt: {again}; dead letters: {dead}.",
         fix="see GET /v1/dead-letters, then run 'nova replay'." if dead else "",
     )

@@ -38,6 +38,10 @@ class ManualClock:
     def monotonic(self) -> float:
         return self._seconds
 
+    def jump(self, seconds: float) -> None:
+        """Set the wall clock forward, or back."""
+        self._at += timedelta(seconds=seconds)
+
     def advance(self, seconds: float) -> None:
         self._at += timedelta(seconds=seconds)
         self._seconds += seconds

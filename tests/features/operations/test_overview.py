@@ -42,7 +42,8 @@ class Counting:
             "nova_notifications_seconds", "", registry=registry, buckets=(0.002, 0.01, 0.05)
         )
         self.asked = Requests(registry, busy=int)
-        self.watch = Watch(registry, self.clock, lambda: [POSTS], lambda: 7)
+        self.refused: dict[str, int] = {}
+        self.watch = Watch(registry, self.clock, lambda: [POSTS], lambda: 7, lambda: self.refused)
 
     def step(self) -> None:
         self.clock.advance(EVERY_S)
@@ -60,6 +61,31 @@ def test_at_the_start_nothing_has_happened(here: Counting) -> None:
     assert {each.name: (each.per_s, each.lately) for each in seen.rates} == dict.fromkeys(
         ("events", "requests", "deliveries"), (0.0, [])
     )
+
+
+def test_sockets_that_were_one_too_many_are_told_by_setting(here: Counting) -> None:
+    assert here.watch.overview().sockets_refused == []
+    here.refused["socket.per_user"] = 3
+    [seen] = here.watch.overview().sockets_refused
+    assert (seen.setting, seen.lately, seen.total) == ("socket.per_user", 3, 3)
+    for _ in range(KEPT):
+        here.step()
+    here.refused["socket.per_user"] = 4
+    [seen] = here.watch.overview().sockets_refused
+    assert (seen.lately, seen.total) == (1, 4)
+
+
+@pytest.mark.parametrize(("jump", "told"), [(3_600.0, 3_600.0), (-90.0, -90.0), (0.3, 0.0)])
+def test_a_clock_that_was_set_is_told_for_five_minutes(
+    here: Counting, jump: float, told: float
+) -> None:
+    here.step()
+    assert here.watch.overview().clock_jumped_s == 0.0
+    here.clock.jump(jump)
+    assert here.watch.overview().clock_jumped_s == told
+    for _ in range(KEPT):
+        here.step()
+    assert here.watch.overview().clock_jumped_s == 0.0
 
 
 def test_rates_are_of_the_last_seconds_and_of_each_step(here: Counting) -> None:

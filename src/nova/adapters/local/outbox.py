@@ -43,7 +43,7 @@ class OutboxSink:
         return await self._take(parcel)
 
     async def ping(self) -> str:
-        return "the outbox in PostgreSQL: nothing leaves this machine"
+        return "the mail catcher: nothing leaves this machine, and the console shows it"
 
     async def _together(self, parcels: list[Parcel]) -> Sequence[Outcome]:
         await self._pool.run(
@@ -56,6 +56,8 @@ class OutboxSink:
         )
         await self._pool.run(TRIM, self._most)
         return [
-            Outcome(Verdict.SENT, "kept", "Kept in the outbox.", None, None, f"outbox:{parcel.id}")
+            Outcome(
+                Verdict.SENT, "kept", "Kept by the mail catcher.", None, None, f"outbox:{parcel.id}"
+            )
             for parcel in parcels
         ]

@@ -14,6 +14,9 @@ Buckets: TypeAlias = Mapping[float, float]
 
 _Counted: TypeAlias = tuple[float, Mapping[str, float]]
 
+JUMP_S = 1.0
+"""By less, clocks are set right all the time."""
+
 LATELY_S = 5.0
 """What a rate is of, at least: over less it would jump."""
 
@@ -24,6 +27,10 @@ class Reading(Struct, frozen=True, kw_only=True):
     at: float
     """In seconds, of a clock that never goes back."""
     sockets: int
+    wall: datetime
+    """The same moment, by the clock on the wall."""
+    refused: Mapping[str, int]
+    """Sockets that were one too many, by the setting that says how many are allowed."""
     counts: Mapping[str, float]
     consumers: Mapping[str, float]
     timings: Mapping[tuple[str, What], Buckets]
@@ -58,6 +65,17 @@ class Timing(Struct, frozen=True, kw_only=True):
     """Linear within the buckets of the metric, and never more than the last bound of them."""
 
 
+class RefusedSockets(Struct, frozen=True, kw_only=True):
+    """Sockets that were refused because there were as many as a setting allows."""
+
+    setting: str
+    """The setting: `socket.per_address`, `socket.per_user` or `socket.connections`."""
+    lately: int
+    """How many in the time looked at."""
+    total: int
+    """How many since the process began."""
+
+
 class Overview(Struct, frozen=True, kw_only=True):
     """What the process that answers did lately."""
 
@@ -69,6 +87,11 @@ class Overview(Struct, frozen=True, kw_only=True):
     """How far back rates and times reach: five minutes, or less after a start."""
     sockets: int
     """Open right now."""
+    sockets_refused: Sequence[RefusedSockets]
+    """By setting; empty while none was refused since the start."""
+    clock_jumped_s: float
+    """By how many seconds the machine's clock was set forward, or back (negative), in the time
+    looked at: the widest jump, or 0."""
     rates: Sequence[Frequency]
     """Of `events` that were decided, `requests` and `deliveries` (attempts at them)."""
     consumers: Sequence[Frequency]
@@ -85,6 +108,24 @@ def rates(kept: Sequence[Reading], now: Reading) -> list[Frequency]:
 def consumed(kept: Sequence[Reading], now: Reading) -> list[Frequency]:
     """Return how many events each consumer handled, from readings in their order."""
     return _rates([(each.at, each.consumers) for each in kept], (now.at, now.consumers))
+
+
+def refused(before: Reading, now: Reading) -> list[RefusedSockets]:
+    """Return how many sockets each setting refused, at all and between two readings."""
+    return [
+        RefusedSockets(setting=setting, lately=total - before.refused.get(setting, 0), total=total)
+        for setting, total in sorted(now.refused.items())
+    ]
+
+
+def clock_jump(readings: Sequence[Reading]) -> float:
+    """Return by how many seconds the clock on the wall jumped most from a reading to the next."""
+    jumps = [
+        (after.wall - before.wall).total_seconds() - (after.at - before.at)
+        for before, after in pairwise(readings)
+    ]
+    widest = max(jumps, key=abs, default=0.0)
+    return round(widest, 1) if abs(widest) >= JUMP_S else 0.0
 
 
 def timings(before: Reading, now: Reading) -> list[Timing]:

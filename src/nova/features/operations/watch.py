@@ -12,8 +12,10 @@ from nova.features.operations.overview import (
     Overview,
     Reading,
     What,
+    clock_jump,
     consumed,
     rates,
+    refused,
     timings,
 )
 from nova.kernel.clock import Clock
@@ -41,13 +43,18 @@ class Watch:
         clock: Clock,
         features: Callable[[], Iterable[Feature]],
         sockets: Callable[[], int],
+        refused_sockets: Callable[[], Mapping[str, int]] = dict,
     ) -> None:
-        """A request is counted for the one of `features` that it is of."""
+        """A request is counted for the one of `features` that it is of.
+
+        `refused_sockets` returns how many were one too many, by setting.
+        """
         names = [CONSUMED, ANSWERED, PUBLISHED, *COUNTS]
         self._metrics = registry.restricted_registry(names)
         self._clock = clock
         self._features = features
         self._sockets = sockets
+        self._refused_sockets = refused_sockets
         self._owners: dict[tuple[str, str], str] = {}
         self._started_at = clock.now()
         self._kept: deque[Reading] = deque([self._read()], maxlen=KEPT)
@@ -68,6 +75,8 @@ class Watch:
             started_at=self._started_at,
             window_s=round(now.at - before.at, 1),
             sockets=now.sockets,
+            sockets_refused=refused(before, now),
+            clock_jumped_s=clock_jump([*kept, now]),
             rates=rates(kept, now),
             consumers=consumed(kept, now),
             timings=timings(before, now),
@@ -87,7 +96,9 @@ class Watch:
                 buckets[self._timed(sample)][float(sample.labels["le"])] += sample.value
         return Reading(
             at=self._clock.monotonic(),
+            wall=self._clock.now(),
             sockets=self._sockets(),
+            refused=dict(self._refused_sockets()),
             counts=counts,
             consumers=consumers,
             timings=buckets,

@@ -56,6 +56,14 @@ class Tickets(Protocol):
     async def subscription(self, token: str) -> Ticket: ...
 
 
+BOUNDS = {
+    "address": "socket.per_address",
+    "user": "socket.per_user",
+    "process": "socket.connections",
+}
+"""By whose sockets are too many, the setting that says how many are allowed."""
+
+
 class TooManySockets(TooMany):
     """As many sockets are open from this address as Nova takes from one."""
 
@@ -136,7 +144,7 @@ class Hub:
         self._hand = 0
         self._addresses: Counter[str] = Counter()
         self.refused: Counter[str] = Counter()
-        """Sockets that were one too many, by whose they were: an address's or a user's."""
+        """Sockets that were one too many, by whose: an address's, a user's, or the process's."""
         self._noted: dict[str, float] = {}
         self._arrivals: OrderedDict[Session, float] = OrderedDict()
         """Those that have not said who they are, and until when they have to."""
@@ -218,8 +226,7 @@ class Hub:
         now = self._clock.monotonic()
         if now - self._noted.get(whose, float("-inf")) >= NOTED_EVERY_S:
             self._noted[whose] = now
-            setting = f"socket.per_{whose}"
-            get_logger().warning("sockets_refused", whose=whose, name=name, setting=setting)
+            get_logger().warning("sockets_refused", whose=whose, name=name, setting=BOUNDS[whose])
 
     def open(
         self, wire: Wire, transport: Transport, *, secret: str = "", address: str = ""
@@ -238,6 +245,7 @@ class Hub:
         if self.draining:
             session.close(codes.SHUTDOWN)
         elif len(self._sessions) > self.limits.connections:
+            self._refuse("process", address)
             session.close(codes.FULL)
         return session
 
