@@ -4,6 +4,9 @@ export class Refused extends Error {
   constructor(status, said) {
     super(said.detail || said.title || `The answer was ${status}.`);
     this.status = status;
+    this.code = said.code;
+    this.hint = said.hint ?? '';
+    this.at = said.at ?? ''; // where in the body, as in `$.name`
   }
 }
 

@@ -1,60 +1,35 @@
 // Server keys: which there are, a new one (shown once), and the end of one.
 
-import { make, press } from '../shared/dom.js';
-import { moment } from '../shared/time.js';
-
-const COLUMNS = ['Name', 'Begins with', 'Made', 'Used last', ''];
-
-// A button that asks once more, in its own place, before it does something for good.
-function sure(label, really, act) {
-  const button = make('button', '', label);
-  button.type = 'button';
-  let asked = false;
-  const ask = (now) => {
-    asked = now;
-    button.textContent = now ? really : label;
-    button.classList.toggle('danger', now);
-  };
-  button.addEventListener('click', () => {
-    if (asked) act();
-    ask(!asked);
-  });
-  button.addEventListener('blur', () => ask(false));
-  button.addEventListener('keydown', ({ key }) => key === 'Escape' && ask(false));
-  return button;
-}
+import { make } from '../../shared/dom.js';
+import { moment } from '../../shared/time.js';
+import { sure } from '../parts/confirm.js';
+import { secretOnce } from '../parts/copy.js';
+import { Form } from '../parts/form.js';
+import { Table } from '../parts/table.js';
 
 export class Keys {
   static title = 'Keys';
+  static group = 'System';
   every_ms = 10_000;
   #key = '';
 
   constructor(room, api, { tell }) {
     this.api = api;
     this.tell = tell;
-    this.name = make('input');
-    this.name.required = true;
-    this.name.maxLength = 128;
-    this.name.autocomplete = 'off';
-    this.name.placeholder = 'What the key is for';
-    this.name.setAttribute('aria-label', this.name.placeholder);
-    const button = make('button', '', 'Make a key');
-    const form = make('form', 'row', this.name, button);
-    form.addEventListener('submit', (submitted) => {
-      submitted.preventDefault();
-      button.disabled = true; // a key too many would open doors, too
-      this.#make().catch(tell).finally(() => { button.disabled = false; });
+    const form = new Form({
+      label: 'New key', submit: 'Make a key',
+      fields: [{ name: 'name', label: 'What the key is for', most: 128, required: true }],
+      send: ({ name }) => api.post('/v1/keys', { name }),
+      done: (made) => {
+        form.clear();
+        this.#made(made);
+      },
     });
     this.made = make('div', 'made');
     this.made.setAttribute('role', 'status');
-    this.rows = make('tbody');
-    const head = make('tr', '', ...COLUMNS.map((each) => make('th', '', each)));
-    const table = make('table', 'keys', make('thead', '', head), this.rows);
-    table.setAttribute('aria-label', 'Server keys');
-    const scroll = make('div', 'scroll', table);
-    scroll.tabIndex = 0;
-    room.append(make('h2', '', 'Server keys'), form, this.made, scroll,
-      make('p', 'quiet', 'A key may do everything. Nova keeps its digest alone, so nobody can read it again; when it was used is known within a minute. Revoking works everywhere within a second.'));
+    this.table = new Table('Server keys', ['Name', 'Begins with', 'Made', 'Used last', '']);
+    room.append(make('h2', '', 'Server keys'), form.root, this.made, this.table.root,
+      make('p', 'quiet', 'A key may do everything. Nova keeps only its digest, so nobody can read it again. “Used last” is right within a minute. A revoked key stops to work everywhere within a second.'));
   }
 
   async refresh() {
@@ -62,37 +37,24 @@ export class Keys {
     const key = JSON.stringify(data);
     if (key === this.#key) return; // a button that was pressed once stays as it is
     this.#key = key;
-    this.rows.replaceChildren(...data.map((each) => this.#row(each)));
+    this.table.show(data.map((each) => this.#row(each)));
   }
 
   #row(each) {
     const isOwn = Boolean(each.prefix) && this.api.token.startsWith(each.prefix);
-    const name = make('th', '', each.name, isOwn && make('span', 'chip', 'you'));
     const revoke = sure('Revoke', isOwn ? 'Revoke, and sign out?' : 'Revoke for good?', () => this.#revoke(each.id));
     revoke.setAttribute('aria-description', each.name);
-    const facts = [
+    return [
+      [each.name, isOwn ? make('span', 'chip', 'you') : ''],
       each.prefix ? make('code', '', `${each.prefix}…`) : make('small', '', 'not known'),
       moment(each.created_at),
-      each.used_at ? moment(each.used_at) : make('small', '', 'not yet'),
-    ].map((fact, number) => {
-      const cell = make('td', '', fact);
-      cell.dataset.name = COLUMNS[number + 1]; // a narrow window has no heads
-      return cell;
-    });
-    return make('tr', '', name, ...facts, make('td', 'act', revoke));
+      each.used_at ? moment(each.used_at) : make('small', '', 'not yet'), revoke,
+    ];
   }
 
-  async #make() {
-    const { name, secret } = await this.api.post('/v1/keys', { name: this.name.value.trim() });
-    this.name.value = '';
-    const shown = make('code', '', secret);
-    const copy = press('Copy', async () => {
-      copy.textContent = await copied(shown);
-    });
-    const done = press('I have it', () => this.made.replaceChildren());
-    this.made.replaceChildren(
-      make('p', '', 'The key ', make('b', '', name), ' is shown this once:'), shown, make('div', 'row', copy, done));
-    await this.refresh();
+  #made({ name, secret }) {
+    this.made.replaceChildren(...secretOnce(['The key ', make('b', '', name), ' is shown this once:'], secret, () => this.made.replaceChildren()));
+    this.refresh().catch(this.tell);
   }
 
   async #revoke(id) {
@@ -102,16 +64,5 @@ export class Keys {
     } catch (refused) {
       this.tell(refused);
     }
-  }
-}
-
-// Pages that did not come over TLS have no clipboard: there it is selected, to be copied by hand.
-async function copied(node) {
-  try {
-    await navigator.clipboard.writeText(node.textContent);
-    return 'Copied';
-  } catch {
-    getSelection().selectAllChildren(node);
-    return 'Selected: copy it';
   }
 }

@@ -1,15 +1,19 @@
 // Deliveries: the lanes, the log with every attempt, and dead letters to try again.
 
-import { make, opening, press } from '../shared/dom.js';
-import { moment } from '../shared/time.js';
+import { make, opening, press } from '../../shared/dom.js';
+import { moment } from '../../shared/time.js';
+import { ofLane } from '../parts/health.js';
+import { Picker } from '../parts/picker.js';
+import { CHANNELS as NAMES, LANES, counted, number } from '../parts/words.js';
 
 const PHASES = ['', 'dead', 'failed', 'waiting', 'held', 'standby', 'done', 'dropped', 'merged'];
 const CHANNELS = ['', 'push', 'web_push', 'email', 'webhook'];
+const PHASE_WORDS = { dead: 'given up', failed: 'address is dead', standby: 'stands by', merged: 'sent with others', dropped: 'not sent' };
 const STORIES = new Set(['single', 'recall']); // of one notification, not of a digest or a webhook's call
 const REDRIVABLE = new Set(['dead', 'failed']);
 
-function choice(label, values, chosen) {
-  const select = make('select', '', ...values.map((each) => new Option(each.replace('_', ' ') || `any ${label}`, each)));
+function choice(label, values, chosen, words) {
+  const select = make('select', '', ...values.map((each) => new Option(words[each] ?? (each || `any ${label}`), each)));
   select.value = values.includes(chosen) ? chosen : '';
   select.setAttribute('aria-label', label);
   return select;
@@ -17,33 +21,35 @@ function choice(label, values, chosen) {
 
 export class Deliveries {
   static title = 'Deliveries';
+  static group = 'Activity';
   every_ms = 5_000;
   #key = '';
   #cursor;
 
-  constructor(room, api, { tell, asked: [phase, channel] }) {
+  constructor(room, api, { tell, asked: [phase, channel, user, id] }) {
     this.api = api;
     this.tell = tell;
-    this.phase = choice('phase', PHASES, phase);
-    this.channel = choice('channel', CHANNELS, channel);
-    this.user = make('input');
-    this.user.placeholder = 'Anybody, or the id of a user';
-    this.user.setAttribute('aria-label', 'User');
-    this.again = press('Try these dead letters again', () => this.#redriveAll().catch(tell));
+    this.phase = choice('phase', PHASES, phase, PHASE_WORDS);
+    this.channel = choice('channel', CHANNELS, channel, NAMES);
+    this.user = new Picker(api, { label: 'User', placeholder: 'Anybody, or one person', onChange: () => this.refresh().catch(tell) });
+    this.user.value = user;
+    this.again = press('Try all of these again', () => this.#redriveAll().catch(tell));
     this.lanes = make('div', 'lanes');
+    this.found = make('div', 'found');
+    if (id) this.#detail(id).then((said) => this.found.replaceChildren(...said)).catch(tell);
     this.list = make('ol', 'lines');
     this.list.setAttribute('aria-label', 'Deliveries, the newest first');
     this.empty = make('p', 'quiet', 'There are none.');
     this.older = press('Older', () => this.#more().catch(tell));
     this.older.hidden = this.empty.hidden = this.again.hidden = true; // until it is known
-    const form = make('form', 'row', this.phase, this.channel, this.user, make('button', '', 'Show'));
+    const form = make('form', 'row', this.phase, this.channel, this.user.root, make('button', '', 'Show'));
     form.addEventListener('submit', (submitted) => submitted.preventDefault());
     for (const heard of ['change', 'submit']) form.addEventListener(heard, () => this.refresh().catch(tell));
-    room.append(make('h2', '', 'Deliveries'), this.lanes, form, this.again, this.empty, this.list, this.older);
+    room.append(make('h2', '', 'Deliveries'), this.lanes, this.found, form, this.again, this.empty, this.list, this.older);
   }
 
   #which() {
-    return { phase: this.phase.value, channel: this.channel.value, user: this.user.value.trim() };
+    return { phase: this.phase.value, channel: this.channel.value, user: this.user.value };
   }
 
   async refresh() {
@@ -76,23 +82,23 @@ export class Deliveries {
 
   #lane(lane) {
     const facts = [
-      [lane.waiting, 'waiting'], [lane.held, 'held'], [lane.dead, 'dead'],
-      [lane.sent, 'sent this hour'], [lane.failed, 'failed'], [lane.gone, 'addresses died'],
-    ].filter(([number]) => number > 0).map(([number, name]) => `${number.toLocaleString()} ${name}`);
-    const isSick = lane.breaker !== 'closed' || lane.paused_until || lane.purging === false;
-    const box = make('article', isSick ? 'sick' : '',
-      make('b', '', lane.lane), make('small', '', lane.carrier || 'webhooks'),
-      make('p', '', facts.join(', ') || 'idle'));
-    if (lane.oldest_s > 1) box.append(make('p', '', `The first in line waits for ${Math.round(lane.oldest_s)} s.`));
-    if (lane.breaker !== 'closed') box.append(make('p', '', `Its breaker is ${lane.breaker.replace('_', ' ')}.`));
-    if (lane.paused_until) box.append(make('p', '', `Paused until ${moment(lane.paused_until)}: ${lane.why}`));
-    if (lane.purging === false) box.append(make('p', '', `Dead addresses are kept: ${lane.purging_why}`));
+      [lane.waiting, 'waiting'], [lane.held, 'held'], [lane.dead, 'given up'],
+      [lane.sent, 'sent in the last hour'], [lane.failed, 'failed in the last hour'],
+    ].filter(([count]) => count > 0).map(([count, name]) => `${number(count)} ${name}`);
+    if (lane.gone) facts.push(counted(lane.gone, 'dead address', 'dead addresses'));
+    const wrong = ofLane(lane);
+    const carrier = lane.carrier === 'outbox' ? 'mail catcher' : lane.carrier;
+    const box = make('article', wrong.length ? 'sick' : '',
+      make('b', '', LANES[lane.lane] ?? lane.lane), make('small', '', carrier),
+      make('p', '', facts.join(', ') || 'nothing to do'));
+    box.append(...wrong.map(({ says }) => make('p', 'bad', says.slice(says.indexOf(': ') + 2))));
+    if (lane.paused_until) box.append(make('p', '', `Paused until ${moment(lane.paused_until)}.`));
     if (lane.paused_until || lane.purging === false) box.append(this.#resume(lane.lane, 'bury'), ' ', this.#resume(lane.lane, 'forgive'));
     return box;
   }
 
   #resume(lane, suspects) {
-    const label = suspects === 'bury' ? 'Bury the dead, resume' : 'Forgive them, resume';
+    const label = suspects === 'bury' ? 'Resume, remove dead addresses' : 'Resume, keep all addresses';
     return press(label, () => this.#act(`/v1/delivery-lanes/${lane}/resume`, { suspects }));
   }
 
@@ -100,8 +106,8 @@ export class Deliveries {
     const line = opening(
       [
         make('time', '', moment(each.made_at)),
-        make('span', `chip ${each.phase}`, each.phase === 'done' ? each.status : each.phase),
-        make('span', 'what', make('b', '', each.title || each.type), ' ', make('small', '', each.channel.replace('_', ' '), each.kind === 'single' ? '' : `, ${each.kind}`)),
+        make('span', `chip ${each.phase}`, each.phase === 'done' ? each.status : PHASE_WORDS[each.phase] ?? each.phase),
+        make('span', 'what', make('b', '', each.title || each.type), ' ', make('small', '', NAMES[each.channel] ?? each.channel, each.kind === 'single' ? '' : `, ${each.kind}`)),
         make('span', 'who', each.text || each.reason?.replaceAll('_', ' ') || `…${each.address.slice(-8)}`),
       ],
       () => this.#detail(each.id),
@@ -116,14 +122,14 @@ export class Deliveries {
     const { delivery, attempts } = await this.api.get(`/v1/deliveries/${id}`);
     const facts = {
       Delivery: delivery.id, Notification: delivery.notification, User: delivery.user, To: delivery.address,
-      Lane: delivery.lane, 'Collapse id': delivery.collapse_id, Reason: delivery.reason, Rule: delivery.rule,
+      Lane: LANES[delivery.lane] ?? delivery.lane, 'Collapse id': delivery.collapse_id, Reason: delivery.reason, Rule: delivery.rule,
       Next: delivery.next_at && moment(delivery.next_at), 'Merged into': delivery.merged_into,
     };
     const ids = make('dl', 'ids', ...Object.entries(facts).filter(([, value]) => value)
       .flatMap(([name, value]) => [make('dt', '', name), make('dd', '', value)]));
     const acts = make('div', 'row');
     if (STORIES.has(delivery.kind)) {
-      const story = make('a', '', 'Its story');
+      const story = make('a', '', 'Trace');
       story.href = `#events/${delivery.notification}`;
       acts.append(story);
     }

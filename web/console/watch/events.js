@@ -1,14 +1,15 @@
-// The newest events, and the story of each as a waterfall in milliseconds.
+// The newest events, and the trace of each as a waterfall in milliseconds.
 
-import { make, opening, press } from '../shared/dom.js';
-import { chips, waterfall } from '../shared/story.js';
-import { moment } from '../shared/time.js';
+import { make, opening, press } from '../../shared/dom.js';
+import { chips, waterfall } from '../../shared/story.js';
+import { moment } from '../../shared/time.js';
 
 const PAGE = 50;
 const MOST = 500; // lines: with more, and none open, the list begins anew
 
 export class Events {
   static title = 'Events';
+  static group = 'Activity';
   every_ms = 2_000;
   #seen = new Set();
   #cursor;
@@ -19,10 +20,10 @@ export class Events {
     this.list = make('ol', 'lines');
     this.list.setAttribute('aria-label', 'Events, the newest first');
     this.found = make('div', 'found');
-    this.empty = make('p', 'quiet', 'No event was decided yet.');
+    this.empty = make('p', 'quiet', 'No event has come yet. “Send a test event” sends one.');
     this.older = press('Older', () => this.#more().catch(tell));
     this.older.hidden = this.empty.hidden = true; // nothing is said before it is known
-    room.append(make('h2', '', 'Events'), this.#search(id), this.found, this.empty, this.list, this.older);
+    room.append(make('h2', '', 'Events', Object.assign(make('a', 'button', 'Send a test event'), { href: '#send' })), this.#search(id), this.found, this.empty, this.list, this.older);
     if (id) this.#find(id).catch(tell);
   }
 
@@ -84,7 +85,7 @@ export class Events {
     input.value = id;
     input.placeholder = 'Id of an event or a notification';
     input.setAttribute('aria-label', input.placeholder);
-    const form = make('form', 'row', input, make('button', '', 'Tell its story'));
+    const form = make('form', 'row', input, make('button', '', 'Show its trace'));
     form.addEventListener('submit', (submitted) => {
       submitted.preventDefault();
       this.#find(input.value.trim()).catch(this.tell);

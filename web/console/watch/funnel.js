@@ -1,7 +1,7 @@
 // How far notifications came: in the app, and in each channel outside of it.
 
-import { make } from '../shared/dom.js';
-import { columns, inWords } from '../shared/draw.js';
+import { make } from '../../shared/dom.js';
+import { columns, inWords } from '../../shared/draw.js';
 
 const STEPS = ['planned', 'tried', 'sent'];
 const RECEIPTS = ['delivered', 'opened'];
@@ -45,6 +45,7 @@ function latency(said) {
 
 export class Funnel {
   static title = 'Funnel';
+  static group = 'Activity';
   every_ms = 15_000;
 
   constructor(room, api) {
@@ -55,7 +56,7 @@ export class Funnel {
     this.hours.addEventListener('change', () => this.refresh());
     this.parts = make('div', 'funnels');
     room.append(make('h2', '', 'Funnel', this.hours), this.parts,
-      make('p', 'quiet', 'At most the newest 100,000 of each are counted. Mail has no receipts; a push has, if the app sends them.'));
+      make('p', 'quiet', 'Counts at most the newest 100,000 of each. Nobody reports whether mail arrived; for push, your app reports it.'));
   }
 
   async refresh() {

@@ -1,12 +1,15 @@
 // The log: its consumers with their lag, and what they gave up on.
 
-import { make, opening, press } from '../shared/dom.js';
-import { moment, took } from '../shared/time.js';
+import { make, opening, press } from '../../shared/dom.js';
+import { moment, took } from '../../shared/time.js';
+import { LATE_S } from '../parts/health.js';
+import { counted, number } from '../parts/words.js';
 
-const COLUMNS = ['Consumer', 'Lag', 'Events', 'Batches', 'Last', 'Failures', 'Dead'];
+const COLUMNS = ['Consumer', 'Lag', 'Events', 'Batches', 'Last batch', 'Failed attempts', 'Given up'];
 
 export class Log {
   static title = 'Log';
+  static group = 'System';
   #key = '';
 
   constructor(room, api, { tell }) {
@@ -21,7 +24,7 @@ export class Log {
     this.empty = make('p', 'quiet', 'No dead letters.');
     this.empty.hidden = true; // until it is known
     room.append(make('h2', '', 'Consumers'), scroll,
-      make('p', 'quiet', 'Of the process that answered, since it started.'),
+      make('p', 'quiet', 'Counted in this process, since it started.'),
       make('h2', '', 'Dead letters'), this.empty, this.letters);
   }
 
@@ -46,7 +49,7 @@ export class Log {
       [
         make('time', '', moment(each.died)),
         make('span', 'chip dead', each.consumer),
-        make('span', 'what', make('b', '', each.type), ' ', make('small', '', `${each.topic}, ${each.attempts} attempts`)),
+        make('span', 'what', make('b', '', each.type), ' ', make('small', '', `${each.topic}, ${counted(each.attempts, 'attempt')}`)),
         make('span', 'who', each.error.split('\n')[0].slice(0, 120)),
       ],
       async () => [error, make('div', 'row', replay)],
@@ -65,9 +68,9 @@ export class Log {
 }
 
 function row(each) {
-  const lag = make('td', each.lag_s > 5 ? 'bad' : '', each.lag_s > 0 ? took(each.lag_s * 1_000) : 'none');
+  const lag = make('td', each.lag_s > LATE_S ? 'bad' : '', each.lag_s > 0 ? took(each.lag_s * 1_000) : 'none');
   return make('tr', '', make('th', '', each.consumer), lag,
     ...[each.events, each.batches].map((number) => make('td', '', number.toLocaleString())),
-    make('td', '', each.last_batch_at ? `${each.last_batch_size} at ${moment(each.last_batch_at)}` : ''),
-    make('td', each.failures ? 'bad' : '', each.failures), make('td', each.dead_letters ? 'bad' : '', each.dead_letters));
+    make('td', '', each.last_batch_at ? `${number(each.last_batch_size)} at ${moment(each.last_batch_at)}` : ''),
+    make('td', '', number(each.failures)), make('td', '', number(each.dead_letters)));
 }
