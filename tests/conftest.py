@@ -8,10 +8,16 @@ from typing import NamedTuple
 import pytest
 from hypothesis import settings
 
-from nova.adapters.postgres.pool import PostgresPool, open_pool
+from nova.adapters.postgres.pool import PostgresPool
 from nova.backbone.database import Database
 from nova.backbone.outbox import PostgresOutbox
-from support.postgres import migrated_template, new_database, running_server, server_apart
+from support.postgres import (
+    migrated_template,
+    new_database,
+    patient_pool,
+    running_server,
+    server_apart,
+)
 
 # `make test` draws the same examples every time; `make fuzz` draws new ones.
 settings.register_profile("fixed", derandomize=True, database=None, deadline=None)
@@ -61,7 +67,7 @@ async def apart() -> AsyncIterator[str]:
 
 @pytest.fixture
 async def pool(dsn: str) -> AsyncIterator[PostgresPool]:
-    async with open_pool(dsn, size=8) as pool:
+    async with patient_pool(dsn) as pool:
         yield pool
 
 

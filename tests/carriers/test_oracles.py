@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-import httpx
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
@@ -26,6 +25,7 @@ from nova.simulators.webpush import WebPushSimulator
 from nova.wire.addresses import Guard
 from nova.wire.outgoing import trust
 from support.carried import KEY_ID, TEAM, TOPIC, parcel, rsa_key, vapid_key
+from support.clients import http_client
 from support.node import node_with_packages
 from support.waiting import SOON_S
 
@@ -147,7 +147,7 @@ async def test_another_push_service_takes_and_decrypts_ours(node: str) -> None:
         assert process.stdout is not None
         async with asyncio.timeout(SOON_S):
             assert b"running" in await process.stdout.readline()
-        async with httpx.AsyncClient(base_url=f"http://localhost:{port}") as browser:
+        async with http_client(f"http://localhost:{port}") as browser:
             options = {"userVisibleOnly": "true", "applicationServerKey": vapid.public}
             made = (await browser.post("/subscribe", json=options)).json()["data"]
             target = Target(uuid4(), "web", made["endpoint"], made["keys"])

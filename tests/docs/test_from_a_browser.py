@@ -6,13 +6,13 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-import httpx
 import msgspec
 import pytest
 
 from nova.bench.processes import Server, running
 from nova.web.tokens import mint
 from support.browser import chromium, needs_chromium, opened
+from support.clients import http_client
 
 ROOT = Path(__file__).parents[2]
 GUIDES = ("README.md", "docs/tutorials/first-notification.md")
@@ -50,9 +50,7 @@ async def app(program: str, token: str) -> AsyncIterator[str]:
 
 async def tell(server: Server, id_: str) -> None:
     url = f"http://{server.host}:{server.port}"
-    async with httpx.AsyncClient(
-        base_url=url, headers={"authorization": f"Bearer {server.server_key}"}, timeout=60
-    ) as client:
+    async with http_client(url, headers={"authorization": f"Bearer {server.server_key}"}) as client:
         users = [{"external_id": "ada", "name": "Ada"}, {"external_id": "ben", "name": "Ben"}]
         (await client.post("/v1/users/bulk", json={"users": users})).raise_for_status()
         like = {"id": id_, "event_type": "like", "recipient_id": "ben", "actor_id": "ada"}
@@ -76,10 +74,10 @@ async def test_a_page_of_an_allowed_origin_shows_what_happens(guide: str, tmp_pa
         await tell(server, "like-1")
         program = program.replace(port, f"http://{server.host}:{server.port}")
         async with app(program, token) as origin, opened(browser, origin) as page:
-            await page.get_by_text("Ada liked your post").first.wait_for(timeout=120_000)
+            await page.get_by_text("Ada liked your post").first.wait_for()
             await tell(server, "like-2")
             second = page.get_by_text("Ada liked your post").nth(1)
-            await second.wait_for(timeout=120_000)
+            await second.wait_for()
 
 
 @needs_chromium
@@ -108,7 +106,7 @@ async def test_a_page_of_another_origin_is_told_why_and_so_is_the_operator(tmp_p
             opened(browser, origin, tolerates=tolerated) as page,
         ):
             said = page.get_by_text("call refused; socket refused; call refused; socket refused")
-            await said.wait_for(timeout=120_000)
+            await said.wait_for()
             assert "http.allowed_origins" in await said.inner_text()
         told = refusals(tmp_path)
         assert {each["origin"] for each in told} == {origin}

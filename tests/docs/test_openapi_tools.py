@@ -8,10 +8,10 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import NamedTuple
 
-import httpx
 import pytest
 
 from nova.bench.processes import Server, serving
+from support.clients import http_client
 from support.node import node_with_packages
 
 FOLDER = Path(__file__).parent / "js"
@@ -62,7 +62,7 @@ async def described(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[D
     file = tmp_path_factory.mktemp("openapi") / "openapi.json"
     async with serving({}) as server:
         url = f"http://{server.host}:{server.port}"
-        async with httpx.AsyncClient(base_url=url, timeout=120) as client:
+        async with http_client(url) as client:
             file.write_bytes((await client.get("/openapi.json")).content)
         yield Described(server, url, file)
 

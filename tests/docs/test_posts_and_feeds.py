@@ -6,10 +6,10 @@ import re
 from pathlib import Path
 from typing import Any
 
-import httpx
 import msgspec
 
 from nova.bench.processes import Server, serving
+from support.clients import http_client
 
 GUIDE = Path(__file__).parents[2] / "docs/how-to/posts-and-feeds.md"
 
@@ -34,8 +34,8 @@ async def test_the_commands_post_like_comment_and_read_a_feed() -> None:
     publish, more = re.findall(r"```sh\n(.*?)```", GUIDE.read_text(), re.DOTALL)
     async with serving({}) as server:
         users = [{"external_id": name, "name": name.title()} for name in ("ada", "ben")]
-        async with httpx.AsyncClient(
-            base_url=f"http://{server.host}:{server.port}",
+        async with http_client(
+            f"http://{server.host}:{server.port}",
             headers={"Authorization": f"Bearer {server.server_key}"},
         ) as backend:
             (await backend.post("/v1/users/bulk", json={"users": users})).raise_for_status()

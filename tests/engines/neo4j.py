@@ -18,7 +18,7 @@ from neo4j.exceptions import DriverError, Neo4jError
 
 from engines.engine import Engine, Missing, end, free_port, runner
 
-STARTING_S = 90.0
+STARTING_S = 300.0
 FETCHING_S = 900.0
 RUN_AS = "nobody"
 OLDEST_JAVA = 17

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from engines.engine import Engine, Missing, end, free_port, runner
 
-STARTING_S = 30.0
+STARTING_S = 300.0
 RUN_AS = "postgres"
 
 

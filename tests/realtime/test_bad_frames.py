@@ -6,16 +6,16 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any, Self
 
-import httpx
 import pytest
 
 from nova.web.connections import Guard
 from nova.web.intake import MOST_ARRIVING
 from nova.web.realtime.hub import Limits
+from support.clients import http_client
 from support.http import SERVER, People, bearer
 from support.memory import MemoryChannels
 from support.sockets import Sockets, make_hub, sockets
-from support.waiting import until
+from support.waiting import SOON_S, until
 from support.wire_client import (
     BINARY,
     PING,
@@ -260,7 +260,7 @@ async def test_websockets_do_not_count_as_connections_of_http() -> None:
 
 
 async def test_what_is_published_over_http_has_to_be_utf_8(server: Sockets) -> None:
-    async with httpx.AsyncClient(base_url=f"http://{server.host}:{server.port}") as client:
+    async with http_client(f"http://{server.host}:{server.port}") as client:
         answer = await client.post(
             "/v1/channels/open:one/publications",
             content=b'{"data":"caf\xe9"}',
@@ -284,7 +284,7 @@ class Upload:
 
     async def status(self, *, rest: bytes = b"") -> int:
         self._writer.write(rest)
-        line = await asyncio.wait_for(self._reader.readline(), 5)
+        line = await asyncio.wait_for(self._reader.readline(), SOON_S)
         self._writer.close()
         return int(line.split()[1])
 

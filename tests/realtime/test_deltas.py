@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Any, Self
 
 import centrifuge
-import httpx
 import pytest
 from centrifuge.fossil import apply_delta
 from hypothesis import given
@@ -18,6 +17,7 @@ from nova.ports.database import Pool
 from nova.web.realtime.deltas import delta
 from nova.web.realtime.hub import Hub
 from nova.web.realtime.namespaces import Namespace
+from support.clients import http_client, sdk
 from support.durable import durable_channels
 from support.http import SERVER, People
 from support.sockets import Sockets, make_hub, sockets
@@ -73,7 +73,7 @@ class Reader:
         self, server: Sockets, channel: str, *, protobuf: bool = False, takes_deltas: bool = True
     ) -> None:
         self.heard = Heard()
-        self.client = centrifuge.Client(server.url, token="ada", use_protobuf=protobuf)
+        self.client = sdk(server.url, "ada", use_protobuf=protobuf)
         kind = centrifuge.DeltaType.FOSSIL if takes_deltas else None
         self.subscription = self.client.new_subscription(channel, self.heard, delta=kind)
 
@@ -88,7 +88,7 @@ class Reader:
 
 
 async def publish(server: Sockets, channel: str, *messages: dict[str, Any]) -> None:
-    async with httpx.AsyncClient(headers={"Authorization": f"Bearer {SERVER}"}) as client:
+    async with http_client(headers={"Authorization": f"Bearer {SERVER}"}) as client:
         answer = await client.post(
             f"http://{server.host}:{server.port}/v1/publications",
             json={"publications": [{"channel": channel, **each} for each in messages]},
@@ -208,7 +208,7 @@ async def test_clients_publish_bytes_where_the_namespace_takes_them(server: Sock
             await ben.subscription.publish(raw)
         history = await ada.subscription.history(limit=10)
         assert [each.data for each in history.publications] == [raw]
-    async with httpx.AsyncClient(headers={"Authorization": f"Bearer {SERVER}"}) as client:
+    async with http_client(headers={"Authorization": f"Bearer {SERVER}"}) as client:
         kept = await client.get(f"http://{server.host}:{server.port}/v1/channels/bytes:1/history")
     assert [each["data"] for each in kept.json()["publications"]] == [b64encode(raw).decode()]
 
@@ -221,7 +221,7 @@ async def test_bytes_that_are_no_json_are_refused_elsewhere(server: Sockets) -> 
         {"channel": "plain:1"},
         {"channel": "plain:1", "b64data": "MQ=="},
     ]
-    async with httpx.AsyncClient(headers={"Authorization": f"Bearer {SERVER}"}) as client:
+    async with http_client(headers={"Authorization": f"Bearer {SERVER}"}) as client:
         answer = await client.post(
             f"http://{server.host}:{server.port}/v1/publications", json={"publications": bad}
         )

@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, contextmanager
 from typing import Any
 
-import httpx
 import pytest
 
 from nova.web.connections import SLICE, GuardedProtocol
@@ -16,6 +15,7 @@ from nova.web.event_loop_budget import PER_TURN
 from nova.web.realtime.hub import Limits
 from nova.web.realtime.session import MOST_FIRST, TURN
 from nova.web.realtime.websocket import EMPTY_BEFORE, EMPTY_BURST, SocketProtocol
+from support.clients import http_client
 from support.http import People
 from support.memory import MemoryChannels
 from support.sockets import OPEN, ROOM, Sockets, make_hub, sockets
@@ -203,7 +203,7 @@ async def test_a_flood_over_http_is_worked_off_in_shares(server: Sockets, what: 
             stack.callback(asyncio.create_task(reader.read()).cancel)
         await until(lambda: budget.most)
         before, slices = budget.total, 10 * len(flood) // SLICE
-        async with httpx.AsyncClient(base_url=http(server)) as client:
+        async with http_client(http(server)) as client:
             assert (await client.get("/emulation")).status_code == 405
         assert budget.total - before < slices
         assert budget.most < SOFT * PER_TURN
@@ -214,7 +214,7 @@ async def test_all_pipelined_requests_are_answered_in_order(server: Sockets) -> 
     asked = [b"GET /nowhere/%d HTTP/1.1\r\nHost: x\r\n\r\n" % n for n in range(500)]
     last = b"GET /nowhere HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
     writer.write(b"".join(asked) + last)
-    said = await asyncio.wait_for(reader.read(), 60)
+    said = await asyncio.wait_for(reader.read(), SOON_S)
     writer.close()
     assert said.count(b"HTTP/1.1 404 ") == 501
 
@@ -230,7 +230,7 @@ async def test_an_address_may_have_so_many_sockets(opened: Any) -> None:
         assert b"too_many_sockets" in said
         client.writer.transport.abort()
         connect = '{"id":1,"connect":{"token":"ada"}}'
-        async with httpx.AsyncClient(base_url=http(server)) as ben:
+        async with http_client(http(server)) as ben:
             for answer in (
                 await ben.get("/connection/sse", params={"cf_connect": connect}),
                 await ben.post("/connection/http_stream", content=connect),
@@ -287,7 +287,7 @@ async def test_a_stream_that_is_reset_ends_without_a_traceback(
 ) -> None:
     reader, writer = await asyncio.open_connection(server.host, server.port)
     writer.write(STREAMING)
-    await asyncio.wait_for(reader.readuntil(b"connect"), 60)
+    await asyncio.wait_for(reader.readuntil(b"connect"), SOON_S)
     sessions = server.hub.sessions
     writer.write(after)
     await writer.drain()
@@ -310,7 +310,7 @@ async def test_frames_that_come_with_the_upgrade_are_answered(server: Sockets) -
     connect = frame(TEXT, b'{"id": 1, "connect": {"token": "ada"}}')
     pings = b"".join(frame(TEXT, b'{"id":%d,"ping":{}}' % n) for n in range(2, 200))
     writer.write(upgrade + connect + pings)
-    assert b"101" in await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 60)
+    assert b"101" in await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), SOON_S)
     ada = Rude(reader, writer)
     assert "connect" in await ada.heard()
     assert [(await ada.heard())["id"] for _ in range(2, 200)] == [*range(2, 200)]
@@ -350,6 +350,6 @@ async def test_closed_connections_leave_nothing_for_the_collector(server: Socket
 async def once(server: Sockets, request: bytes) -> None:
     reader, writer = await asyncio.open_connection(server.host, server.port)
     writer.write(request)
-    await asyncio.wait_for(reader.read(), 60)
+    await asyncio.wait_for(reader.read(), SOON_S)
     writer.close()
     await writer.wait_closed()

@@ -1,11 +1,10 @@
 """A page of another origin gets no socket, and is told why."""
 
-import httpx
 import msgspec
 import pytest
-from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
+from support.clients import http_client, websocket
 from support.http import People
 from support.memory import MemoryChannels
 from support.sockets import make_hub, sockets
@@ -18,7 +17,7 @@ STREAMS = [("POST", "/connection/http_stream"), ("GET", "/connection/sse"), ("PO
 async def test_a_refused_handshake_carries_a_problem() -> None:
     async with sockets(make_hub(MemoryChannels(), PEOPLE), PEOPLE) as server:
         with pytest.raises(InvalidStatus) as refused:
-            await connect(server.url, additional_headers=FOREIGN)
+            await websocket(server.url, additional_headers=FOREIGN)
     response = refused.value.response
     assert response.status_code == 403
     assert response.headers["content-type"] == "application/problem+json"
@@ -31,7 +30,7 @@ async def test_a_refused_handshake_carries_a_problem() -> None:
 async def test_a_refused_stream_says_why_to_the_page_itself(method: str, path: str) -> None:
     async with (
         sockets(make_hub(MemoryChannels(), PEOPLE), PEOPLE) as server,
-        httpx.AsyncClient(base_url=f"http://{server.host}:{server.port}") as client,
+        http_client(f"http://{server.host}:{server.port}") as client,
     ):
         answer = await client.request(method, path, headers=FOREIGN)
         assert (answer.status_code, answer.json()["code"]) == (403, "origin_not_allowed")
@@ -48,7 +47,7 @@ async def test_a_refused_stream_says_why_to_the_page_itself(method: str, path: s
 async def test_pages_of_an_allowed_origin_are_let_in(method: str, path: str) -> None:
     async with (
         sockets(make_hub(MemoryChannels(), PEOPLE), PEOPLE, [FOREIGN["origin"]]) as server,
-        httpx.AsyncClient(base_url=f"http://{server.host}:{server.port}") as client,
+        http_client(f"http://{server.host}:{server.port}") as client,
     ):
         preflight = await client.options(path, headers=FOREIGN)
         assert preflight.status_code == 204

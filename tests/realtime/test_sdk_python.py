@@ -12,6 +12,7 @@ from nova.ports.channels import Publication
 from nova.ports.database import Pool
 from nova.web.realtime.hub import Hub
 from nova.web.realtime.namespaces import Namespace
+from support.clients import sdk
 from support.durable import durable_channels
 from support.http import People
 from support.sockets import Sockets, make_hub, sockets
@@ -63,7 +64,7 @@ class Followed(centrifuge.SubscriptionEventHandler):  # type: ignore[misc]  # un
 
 
 def client(server: Sockets, token: str, *, protobuf: bool) -> centrifuge.Client:
-    return centrifuge.Client(server.url, token=token, use_protobuf=protobuf)
+    return sdk(server.url, token, use_protobuf=protobuf)
 
 
 def coded(data: object, *, protobuf: bool) -> Any:

@@ -27,6 +27,7 @@ from cent import (
     UnsubscribeRequest,
 )
 
+from support.clients import http_client
 from support.http import SERVER
 from support.sockets import Sockets
 from support.waiting import SOON_S
@@ -46,9 +47,7 @@ async def api(durable: Sockets) -> AsyncIterator[AsyncClient]:
 
 @pytest.fixture
 async def plain(durable: Sockets) -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(
-        base_url=url(durable), headers={"X-API-Key": SERVER}, timeout=SOON_S
-    ) as client:
+    async with http_client(url(durable), headers={"X-API-Key": SERVER}) as client:
         yield client
 
 
@@ -208,7 +207,7 @@ async def test_a_history_is_removed_and_who_comes_back_knows_that_something_is_m
 async def test_it_takes_a_server_key_in_each_of_its_headers_and_nothing_else(
     durable: Sockets, headers: dict[str, str], status: int
 ) -> None:
-    async with httpx.AsyncClient(base_url=url(durable), headers=headers) as client:
+    async with http_client(url(durable), headers=headers) as client:
         answer = await client.post("/info", json={})
     assert answer.status_code == status, answer.text
 
@@ -274,7 +273,7 @@ async def test_a_code_that_no_close_frame_may_have_is_refused(
         with pytest.raises(CentApiResponseError) as wrong:
             await api.disconnect(DisconnectRequest(user="ada", disconnect=told))
         assert wrong.value.code == 107
-    async with httpx.AsyncClient(headers={"Authorization": f"Bearer {SERVER}"}) as client:
+    async with http_client(headers={"Authorization": f"Bearer {SERVER}"}) as client:
         answer = await client.post(
             url(durable).replace("/api", "/v1/users/ada/disconnect"), json={"code": code}
         )
@@ -300,8 +299,8 @@ async def test_beside_v1_a_user_is_taken_out_of_a_channel_refreshed_and_disconne
 ) -> None:
     async with (
         following(durable, "ada", OPEN) as ada,
-        httpx.AsyncClient(
-            base_url=url(durable).replace("/api", "/v1/users/ada"),
+        http_client(
+            url(durable).replace("/api", "/v1/users/ada"),
             headers={"Authorization": f"Bearer {SERVER}"},
         ) as client,
     ):
@@ -332,7 +331,7 @@ async def test_many_messages_are_published_by_one_call_beside_v1(durable: Socket
     ]
     async with (
         following(durable, "ada", ROOM, OPEN) as ada,
-        httpx.AsyncClient(headers={"Authorization": f"Bearer {SERVER}"}) as client,
+        http_client(headers={"Authorization": f"Bearer {SERVER}"}) as client,
     ):
         answer = await client.post(
             url(durable).replace("/api", "/v1/publications"), json={"publications": items}
@@ -384,7 +383,7 @@ async def test_what_no_decoder_reads_is_refused_and_never_published_in_part(
 ) -> None:
     body = b'{"publications":[{"channel":"room:tea","data":1},{"channel":"room:tea","data":%s}]}'
     headers = {"Authorization": f"Bearer {SERVER}", "content-type": "application/json"}
-    async with httpx.AsyncClient(headers=headers) as client:
+    async with http_client(headers=headers) as client:
         answer = await client.post(
             url(durable).replace("/api", "/v1/publications"), content=body % said
         )

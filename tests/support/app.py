@@ -77,7 +77,7 @@ class App:
         return httpx.AsyncClient(
             base_url=self.url,
             headers={"Authorization": f"Bearer {bearer}"},
-            timeout=120,
+            timeout=SOON_S,
             transport=Patient() if patient else None,
         )
 

@@ -9,10 +9,13 @@ from typing import Any
 import pytest
 from playwright.async_api import Browser, Page, async_playwright, expect
 
+from support.waiting import SOON_S
+
 CHROMIUM = Path("/usr/bin/chromium")
 
-expect.set_options(timeout=120_000)
+SOON_MS = SOON_S * 1_000
 """For a machine that is busy: nothing passes the sooner or the later for it."""
+expect.set_options(timeout=SOON_MS)
 
 needs_chromium = pytest.mark.skipif(
     not CHROMIUM.exists() and not os.environ.get("CI"), reason="chromium is not installed"
@@ -23,10 +26,12 @@ needs_chromium = pytest.mark.skipif(
 async def chromium() -> AsyncIterator[Browser]:
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(
-            executable_path=str(CHROMIUM), args=["--no-sandbox"]
+            executable_path=str(CHROMIUM), args=["--no-sandbox"], timeout=SOON_MS
         )
-        yield browser
-        await browser.close()
+        try:
+            yield browser
+        finally:
+            await browser.close()
 
 
 @asynccontextmanager
@@ -39,6 +44,7 @@ async def opened(
     such as its viewport.
     """
     context = await browser.new_context(**how)
+    context.set_default_timeout(SOON_MS)
     page = await context.new_page()
     broken: list[str] = []
     page.on("pageerror", lambda error: broken.append(str(error)))

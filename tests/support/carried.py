@@ -32,9 +32,10 @@ from nova.simulators.webpush import Subscription, WebPushSimulator
 from nova.wire.addresses import Guard
 from nova.wire.jws import unpadded
 from nova.wire.origin import Bounds
+from support.waiting import SOON_S
 
 HOME = Guard(also=["127.0.0.0/8"], plain=True)
-QUICK = Bounds(deadline_s=5, look_s=0.2)
+PATIENT = Bounds(deadline_s=SOON_S, connect_s=SOON_S, look_s=SOON_S)
 
 
 def parcel(target: Target, **changes: Any) -> Parcel:
@@ -74,7 +75,7 @@ def at(subscription: Subscription) -> Target:
 
 @asynccontextmanager
 async def browsers(
-    version: str = "h2", *, bounds: Bounds = QUICK
+    version: str = "h2", *, bounds: Bounds = PATIENT
 ) -> AsyncIterator[tuple[WebPushSimulator, WebPush]]:
     """Return a push service over TLS and a carrier; `version` is what is spoken."""
     authority, simulator = Authority(), WebPushSimulator()
@@ -112,7 +113,7 @@ class Apple(NamedTuple):
 
 @asynccontextmanager
 async def apple(
-    *, clock: SystemClock | ManualClock | None = None, bounds: Bounds = QUICK, **given: Any
+    *, clock: SystemClock | ManualClock | None = None, bounds: Bounds = PATIENT, **given: Any
 ) -> AsyncIterator[Apple]:
     """`given` are arguments of the simulators."""
     authority, key = Authority(), ec.generate_private_key(ec.SECP256R1())
@@ -150,7 +151,7 @@ def android(token: str) -> Target:
 
 @asynccontextmanager
 async def google(
-    *, clock: SystemClock | ManualClock | None = None, bounds: Bounds = QUICK, **given: Any
+    *, clock: SystemClock | ManualClock | None = None, bounds: Bounds = PATIENT, **given: Any
 ) -> AsyncIterator[tuple[FcmSimulator, Fcm]]:
     """`given` are arguments of the simulator."""
     authority, simulator = Authority(), FcmSimulator(key=rsa_key(), **given)
@@ -192,7 +193,7 @@ async def post_office(
     simulator = SmtpSimulator(username=username, password="secret")
     tls = None if security == "none" else authority.server("127.0.0.1", offer=())
     await simulator.start(tls=tls, starttls=security == "starttls")
-    told: dict[str, Any] = {"hello": "example.com", "timeout_s": 5.0} | relay
+    told: dict[str, Any] = {"hello": "example.com", "timeout_s": SOON_S} | relay
     carrier = Smtp(
         Relay("127.0.0.1", simulator.port, security, username, given, **told),
         SENDER,

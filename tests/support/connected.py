@@ -9,7 +9,6 @@ import httpx
 from prometheus_client import CollectorRegistry
 
 from nova.adapters.local.graph import LocalGraph
-from nova.adapters.postgres.pool import open_pool
 from nova.features.graph import (
     HEARS,
     Faces,
@@ -27,6 +26,7 @@ from nova.kernel.clock import Clock, SystemClock
 from nova.ports.graph import GraphWalks, KeptGraphIndex
 from support.http import api_client, bearer
 from support.notified import SERVER, World
+from support.postgres import patient_pool
 from support.waiting import until
 
 
@@ -88,7 +88,7 @@ async def connected(
 
     Its index is in process and may take `most_bytes`, unless there is one `outside`.
     """
-    async with open_pool(dsn, size=8, wait_s=5.0) as pool:
+    async with patient_pool(dsn) as pool:
         clock = clock or SystemClock()
         world = World(pool, clock)
         index = LocalGraph(most_bytes)
@@ -109,5 +109,7 @@ async def connected(
         feature = plug(world.graph, lists, suggester)
         async with world.backbone.run(), api_client(feature.routes, world) as client:
             await world.meet("Ada", "Ben", "Cleo", "Dora", "Eve")
-            yield Connected(world, client, index)
-            await world.all.close()
+            try:
+                yield Connected(world, client, index)
+            finally:
+                await world.all.close()

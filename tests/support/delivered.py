@@ -12,7 +12,7 @@ import httpx
 from prometheus_client import CollectorRegistry
 
 from nova.adapters.local.outbox import OutboxSink
-from nova.adapters.postgres.pool import PostgresPool, open_pool
+from nova.adapters.postgres.pool import PostgresPool
 from nova.adapters.webhooks.poster import Poster
 from nova.features.accounts import SIGNAL, Accounts, Credentials, Devices, Erasures
 from nova.features.accounts import plug as plug_accounts
@@ -28,6 +28,7 @@ from nova.web.tokens import Tokens
 from nova.wire.addresses import Guard
 from support.http import api_client
 from support.notified import World
+from support.postgres import patient_pool
 from support.waiting import until
 
 
@@ -221,15 +222,17 @@ async def delivered(
     dsn: str, *, clock: Clock | None = None, **more: Any
 ) -> AsyncIterator[Delivered]:
     """Yield a running world with Ada, Ben and Cleo; nobody has a device yet."""
-    async with open_pool(dsn, size=8, wait_s=5.0) as pool:
+    async with patient_pool(dsn) as pool:
         one = Delivered(pool, clock or SystemClock(), **more)
         async with one.backbone.run():
-            await one.meet("Ada", "Ben", "Cleo")
-            yield one
-            await one.deliveries.close()
-            if isinstance(one.hooks, Poster):
-                await one.hooks.close()
-            await one.all.close()
+            try:
+                await one.meet("Ada", "Ben", "Cleo")
+                yield one
+            finally:
+                await one.deliveries.close()
+                if isinstance(one.hooks, Poster):
+                    await one.hooks.close()
+                await one.all.close()
 
 
 @asynccontextmanager

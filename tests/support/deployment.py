@@ -14,10 +14,9 @@ import httpx
 
 from nova.bench.processes import Server
 from support.app import App
+from support.waiting import SOON_S
 
 NOVA = ("-m", "nova")
-START_S = 300.0
-SENT_S = 300.0
 
 
 class Deployment:
@@ -37,6 +36,8 @@ class Deployment:
         self._settings = settings
         self._program = program
         self._process: Process | None = None
+        self._begun: list[Process] = []
+        self._readings: list[asyncio.Task[None]] = []
         self._app: App | None = None
         self._up = asyncio.Event()
 
@@ -54,12 +55,12 @@ class Deployment:
     async def start(self, key: str = "") -> App:
         """Start it; calls are made with this server key, or the one that it wrote down."""
         self._process = process = await self._nova("serve")
-        async with asyncio.timeout(START_S):
+        async with asyncio.timeout(SOON_S):
             address = await self._address(process)
         host, _, port = address.rpartition(":")
         key = key or (self.data / "server.key").read_text("ascii").strip()
         self._app = App(Server(process.pid, host, int(port), self.secret, key, self.data))
-        self._reading = asyncio.create_task(self._read(process))
+        self._readings.append(asyncio.create_task(self._read(process)))
         self._up.set()
         return self._app
 
@@ -76,8 +77,18 @@ class Deployment:
         return await self.gone()
 
     async def close(self) -> None:
+        """End the server, if it runs."""
         if self._process is not None and self._process.returncode is None:
             await self.end()
+
+    async def kill(self) -> None:
+        """Leave nothing of all that was begun, whatever it is at: it may be stopped, or hang."""
+        running = [process for process in self._begun if process.returncode is None]
+        for process in running:
+            process.kill()
+        await asyncio.gather(*self._readings)
+        for process in running:
+            await process.communicate()
 
     async def run(self, *arguments: str) -> tuple[int, str]:
         """Run a verb of the command line; return its exit status and all it said."""
@@ -98,7 +109,7 @@ class Deployment:
 
     async def send(self, *events: dict[str, Any]) -> None:
         """Post events as often as it takes to hear that they were accepted."""
-        async with asyncio.timeout(SENT_S):
+        async with asyncio.timeout(SOON_S):
             while True:
                 app = await self.app()
                 try:
@@ -124,13 +135,15 @@ class Deployment:
         return self._process
 
     async def _nova(self, *arguments: str) -> Process:
-        return await asyncio.create_subprocess_exec(
+        process = await asyncio.create_subprocess_exec(
             *(sys.executable, *self._program, *arguments),
             cwd=self._folder,
             env=self.environment,
             stdout=PIPE,
             stderr=STDOUT,
         )
+        self._begun.append(process)
+        return process
 
     async def _address(self, process: Process) -> str:
         assert process.stdout is not None
@@ -150,7 +163,7 @@ class Deployment:
         """Wait for the server's end, and return its exit status."""
         self._up.clear()
         status = await self._running.wait()
-        await self._reading
+        await asyncio.gather(*self._readings)
         return status
 
 
@@ -162,5 +175,6 @@ async def deployed(
     deployment = Deployment(folder, settings, program=program)
     try:
         yield deployment
-    finally:
         await deployment.close()
+    finally:
+        await deployment.kill()

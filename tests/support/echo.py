@@ -1,6 +1,7 @@
 """A tiny feature, and a program that serves it: what bad input is thrown at."""
 
 import asyncio
+import signal
 import sys
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -51,9 +52,19 @@ async def named(call: Call[Any, Any]) -> dict[str, str]:
     return dict(call.path)
 
 
+goes_on = asyncio.Event()
+"""Set by SIGUSR1."""
+
+
 async def slow(call: Call[Any, Any]) -> dict[str, bool]:
-    await asyncio.sleep(1.0)
+    say("asked")
+    await goes_on.wait()
     return {"done": True}
+
+
+def say(line: object) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
 
 
 async def broken(call: Call[Any, Any]) -> int:
@@ -138,17 +149,13 @@ async def main() -> None:
     app = api_of(routes, People("ada"), registry=registry, mounts=mounts)
 
     async def drained() -> None:
-        sys.stdout.write("drained\n")
-        sys.stdout.flush()
+        say("drained")
 
-    def listening(_host: str, port: int) -> None:
-        sys.stdout.write(f"{port}\n")
-        sys.stdout.flush()
-
+    asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, goes_on.set)
     await serve(
         app,
         listener=bound(),
-        listening=listening,
+        listening=lambda _host, port: say(port),
         draining=ready.drain,
         drain=[drained],
         guard=FEW if "few" in sys.argv else HASTY,

@@ -6,10 +6,11 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
-from websockets.asyncio.client import ClientConnection, connect
+from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidMessage
 
 from support.app import App
+from support.clients import websocket
 from support.waiting import SOON_S
 
 PAUSE_S = 0.02
@@ -63,7 +64,7 @@ class Follower:
             app = await self._app()
             url = app.url.replace("http", "ws") + "/connection/websocket"
             try:
-                async with connect(url, max_size=None) as socket:
+                async with websocket(url, max_size=None) as socket:
                     await self._listen(socket, app.token(self._user))
             except ConnectionClosed as closed:
                 if closed.rcvd is not None:

@@ -8,7 +8,7 @@ from uuid import UUID
 import msgspec
 from prometheus_client import CollectorRegistry
 
-from nova.adapters.postgres.pool import PostgresPool, open_pool
+from nova.adapters.postgres.pool import PostgresPool
 from nova.backbone.backbone import Backbone
 from nova.features import accounts, graph, posts
 from nova.features.accounts import store as stored_accounts
@@ -22,6 +22,7 @@ from nova.kernel.ids import new_id
 from nova.ports.channels import Publication
 from nova.web import access
 from nova.web.actors import Meeting, ServerKey, User
+from support.postgres import patient_pool
 from support.waiting import until
 
 SERVER = "server-key"
@@ -165,9 +166,11 @@ def statuses(results: Results) -> Sequence[str]:
 @asynccontextmanager
 async def world(dsn: str, *, clock: Clock | None = None, **knobs: Any) -> AsyncIterator[World]:
     """Yield a running world with Ada, Ben and Cleo."""
-    async with open_pool(dsn, size=8, wait_s=5.0) as pool:
+    async with patient_pool(dsn) as pool:
         one = World(pool, clock or SystemClock(), **knobs)
         async with one.backbone.run():
-            await one.meet("Ada", "Ben", "Cleo")
-            yield one
-            await one.all.close()
+            try:
+                await one.meet("Ada", "Ben", "Cleo")
+                yield one
+            finally:
+                await one.all.close()

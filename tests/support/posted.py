@@ -9,13 +9,13 @@ from typing import Any
 import httpx
 
 from nova.adapters.local.graph import LocalGraph
-from nova.adapters.postgres.pool import open_pool
 from nova.features import posts
 from nova.features.graph import EdgeImport, Faces, Lists, Numbers, Suggester, Ways, cursors
 from nova.features.graph import plug as plug_graph
 from nova.kernel.clock import Clock, SystemClock
 from support.http import api_client, bearer
 from support.notified import World
+from support.postgres import patient_pool
 from support.waiting import until
 
 UNHEARD = """
@@ -131,7 +131,7 @@ async def town(dsn: str, clock: Clock | None = None, **knobs: Any) -> AsyncItera
 
     Where feeds are pushed, everybody has read theirs once.
     """
-    async with open_pool(dsn, size=8, wait_s=5.0) as pool:
+    async with patient_pool(dsn) as pool:
         clock = clock or SystemClock()
         world = World(pool, clock, **knobs)
         index, numbers = LocalGraph(), Numbers(world.db)
@@ -144,9 +144,11 @@ async def town(dsn: str, clock: Clock | None = None, **knobs: Any) -> AsyncItera
         async with world.backbone.run(), api_client(routes, world) as client:
             await world.meet("Ada", "Ben", "Cleo", "Dora", "Eve")
             here = Town(world, client, dsn)
-            if world.posts.push is not None:
-                for name in world.ids:
-                    await here.feed(name)
-            yield here
-            await world.posts.close()
-            await world.all.close()
+            try:
+                if world.posts.push is not None:
+                    for name in world.ids:
+                        await here.feed(name)
+                yield here
+            finally:
+                await world.posts.close()
+                await world.all.close()

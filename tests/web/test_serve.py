@@ -6,18 +6,18 @@ import signal
 import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import httpx
 import msgspec
 import pytest
 
+from support.clients import http_client
 from support.fuzz import fuzz
-from support.waiting import until
+from support.waiting import SOON_S, until
 
 TESTS = Path(__file__).parents[1]
-SOON = 8.0  # seconds in which whatever must happen has happened
 MB = 1 << 20
 
 
@@ -35,7 +35,7 @@ class Server:
         reader, writer = await self.open()
         writer.write(sent)
         try:
-            return await asyncio.wait_for(reader.read(), SOON)
+            return await asyncio.wait_for(reader.read(), SOON_S)
         finally:
             writer.close()
 
@@ -63,44 +63,47 @@ async def started(*arguments: str) -> Server:
     return Server(process, int(line))
 
 
+@asynccontextmanager
 async def running(*arguments: str) -> AsyncIterator[Server]:
     server = await started(*arguments)
-    yield server
-    if server.process.returncode is None:
-        server.process.kill()
-    await server.process.communicate()
+    try:
+        yield server
+    finally:
+        if server.process.returncode is None:
+            server.process.kill()
+        await server.process.communicate()
 
 
 @pytest.fixture(scope="module")
 async def server() -> AsyncIterator[Server]:
-    async for one in running():
+    async with running() as one:
         yield one
 
 
 @pytest.fixture
 async def mortal() -> AsyncIterator[Server]:
-    async for one in running():
+    async with running() as one:
         yield one
 
 
 @pytest.fixture
 async def few() -> AsyncIterator[Server]:
     """It takes two connections."""
-    async for one in running("few"):
+    async with running("few") as one:
         yield one
 
 
 async def test_fuzzing_finds_nothing_but_a_bug_that_is_there(server: Server) -> None:
     verdict = await fuzz(server.url, "ada", examples=15, skip="^/slow")
     assert verdict.clean, verdict.said
-    async for broken in running("broken"):
+    async with running("broken") as broken:
         verdict = await fuzz(broken.url, "ada", examples=5, skip="^/(slow|notes|mine)")
         assert not verdict.clean
         assert "/broken/" in verdict.said
 
 
 async def test_an_ordinary_request_is_answered(server: Server) -> None:
-    async with httpx.AsyncClient(base_url=server.url) as client:
+    async with http_client(server.url) as client:
         assert (await client.post("/notes", json={"text": "hi"})).json()["text"] == "hi"
         assert (await client.get("/healthz")).json() == {"status": "alive"}
         ready = (await client.get("/readyz")).json()
@@ -151,7 +154,7 @@ async def test_after_an_answer_a_request_that_never_comes_is_cut(
     writer.write(b"GET /notes HTTP/1.1\r\nHost: x\r\n\r\n")
     await reader.readuntil(b"}")
     writer.write(sent)
-    assert await asyncio.wait_for(reader.read(), SOON) == b""
+    assert await asyncio.wait_for(reader.read(), SOON_S) == b""
     writer.close()
 
 
@@ -174,7 +177,7 @@ async def test_what_drips_without_end_is_cut(server: Server, head: bytes, drop: 
 
     dripping = asyncio.create_task(drip())
     with suppress(ConnectionError):
-        await asyncio.wait_for(reader.read(), SOON)
+        await asyncio.wait_for(reader.read(), SOON_S)
     dripping.cancel()
     writer.close()
 
@@ -233,41 +236,47 @@ async def test_a_body_of_300_mb_is_refused_and_never_held(few: Server) -> None:
             await writer.drain()
     except ConnectionError:
         pass  # it hung up on us, as it should
-    assert (await asyncio.wait_for(reader.readline(), SOON)).startswith(b"HTTP/1.1 413 ")
+    assert (await asyncio.wait_for(reader.readline(), SOON_S)).startswith(b"HTTP/1.1 413 ")
     writer.close()
     assert server.peak() - before < 64 * MB
 
 
-async def test_sigterm_ends_requests_in_progress_first(mortal: Server) -> None:
-    async with httpx.AsyncClient(base_url=mortal.url) as client:
+@asynccontextmanager
+async def ending(mortal: Server) -> AsyncIterator[asyncio.Task[httpx.Response]]:
+    """Have a server asked to end while it is at a request, which goes on at SIGUSR1."""
+    async with http_client(mortal.url) as client:
         asking = asyncio.create_task(client.get("/slow"))
-        await asyncio.sleep(0.3)
+        assert await said(mortal) == b"asked\n"
         mortal.process.send_signal(signal.SIGTERM)
+        assert await said(mortal) == b"drained\n"
+        yield asking
+
+
+async def said(server: Server) -> bytes:
+    """Return the next line that a server printed."""
+    assert server.process.stdout is not None
+    return await asyncio.wait_for(server.process.stdout.readline(), SOON_S)
+
+
+async def test_sigterm_ends_requests_in_progress_first(mortal: Server) -> None:
+    async with ending(mortal) as asking:
+        mortal.process.send_signal(signal.SIGUSR1)
         assert (await asking).json() == {"done": True}
-    out, _ = await asyncio.wait_for(mortal.process.communicate(), SOON)
-    assert (out, mortal.process.returncode) == (b"drained\n", 0)
+    out, _ = await asyncio.wait_for(mortal.process.communicate(), SOON_S)
+    assert (out, mortal.process.returncode) == (b"", 0)
 
 
 async def test_after_sigterm_nobody_is_accepted(mortal: Server) -> None:
-    async with httpx.AsyncClient(base_url=mortal.url) as client:
-        asking = asyncio.create_task(client.get("/slow"))
-        await asyncio.sleep(0.3)
-        mortal.process.send_signal(signal.SIGTERM)
-        assert mortal.process.stdout is not None
-        await mortal.process.stdout.readline()
+    async with ending(mortal) as asking:
         with pytest.raises(ConnectionRefusedError):
             await mortal.open()
+        mortal.process.send_signal(signal.SIGUSR1)
         await asking
 
 
 async def test_a_second_signal_ends_at_once(mortal: Server) -> None:
-    async with httpx.AsyncClient(base_url=mortal.url) as client:
-        asking = asyncio.create_task(client.get("/slow"))
-        await asyncio.sleep(0.3)
+    async with ending(mortal) as asking:
         mortal.process.send_signal(signal.SIGTERM)
-        assert mortal.process.stdout is not None
-        await mortal.process.stdout.readline()
-        mortal.process.send_signal(signal.SIGTERM)
-        assert await asyncio.wait_for(mortal.process.wait(), SOON) == 128 + signal.SIGTERM
+        assert await asyncio.wait_for(mortal.process.wait(), SOON_S) == 128 + signal.SIGTERM
         with pytest.raises(httpx.HTTPError):
             await asking

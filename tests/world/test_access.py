@@ -5,10 +5,9 @@ from time import time
 from typing import Any
 from uuid import uuid4
 
-import httpx
 import msgspec
 import pytest
-from websockets.asyncio.client import ClientConnection, connect
+from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed
 
 from nova.app import all_routes, built
@@ -17,6 +16,7 @@ from nova.settings import Settings, Tokens
 from nova.web.actors import Rule
 from support.app import App, like
 from support.auth_matrix import Callers, unexpected
+from support.clients import http_client, websocket
 
 SECRETS = Tokens(secret="s" * 32, signing_secret="t" * 32)
 
@@ -73,7 +73,7 @@ async def test_every_route_admits_whom_its_rule_says(app: App, pool: Pool) -> No
         forged=unsigned(owner),
         somebody=somebody,
     )
-    async with httpx.AsyncClient(base_url=app.url, timeout=300) as client:
+    async with http_client(app.url) as client:
         assert await unexpected(client, routes, callers) == []
 
 
@@ -113,7 +113,7 @@ async def ask(socket: ClientConnection, command: dict[str, Any]) -> dict[str, An
 
 
 async def connected(app: App, token: str) -> ClientConnection:
-    socket = await connect(app.url.replace("http", "ws") + "/connection/websocket")
+    socket = await websocket(app.url.replace("http", "ws") + "/connection/websocket")
     await ask(socket, {"connect": {"token": token}})
     return socket
 
@@ -125,13 +125,13 @@ async def test_a_socket_opens_only_with_a_users_valid_token(app: App) -> None:
         with pytest.raises(Closed) as closed:
             await connected(app, token)
         assert closed.value.args == (3500,)
-    async with connect(app.url.replace("http", "ws") + "/connection/websocket") as socket:
+    async with websocket(app.url.replace("http", "ws") + "/connection/websocket") as socket:
         reply = await ask(socket, {"connect": {"token": app.token(ada, lifetime_s=-60)}})
         assert reply["error"]["code"] == 109
 
 
 async def test_no_command_comes_before_connect(app: App) -> None:
-    async with connect(app.url.replace("http", "ws") + "/connection/websocket") as socket:
+    async with websocket(app.url.replace("http", "ws") + "/connection/websocket") as socket:
         with pytest.raises(Closed) as closed:
             await ask(socket, {"rpc": {"method": "notifications.list", "data": {}}})
     assert closed.value.args == (3501,)

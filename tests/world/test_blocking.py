@@ -5,13 +5,13 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import msgspec
-from websockets.asyncio.client import connect
 
 from nova.app import built
 from nova.ports.database import Pool
 from nova.settings import Settings, Tokens
 from support.app import App, Phone, like
-from support.waiting import until
+from support.clients import websocket
+from support.waiting import SOON_S, until
 
 SECRETS = Tokens(secret="s" * 32, signing_secret="t" * 32)
 
@@ -168,7 +168,7 @@ async def test_the_feeds_channel_is_its_owners_and_says_what_is_new(app: App) ->
         walk = Walk(app, ada, ben, ben, phone)
         await walk.ask(ada, "PUT", f"users/me/following/{ben}", 200)
         mine, his = await walk.id_of(ada), await walk.id_of(ben)
-        async with connect(app.url.replace("http", "ws") + "/connection/websocket") as socket:
+        async with websocket(app.url.replace("http", "ws") + "/connection/websocket") as socket:
             for number, command in enumerate(
                 (
                     {"connect": {"token": app.token(ada)}},
@@ -179,7 +179,7 @@ async def test_the_feeds_channel_is_its_owners_and_says_what_is_new(app: App) ->
             ):
                 await socket.send(msgspec.json.encode({"id": number, **command}).decode())
             lines: list[dict[str, Any]] = []
-            async with asyncio.timeout(300):
+            async with asyncio.timeout(SOON_S):
                 while not any(line.get("id") == 3 for line in lines):
                     lines += map(msgspec.json.decode, str(await socket.recv()).splitlines())
                 said = {line["id"]: line for line in lines if "id" in line}

@@ -3,12 +3,12 @@
 import re
 from collections.abc import AsyncIterator
 
-import httpx
 import pytest
 from playwright.async_api import Browser, Page, expect
 
 from support.app import App, like
 from support.browser import needs_chromium
+from support.clients import http_client
 from support.console import console, reachable, sign_in
 from support.waiting import until
 
@@ -76,7 +76,7 @@ async def made(page: Page, name: str) -> str:
 
 async def status(app: App, secret: str) -> int:
     headers = {"Authorization": f"Bearer {secret}"}
-    async with httpx.AsyncClient(base_url=app.url, headers=headers) as client:
+    async with http_client(app.url, headers=headers) as client:
         return (await client.get("/v1/users")).status_code
 
 

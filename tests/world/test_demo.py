@@ -9,13 +9,14 @@ from pathlib import Path
 from socket import socket
 from typing import NamedTuple
 
-import httpx
 import pytest
 from playwright.async_api import Browser, Page, expect
 
 from nova.settings.serving import Http
 from support.browser import needs_chromium, opened
+from support.clients import http_client
 from support.programs import run
+from support.waiting import SOON_S
 
 pytestmark = needs_chromium
 
@@ -44,7 +45,8 @@ async def run_demo(*arguments: str) -> AsyncIterator[Demo]:
     )
     assert process.stdout is not None
     try:
-        lines = [await asyncio.wait_for(process.stdout.readline(), 60) for _ in range(3)]
+        async with asyncio.timeout(SOON_S):
+            lines = [await process.stdout.readline() for _ in range(3)]
         address = next(word for word in lines[0].decode().split() if word.startswith("http"))
         yield Demo(address, Path(lines[2].decode().split()[-1]))
     finally:
@@ -71,7 +73,7 @@ async def test_it_takes_another_port_where_its_own_is_taken() -> None:
         with suppress(OSError):  # or somebody else has it, which is as good
             taken.bind(("127.0.0.1", port))
             taken.listen()
-        async with run_demo() as demo, httpx.AsyncClient(base_url=demo.address) as client:
+        async with run_demo() as demo, http_client(demo.address) as client:
             assert client.base_url.port not in (None, port)
             assert (await client.get("/healthz")).status_code == 200
 
@@ -191,7 +193,7 @@ async def test_likes_are_gathered_into_one_mail(page: Page) -> None:
     await expect(page.locator("#phone .push")).to_have_count(2)
     mail = page.locator("#mailbox .letter")
     await expect(mail).to_have_count(0)
-    await expect(mail.locator("h3")).to_contain_text("liked", timeout=300_000)
+    await expect(mail.locator("h3")).to_contain_text("liked")
     await expect(page.locator("#mailbox .subjects li")).to_have_count(1)
     await page.get_by_text("Show the call").click()
     await page.set_viewport_size({"width": 1200, "height": 844})

@@ -4,13 +4,13 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from urllib.parse import urldefrag, urljoin
 
-import httpx
 import msgspec
 import pytest
 from playwright.async_api import Browser, Page, expect
 
 from support.app import App
 from support.browser import needs_chromium, opened
+from support.clients import http_client
 from support.programs import PROGRAMS, run
 
 PHONE = {"width": 390, "height": 844}
@@ -131,7 +131,7 @@ async def test_no_link_is_dead_and_every_page_fits_on_a_phone(browser: Browser, 
                     waiting.append(where)
     assert len(pages) > 50
     assert len(links) > 200
-    async with httpx.AsyncClient(base_url=app.url, timeout=120) as client:
+    async with http_client(app.url) as client:
         for link in links:
             where, name = urldefrag(link)
             if where not in pages:

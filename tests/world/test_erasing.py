@@ -9,7 +9,6 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import httpx
-import websockets
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
@@ -18,6 +17,7 @@ from nova.bench.commits import CommitPoint
 from nova.bench.erased_traces import erased_traces
 from nova.bench.proxy import proxied
 from support.app import App, like
+from support.clients import websocket
 from support.deployment import Deployment, deployed
 from support.waiting import until
 
@@ -180,7 +180,7 @@ class Town:
             {"publish": {"channel": channel, "data": data}},
         ]
         address = f"ws://{server.host}:{server.port}/connection/websocket"
-        async with websockets.connect(address) as socket:
+        async with websocket(address) as socket:
             for number, command in enumerate(said, 1):
                 await socket.send(json.dumps({"id": number} | command))
                 while (answer := json.loads((await socket.recv()).splitlines()[0])) and (
@@ -199,7 +199,7 @@ class Town:
             state = await self.call(None, "GET", f"erasures/{ANN}")
             return state["complete_at"] is not None
 
-        await until(said, within_s=180)
+        await until(said)
         assert (await self.call(None, "GET", f"erasures/{self.ids[ANN]}"))["complete_at"]
 
     async def consistent(self) -> None:
@@ -323,8 +323,8 @@ async def test_an_erasure_whose_request_was_cut_off_happens(
         town = Town(deployment, await deployment.start())
         await town.settle()
         await pool.run(BEGUN, UUID(town.ids[ANN]))
-        await until(lambda: _gone(pool), within_s=180)
-        await until(lambda: _complete(pool), within_s=180)
+        await until(lambda: _gone(pool))
+        await until(lambda: _complete(pool))
         assert await erased_traces(pool, town.words, [tmp_path]) == []
 
 

@@ -10,12 +10,13 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
-from websockets.asyncio.client import ClientConnection, connect
+from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed
 
 from nova.bench.proxy import Proxy, proxied
 from nova.ports.database import Pool
 from support.app import App, like
+from support.clients import websocket
 from support.deployment import Deployment, deployed
 from support.follower import following
 from support.waiting import until
@@ -62,7 +63,7 @@ async def behind(dsn: str, folder: Path) -> AsyncIterator[tuple[Proxy, Deploymen
 
 
 async def opened(app: App, token: str) -> ClientConnection:
-    socket = await connect(app.url.replace("http", "ws") + "/connection/websocket")
+    socket = await websocket(app.url.replace("http", "ws") + "/connection/websocket")
     await socket.send(json.dumps({"id": 1, "connect": {"token": token}}))
     assert "connect" in str(await socket.recv())
     return socket

@@ -10,6 +10,7 @@ import pytest
 
 from nova.web.tokens import mint
 from support.app import App, like
+from support.clients import http_client
 from support.clocks import WallClock, needs_faketime, wall_clock
 from support.deployment import Deployment, deployed
 from support.follower import Follower, following
@@ -72,7 +73,7 @@ class Life:
     async def admits(self, token: str) -> httpx.Response:
         app = await self._deployment.app()
         headers = {"Authorization": f"Bearer {token}"}
-        async with httpx.AsyncClient(base_url=app.url, headers=headers) as client:
+        async with http_client(app.url, headers=headers) as client:
             return await client.get("/v1/users/me")
 
 

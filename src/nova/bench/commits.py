@@ -36,7 +36,7 @@ class CommitPoint:
     def fits(self, statements: bytes) -> bool:
         return all(each in statements for each in self._of)
 
-    async def reached(self, within_s: float = 60.0) -> None:
+    async def reached(self, within_s: float = 300.0) -> None:
         """Wait until a transaction got here."""
         async with asyncio.timeout(within_s):
             await self._reached.wait()

@@ -20,7 +20,7 @@ from nova.settings.features import Deliveries
 
 UNBOUND = Deliveries(pushes_per_minute=0, throttle_actors=False)
 APART_S = 0.02
-SETTLE_S = 120.0
+SETTLE_S = 300.0
 AT_ONCE = 1_000
 
 MAILBOXES = "update accounts.users set email = external_id || '@example.org'"

@@ -26,7 +26,7 @@ UNBOUND = {"NOVA_LIMITS_USER_PER_S": "1000000", "NOVA_LIMITS_USER_BURST": "10000
 """One user reads the feed over and over."""
 STEPPED_S = 0.002
 SERVED = re.compile(rb"^nova_graph_index_follows (\S+)$", re.MULTILINE)
-INDEXED_S = 120.0
+INDEXED_S = 300.0
 
 
 class Plan(Struct, frozen=True):

@@ -24,7 +24,7 @@ from nova.kernel.clock import SystemClock
 from nova.ports.carriers import Carrier, Parcel, Target, Verdict
 from nova.settings import load
 
-STARTING_S = 30.0
+STARTING_S = 300.0
 SETTINGS = "nova.toml"
 
 

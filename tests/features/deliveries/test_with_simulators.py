@@ -17,11 +17,12 @@ from nova.simulators.scripts import Rule
 from support.carried import TOPIC, apple, browsers, google, post_office
 from support.delivered import Delivered, apns, delivered
 from support.notified import event
+from support.waiting import SOON_S
 
 
 def hasty(lane: str) -> Patience:
     names = {name: getattr(PATIENCE[lane], name) for name in PATIENCE[lane].__struct_fields__}
-    return Patience(**(names | {"first_s": 0.02, "range_s": 0.0, "timeout_s": 5.0}))
+    return Patience(**(names | {"first_s": 0.02, "range_s": 0.0, "timeout_s": SOON_S}))
 
 
 KNOBS = Knobs(

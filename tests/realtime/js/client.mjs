@@ -27,6 +27,9 @@ const client = new Client(endpoints[transport], {
   emulationEndpoint: `${base}/emulation`,
   minReconnectDelay: 20,
   maxReconnectDelay: 200,
+  // On a machine that is busy with others.
+  timeout: 300_000,
+  maxServerPingDelay: 300_000,
 });
 const subscription = client.newSubscription(channel, { recoverable: true, joinLeave: true });
 
