@@ -118,8 +118,12 @@ async def handshake(
         *headers,
     ]
     writer.write("\r\n".join([*lines, "", ""]).encode())
-    async with asyncio.timeout(SOON_S):
-        answer = await reader.readuntil(b"\r\n\r\n")
+    try:
+        async with asyncio.timeout(SOON_S):
+            answer = await reader.readuntil(b"\r\n\r\n")
+    except BaseException:
+        writer.transport.abort()
+        raise
     return Rude(reader, writer), answer.split(b"\r\n")[0].decode()
 
 
