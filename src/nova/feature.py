@@ -48,6 +48,8 @@ class Channel(Struct, frozen=True, kw_only=True):
     at_connect: Callable[[User], Sequence[str]] | None = None
     """Channels that a user is subscribed to by the server when connecting."""
     presence: bool = False
+    of_users: bool = False
+    """Whether `<name>:<id of a user>` is that user's own, who may then call it `<name>:me`."""
 
 
 class Rpc(Struct, frozen=True, kw_only=True):

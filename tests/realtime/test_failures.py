@@ -103,6 +103,7 @@ class Inbox(Struct):
     name: str = "user"
     retention: Retention = Retention(100, 60)
     presence: bool = False
+    of_users: bool = True
 
     @property
     def at_connect(self) -> Callable[[User], Sequence[str]]:

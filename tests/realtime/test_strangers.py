@@ -28,6 +28,7 @@ class Told(Struct):
     name: str = "told"
     retention: Retention = Retention(100, 60)
     presence: bool = True
+    of_users: bool = True
 
     def at_connect(self, user: User) -> list[str]:
         return [f"told:{user.id}"]

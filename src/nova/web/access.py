@@ -8,6 +8,8 @@ from nova.kernel.errors import Forbidden, NoSuchUser, NotFound, Unauthenticated
 from nova.web.actors import NOBODY, Actor, Anonymous, Authenticator, Meeting, Rule, ServerKey, User
 
 ANONYMOUS = Anonymous()
+ME = "me"
+"""Stands in paths and channels for whoever asks."""
 
 
 class ServerKeyNeeded(Forbidden):
@@ -63,16 +65,19 @@ async def named(
     user = other = None
     if "user" in path:
         reference = path["user"]
-        if reference == "me" and not isinstance(actor, User):
+        if reference == ME and not isinstance(actor, User):
             raise NotFound("With a server key nobody is 'me'; name the user in the path.")
         meeting = Meeting.SELF if rule is Rule.SELF else Meeting.INSIDE
-        if isinstance(actor, User) and reference in {"me", str(actor.id)}:
+        if isinstance(actor, User) and reference in {ME, str(actor.id)}:
             user = actor.id
         else:
             user = await _met(authenticator, actor, reference, meeting)
     if "other" in path:
         meeting = Meeting.INSIDE if "other" in looks_into else Meeting.REACH
-        other = await _met(authenticator, actor, path["other"], meeting)
+        if isinstance(actor, User) and path["other"] == ME:
+            other = actor.id
+        else:
+            other = await _met(authenticator, actor, path["other"], meeting)
     return user, other
 
 

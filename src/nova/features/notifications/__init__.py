@@ -53,6 +53,7 @@ def plug(notifications: Notifications) -> Feature:
                 may_subscribe=_is_own,
                 retention=RETENTION,
                 at_connect=lambda user: (f"{CHANNEL}{user.id}",),
+                of_users=True,
             ),
         ),
         rpcs=rpcs(notifications),

@@ -105,7 +105,14 @@ def plug(house: House) -> Feature:
         name="posts",
         routes=routes(handlers),
         facts=FACTS,
-        channels=(Channel(name=CHANNEL.removesuffix(":"), may_subscribe=_is_own, retention=None),),
+        channels=(
+            Channel(
+                name=CHANNEL.removesuffix(":"),
+                may_subscribe=_is_own,
+                retention=None,
+                of_users=True,
+            ),
+        ),
         schema=Path(__file__).with_name("schema"),
         hears=_hears(house.push) if house.push else {},
         jobs=_jobs(house),

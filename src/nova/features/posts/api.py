@@ -24,6 +24,7 @@ from nova.features.posts.service import Posts
 from nova.features.posts.views import People
 from nova.kernel.errors import NoSuchUser, Unauthenticated
 from nova.kernel.text import Name
+from nova.web.access import ME
 from nova.web.actors import ServerKey, User
 from nova.web.routes import Call, Paged
 
@@ -150,8 +151,8 @@ class Handlers:
     async def _viewer(self, call: Call[Any, Any]) -> UUID | None:
         """Return who looks; None for the host app's backend."""
         match call.actor:
-            case User(id=own):
-                if call.query.user in (None, "me", str(own)):
+            case User(id=own, subject=subject):
+                if call.query.user in (None, ME, str(own), subject or ME):
                     return own
                 raise NotYours
             case ServerKey():

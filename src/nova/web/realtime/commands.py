@@ -149,13 +149,14 @@ async def subscribe(session: "Session", user: User, request: SubscribeRequest) -
         raise Failed(codes.ALREADY_SUBSCRIBED)
     if len(session.subscriptions) >= session.hub.limits.subscriptions:
         raise Failed(codes.LIMIT_EXCEEDED)
-    rules = await session.hub.families.admit(user, channel)
+    meant = session.hub.families.meant(user, channel)
+    rules = await session.hub.families.admit(user, meant)
     ticket = None
     if request.token:
         ticket = await session.hub.ticket(user, channel, request.token)
     elif not rules.open:
         raise Failed(codes.PERMISSION_DENIED)
-    subscription = session.join(channel, server_side=False)
+    subscription = session.join(meant, server_side=False, name=channel)
     if ticket is not None:
         subscription.permit(ticket)
     result = await begin(session, subscription, rules, request)
@@ -174,11 +175,10 @@ async def begin(
     session: "Session", subscription: Subscription, rules: Rules, asked: SubscribeRequest
 ) -> SubscribeResult:
     """Find where the subscription starts; what arrives meanwhile is held until the answer."""
-    lane = subscription.lane
     try:
         result = await start(session, subscription, rules, asked)
     except BaseException:
-        session.leave(lane.channel)
+        session.leave(subscription.name)
         raise
     entered = partial(session.hub.entered, subscription)
     session.released = [*(session.released or ()), entered, subscription.release]
@@ -252,14 +252,15 @@ async def publish(session: "Session", user: User, request: PublishRequest) -> Em
 
 
 async def history(session: "Session", user: User, request: HistoryRequest) -> HistoryResult:
-    rules = await look(session, user, request.channel)
+    channel = session.hub.families.meant(user, request.channel)
+    rules = await look(session, user, channel)
     if rules.retention is None:
         raise Failed(codes.NOT_AVAILABLE)
     since = request.since and Position(request.since.epoch, request.since.offset)
     limit = rules.retention.size if request.limit < 0 else request.limit
     try:
         page = await session.hub.channels.history(
-            request.channel,
+            channel,
             rules.retention,
             limit=min(limit, rules.retention.size),
             since=since or None,
@@ -297,7 +298,7 @@ async def look(session: "Session", user: User, channel: str) -> Rules:
     """Return the rules of a channel that the client is in, or could just enter."""
     if channel in session.subscriptions:
         return session.hub.families.rules(channel)
-    rules = await session.hub.families.admit(user, channel)
+    rules = await session.hub.families.admit(user, session.hub.families.meant(user, channel))
     if not rules.open:
         raise Failed(codes.PERMISSION_DENIED)
     return rules

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 from msgspec import Struct
 
 from nova.ports.channels import Retention
+from nova.web.access import ME
 from nova.web.actors import User
 from nova.web.realtime.codes import BAD_REQUEST, PERMISSION_DENIED, UNKNOWN_CHANNEL, Failed
 from nova.web.realtime.namespaces import Namespace
@@ -28,6 +29,8 @@ class Family(Protocol):
     def at_connect(self) -> Callable[[User], Sequence[str]] | None: ...
     @property
     def presence(self) -> bool: ...
+    @property
+    def of_users(self) -> bool: ...
 
 
 class Method(Protocol):
@@ -79,6 +82,7 @@ class Families:
         Raises ValueError for two of the same name.
         """
         self._rules: dict[str, Rules] = {}
+        self._of_users = {each.name for each in families if each.of_users}
         self._greeting = [each.at_connect for each in families if each.at_connect and at_connect]
         self._greeting += [partial(_personal, each.name) for each in namespaces if each.personal]
         for namespace in namespaces:
@@ -100,6 +104,16 @@ class Families:
         if rules is None or not channel:
             raise Failed(UNKNOWN_CHANNEL)
         return rules
+
+    def meant(self, user: User, channel: str) -> str:
+        """Return the channel that a user means: in those of users, `me` is whoever asks.
+
+        So is the id of one's own token. Other names mean themselves.
+        """
+        family, _, name = channel.partition(":")
+        if family in self._of_users and name in {ME, user.subject} and not user.is_stranger:
+            return f"{family}:{user.id}"
+        return channel
 
     def retention(self, channel: str) -> Retention | None:
         """Return how long publications of a channel are kept; None for not at all."""

@@ -345,7 +345,7 @@ class Hub:
     def entered(self, subscription: Subscription) -> None:
         """Tell the others who is there now, where the channel is one to know that of."""
         channel, session = subscription.lane.channel, subscription.session
-        if session.subscriptions.get(channel) is not subscription:
+        if session.subscriptions.get(subscription.name) is not subscription:
             return  # it ended before its answer was out
         rules, info = self.families.rules(channel), session.info(subscription)
         if rules.presence:
@@ -368,9 +368,9 @@ class Hub:
         """Take a subscription out of its lane, and tell the others."""
         lane = subscription.lane
         session = subscription.session
-        if lane.subscriptions.get(session.id) is not subscription:
+        if lane.subscriptions.get(subscription.key) is not subscription:
             return
-        del lane.subscriptions[session.id]
+        del lane.subscriptions[subscription.key]
         if not lane.subscriptions:
             lane.end()
             if self._lanes.get(lane.channel) is lane:

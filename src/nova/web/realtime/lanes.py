@@ -33,15 +33,20 @@ class Subscription:
         "held",
         "info",
         "lane",
+        "name",
         "offset",
         "server_side",
         "session",
         "token",
     )
 
-    def __init__(self, session: "Session", lane: "Lane", *, server_side: bool) -> None:
+    def __init__(
+        self, session: "Session", lane: "Lane", *, server_side: bool, name: str = ""
+    ) -> None:
+        """`name` is what the client calls the channel, where that is not the channel's own."""
         self.session = session
         self.lane = lane
+        self.name = name or lane.channel
         self.server_side = server_side
         self.offset = 0
         """Offset of the newest publication that the client has, or will have in its reply."""
@@ -54,6 +59,12 @@ class Subscription:
         """What the client got last, if it takes deltas."""
         self.token = ""
         """Names the subscription token that let the client in, if one did."""
+
+    @property
+    def key(self) -> str:
+        """Names it in its lane, where a client may be twice, under two names of the channel."""
+        own = self.name == self.lane.channel
+        return self.session.id if own else f"{self.session.id} {self.name}"
 
     def permit(self, ticket: Ticket) -> None:
         """Take what a subscription token says."""
@@ -90,6 +101,21 @@ class Subscription:
         if base is not NO_DELTA:
             self.base = wire.kept(publication, in_bytes=in_bytes)
         return frame
+
+
+class Alias(Subscription):
+    """A session's place in a channel that its client calls by another name, such as `user:me`."""
+
+    __slots__ = ()
+
+    def __init__(self, session: "Session", lane: "Lane", name: str) -> None:
+        super().__init__(session, lane, server_side=False, name=name)
+        self.base = None  # what others get is not for this one
+
+    def frame(self, publication: Publication, frames: dict[object, bytes]) -> bytes:
+        """Return the bytes that push a publication under the client's name of the channel."""
+        del frames
+        return self.session.wire.publication(replace(publication, channel=self.name))
 
 
 class Lane:

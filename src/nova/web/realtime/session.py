@@ -15,7 +15,7 @@ from nova.web.event_loop_budget import REQUEST
 from nova.web.realtime import codes, commands
 from nova.web.realtime.codecs import Undecodable
 from nova.web.realtime.codes import Closing, Ended, Failed
-from nova.web.realtime.lanes import Subscription
+from nova.web.realtime.lanes import Alias, Subscription
 from nova.web.realtime.messages import (
     ClientInfo,
     Command,
@@ -317,12 +317,16 @@ class Session:
         if self.closed:
             raise Ended(codes.NORMAL)
 
-    def join(self, channel: str, *, server_side: bool) -> Subscription:
+    def join(self, channel: str, *, server_side: bool, name: str = "") -> Subscription:
+        """Enter a channel, which the client calls `name` if that is given."""
         self.alive()
         lane = self.hub.lane(channel)
-        subscription = Subscription(self, lane, server_side=server_side)
-        self.subscriptions[channel] = subscription
-        lane.subscriptions[self.id] = subscription
+        if name in {"", channel}:
+            subscription = Subscription(self, lane, server_side=server_side)
+        else:
+            subscription = Alias(self, lane, name)
+        self.subscriptions[subscription.name] = subscription
+        lane.subscriptions[subscription.key] = subscription
         return subscription
 
     def leave(self, channel: str) -> bool:
