@@ -169,6 +169,11 @@ async def test_a_dry_run_explains_every_channel_and_does_nothing(
         "/v1/notifications/explain", json=supposed | {"actor_id": "ben"}, headers=KEY
     )
     assert (own.json()["outcome"], own.json()["reason"]) == ("suppressed", "self_notification")
+    strangers = supposed | {"recipient_id": "nobody", "actor_id": "no one"}
+    unknown = await api.post("/v1/notifications/explain", json=strangers, headers=KEY)
+    codes = [each["code"] for each in unknown.json()["warnings"]]
+    assert codes == ["unknown_recipient", "unknown_actor"]
+    assert "warnings" not in said
     assert await here.ledger() == []
     assert await here.inbox("ben") == []
     assert await here.pool.value("select count(*) from deliveries.digests") == 0

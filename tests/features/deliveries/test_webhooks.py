@@ -90,6 +90,27 @@ async def test_a_delivery_is_told_with_a_signature_that_holds(
     assert len(app.calls) == 1  # that it was told is no news itself
 
 
+async def test_a_call_names_people_as_they_are_called_when_it_is_made(
+    here: Delivered, app: Receiver
+) -> None:
+    await here.deliveries.webhooks.add(NewWebhook(url=app.url))
+    await here.phone("ben")
+    await here.like("e1")
+    await here.sees(lambda: app.calls)
+    data = app.events[0]["data"]
+    assert data["actor_id"] == str(here.ids["ada"])
+    for field, name in (("actor", "Ada"), ("recipient", "Ben")):
+        assert data[field] == {
+            "id": str(here.ids[name.lower()]),
+            "external_id": name.lower(),
+            "name": name,
+            "avatar_url": None,
+        }
+    await here.like("e2", by="nobody")
+    await here.sees(lambda: len(app.calls) == 2)
+    assert "actor" not in app.events[1]["data"]
+
+
 def test_the_signature_is_that_of_the_standard() -> None:
     # The example of the specification's own libraries.
     secret = base64.b64decode("MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")

@@ -65,12 +65,16 @@ class People:
         elif self._erased is not None:
             self._erased.add(digest)
 
+    def unremembered(self, references: Collection[str]) -> list[str]:
+        """Return those references that have to be looked up; almost always none."""
+        return [each for each in references if self._remembered(each) is None]
+
     async def erased(self, references: Collection[str]) -> set[str]:
         """Return those that named somebody who was erased lately, and name nobody now.
 
         Almost always all of them are remembered as somebody, and nothing is looked up.
         """
-        unknown = [each for each in references if self._remembered(each) is None]
+        unknown = self.unremembered(references)
         if not unknown:
             return set()
         recent = await self._recently_erased()

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple, Protocol
 from uuid import UUID
 
 from nova.backbone.database import Tx
+from nova.web.people import Profile as Shown
 
 
 class Reach(Protocol):
@@ -51,11 +52,9 @@ class Dead(NamedTuple):
     at: datetime
 
 
-class Profile(Protocol):
+class Profile(Shown, Protocol):
     """What deliveries want to know about a person."""
 
-    @property
-    def name(self) -> str: ...
     @property
     def locale(self) -> str: ...
     @property

@@ -34,6 +34,7 @@ def ended(row: Row) -> DeliveryEnded:
         delivery=row["id"],
         notification=row["notification"],
         user=row["user_id"],
+        actor_id=row["actor_id"],
         type=row["type"],
         channel=row["channel"],
         kind=row["kind"],

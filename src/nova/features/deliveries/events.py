@@ -14,6 +14,8 @@ class DeliveryEnded(Fact, frozen=True, kw_only=True):
     delivery: UUID
     notification: UUID
     user: UUID
+    actor_id: UUID | None = None
+    """Who did what it tells of; of a digest nobody in particular."""
     type: str
     channel: str
     kind: str

@@ -20,6 +20,7 @@ from nova.kernel.clock import Clock
 from nova.kernel.errors import Invalid
 from nova.kernel.text import Name, beginning
 from nova.ports.database import Queries
+from nova.web.people import UnknownPerson
 
 _Key = Annotated[str, Meta(max_length=128)]
 MOST_METADATA = 8_192
@@ -101,6 +102,8 @@ class Explained(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What would happen in each channel."""
     previews: Sequence[Preview] = ()
     """What each channel would show."""
+    warnings: list[UnknownPerson] = []
+    """Whom it names and nobody is."""
 
 
 class Rehearsed(Protocol):
@@ -115,6 +118,9 @@ class Rehearsed(Protocol):
     @property
     def fact(self) -> NotificationStored | None:
         """What the log would be told; None: it would be suppressed."""
+
+    @property
+    def warnings(self) -> list[UnknownPerson]: ...
 
 
 class Rehearsal(Protocol):
@@ -177,7 +183,12 @@ class Explainer:
         fact = said.fact
         if fact is None:
             return Explained(
-                outcome="suppressed", says=said.says, at=at, reason=said.reason, rule=said.rule
+                outcome="suppressed",
+                says=said.says,
+                at=at,
+                reason=said.reason,
+                rule=said.rule,
+                warnings=said.warnings,
             )
         person = (await self._planner.persons({fact.user}))[fact.user]
         policy = await self._policies.of(fact.type)
@@ -195,6 +206,7 @@ class Explainer:
             local_time=at.astimezone(quiet.zone_of(person.zone)).isoformat(timespec="seconds"),
             channels=[_way(channel, each, person, fact, at) for channel, each in decided.items()],
             previews=_previews(fact, self._links(fact.user, fact.type)),
+            warnings=said.warnings,
         )
 
     async def _turn(self, policy: Policy, fact: NotificationStored, at: datetime) -> datetime:

@@ -136,7 +136,7 @@ class Deliveries:
         self.unsubscribe = Unsubscribe(preferences, signing_secret, knobs.public_url)
         self.quiet = QuietBook(db, clock, people, zones=zones)
         self.policies = Policies(db, clock)
-        self.webhooks = Webhooks(db, clock, hooks, rings=self.ring)
+        self.webhooks = Webhooks(db, clock, hooks, people, rings=self.ring)
         endings = Endings(self.webhooks.wanted)
         self.ledger = Ledger(db, clock, endings=endings, rings=self.ring)
         self.digests = Digests(

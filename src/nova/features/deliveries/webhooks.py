@@ -16,6 +16,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from nova.backbone.database import Database, Tx
 from nova.features.deliveries import store
+from nova.features.deliveries.asks import People
 from nova.features.deliveries.events import DeliveryEnded
 from nova.features.deliveries.models import Claimed, New
 from nova.features.deliveries.rules import DAY_S, HOUR_S, Patience
@@ -26,6 +27,7 @@ from nova.kernel.ids import new_id
 from nova.ports.carriers import Outcome, Verdict
 from nova.ports.database import Row
 from nova.ports.hooks import Hooks
+from nova.web.people import shown
 
 SIGNAL = "webhooks"
 LANE = "hook"
@@ -101,6 +103,12 @@ update deliveries.deliveries d
 """
 
 
+NAMED = {"recipient": "user", "actor": "actor_id"}
+"""People as they are shown, by the member of a call's data that has their id."""
+
+_decode = msgspec.json.Decoder(dict[str, Any]).decode
+
+
 class NewWebhook(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """An address to be told of deliveries."""
 
@@ -173,9 +181,16 @@ class Webhooks:
     """Who is told of deliveries. `forget` is to be called with the signal `webhooks`."""
 
     def __init__(
-        self, db: Database, clock: Clock, hooks: Hooks, *, rings: Callable[[str], None]
+        self,
+        db: Database,
+        clock: Clock,
+        hooks: Hooks,
+        people: People,
+        *,
+        rings: Callable[[str], None],
     ) -> None:
         self._db = db
+        self._people = people
         self._clock = clock
         self._hooks = hooks
         self._rings = rings
@@ -266,11 +281,30 @@ class Webhooks:
         known = (await self._all()).get(one.device or one.user)
         if known is None or known.webhook.disabled_at is not None:
             return Outcome(Verdict.REFUSED, "disabled", "It is disabled.", None, None, None)
-        headers = signed(known.secret, str(one.id), self._clock.now(), one.body.encode())
-        outcome = await self._hooks.post(known.webhook.url, headers, one.body.encode())
+        body = await self._named(one.body.encode())
+        headers = signed(known.secret, str(one.id), self._clock.now(), body)
+        outcome = await self._hooks.post(known.webhook.url, headers, body)
         if outcome.verdict is Verdict.GONE:
             await self._disable(known.webhook.id, "It answered 410: it wants no more.")
         return outcome
+
+    async def _named(self, body: bytes) -> bytes:
+        """Return a body that names people, too: as they are called now, those who are there.
+
+        Names come with each attempt, so that what waits holds nothing that an erasure has to find.
+        """
+        told = _decode(body)
+        named = {field: told["data"].get(key) for field, key in NAMED.items()}
+        users = {user: UUID(user) for user in named.values() if user is not None}
+        if not users:
+            return body
+        profiles = await self._people.profiles(list(users.values()))
+        found = {
+            field: person
+            for field, user in named.items()
+            if user is not None and (person := shown(profiles.get(users[user]))) is not None
+        }
+        return msgspec.json.encode(told | {"data": told["data"] | found})
 
     async def _disable(self, id_: UUID, why: str) -> None:
         async with self._db.transaction() as tx:

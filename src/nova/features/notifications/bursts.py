@@ -20,6 +20,7 @@ from nova.features.notifications.subject_store import Joined
 from nova.features.notifications.templates import MOST_TITLE
 from nova.kernel.clock import Clock
 from nova.ports.database import Queries, Row
+from nova.web.people import shown
 
 JOINED = "joined"
 
@@ -179,11 +180,11 @@ def _grown(
 ) -> Notification:
     """Return a notification that so many more have joined, in its new words."""
     others = row["others"] + count
-    old, locale = store.notification(row), row["locale"]
-    kind = types.get(row["type"])
+    locale, kind = row["locale"], types.get(row["type"])
+    actor, reader = profiles.get(row["actor_id"]), profiles.get(row["user_id"])
+    old = replace(store.notification(row), actor=shown(actor))
     if kind is None:  # no longer registered: its words stay
         return replace(old, others=others)
-    actor, reader = profiles.get(row["actor_id"]), profiles.get(row["user_id"])
     metadata = msgspec.json.decode(old.metadata)
     values = {
         "actor.name": actor.name if actor else None,

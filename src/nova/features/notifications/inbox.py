@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from nova.backbone import intake
 from nova.backbone.database import Database, Tx
 from nova.features.notifications import boxes
+from nova.features.notifications.actors import People, with_actors
 from nova.features.notifications.events import NotificationsMarked, NotificationsRemoved
 from nova.features.notifications.history_rewrite import retell
 from nova.features.notifications.models import (
@@ -76,9 +77,10 @@ class Undecided(Conflict):
 class Inbox:
     """The inbox of everybody. Counts change in the transaction that changes what they count."""
 
-    def __init__(self, db: Database, clock: Clock, cursors: Cursors[int]) -> None:
+    def __init__(self, db: Database, clock: Clock, people: People, cursors: Cursors[int]) -> None:
         self._db = db
         self._clock = clock
+        self._people = people
         self._cursors = cursors
 
     async def counts(self, user: UUID) -> Counts:
@@ -92,7 +94,8 @@ class Inbox:
         found = await boxes.one(self._db, user, id_)
         if found is None:
             raise NoSuchNotification
-        return found
+        [notification] = await with_actors(self._people, [found])
+        return notification
 
     async def list(
         self,
@@ -107,9 +110,10 @@ class Inbox:
         owner = f"{user} {state.value} {kind or ''}"
         before = self._cursors.open(owner, cursor) if cursor else NEWEST
         found = await boxes.page(self._db, user, state, kind, before=before, most=limit + 1)
+        shown = await with_actors(self._people, found[:limit])
         if len(found) <= limit:
-            return Paged(found)
-        return Paged(found[:limit], self._cursors.seal(owner, found[limit - 1].number))
+            return Paged(shown)
+        return Paged(shown, self._cursors.seal(owner, shown[-1].number))
 
     async def mark_one(self, user: UUID, id_: UUID, mark: Mark) -> Marked:
         """Mark one; it is fine if it is so marked already."""
@@ -254,11 +258,11 @@ def _readable(marking: Marking) -> tuple[Marking, list[NotMarked]]:
     return replace(marking, ids=ids), refused
 
 
-async def everything(db: Queries, user: UUID) -> list[Notification]:
+async def everything(db: Queries, people: People, user: UUID) -> list[Notification]:
     """Return all of a user's notifications, oldest first, for the user's own copy."""
     found: list[Notification] = []
     before = NEWEST
     while page := await boxes.page(db, user, State.ALL, None, before=before, most=1_000):
-        found += page
+        found += await with_actors(people, page)
         before = page[-1].number
     return found[::-1]

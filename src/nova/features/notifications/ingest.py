@@ -31,6 +31,8 @@ from nova.kernel.clock import Clock
 from nova.kernel.errors import Conflict, Invalid, Malformed, Refused, Unavailable, problem_of
 from nova.kernel.ids import new_id
 from nova.kernel.recent import Recent
+from nova.web.people import UnknownPerson
+from nova.web.people import unknown as unknown_people
 
 EARLIEST, LATEST = datetime(1, 1, 2, tzinfo=UTC), datetime(9999, 12, 30, tzinfo=UTC)
 """Of timestamps: in UTC, and in every zone, they are within the years that clients can read."""
@@ -210,8 +212,14 @@ class Foresight(Protocol):
     async def foresee(self, facts: Sequence[EventAccepted]) -> None: ...
 
 
-class Departed(Protocol):
-    """Who was erased."""
+class People(Protocol):
+    """Who is who."""
+
+    def unremembered(self, references: Collection[str]) -> list[str]:
+        """Return those that have to be looked up; almost always none."""
+
+    async def resolve(self, references: Sequence[str]) -> Mapping[str, UUID]:
+        """Return the ids of those that exist, whichever id of theirs was given."""
 
     async def erased(self, references: Collection[str]) -> Collection[str]:
         """Return those that named somebody who was erased lately, and name nobody now."""
@@ -221,13 +229,13 @@ class Ingest:
     """Accepts events: each id once, with its place in the log in the same commit."""
 
     def __init__(
-        self, db: Database, clock: Clock, types: Types, foresight: Foresight, departed: Departed
+        self, db: Database, clock: Clock, types: Types, foresight: Foresight, people: People
     ) -> None:
         self._db = db
         self._clock = clock
         self._types = types
         self._foresight = foresight
-        self._departed = departed
+        self._people = people
         self._foreseeing: set[asyncio.Task[None]] = set()
         self._foreseen: Recent[str, bool] = Recent(REMEMBERED)
         # Full: callers get 503. Two lanes: one transaction is prepared while one commits.
@@ -238,24 +246,29 @@ class Ingest:
     async def body(self, body: bytes) -> Results:
         """Accept the events of a request's body; a lone event's refusal is raised."""
         events, is_list = read(body)
-        outcomes = await self._outcomes(events)
+        outcomes, strangers = await self._outcomes(events)
         for outcome in outcomes:
             if isinstance(outcome, Refused) and not is_list:
                 raise outcome
-        return _results(events, outcomes)
+        return _results(events, outcomes, strangers)
 
     async def accept(self, events: Sequence[Event | Refused]) -> Results:
         """Accept events; those that are refused keep their place in the results."""
-        return _results(events, await self._outcomes(events))
+        return _results(events, *await self._outcomes(events))
 
-    async def _outcomes(self, events: Sequence[Event | Refused]) -> Sequence[Admission | Refused]:
+    async def _outcomes(
+        self, events: Sequence[Event | Refused]
+    ) -> tuple[Sequence[Admission | Refused], Collection[str]]:
+        """Return what became of each, and those named whom nobody knows."""
         types = await self._types.known()
         checked = [_checked(event, types) for event in events]
         good = [each for each in checked if isinstance(each, Checked)]
-        gone = await self._gone(good)
+        new = self._new(good)
+        gone = await self._people.erased(new) if new else ()
         kept = [each for each in good if not _names(each.event, gone)]
-        admissions = iter(await self._batcher(kept) if kept else ())
-        return [
+        taken, strangers = await self._taken(kept, new)
+        admissions = iter(taken)
+        outcomes = [
             it
             if not isinstance(it, Checked)
             else _unkept(it)
@@ -263,12 +276,30 @@ class Ingest:
             else next(admissions)
             for it in checked
         ]
+        return outcomes, strangers
 
-    async def _gone(self, good: Sequence[Checked]) -> Collection[str]:
-        """Return those whom these events name and who were erased."""
+    def _new(self, good: Sequence[Checked]) -> list[str]:
+        """Return those whom these events name and who are not remembered."""
         references = {each.event.recipient_id for each in good}
         references.update(each.event.actor_id for each in good if each.event.actor_id is not None)
-        return await self._departed.erased(references) if references else ()
+        return self._people.unremembered(references)
+
+    async def _taken(
+        self, kept: Sequence[Checked], new: Sequence[str]
+    ) -> tuple[Sequence[Admission | Refused], Collection[str]]:
+        """Accept events; meanwhile find out who of those named is not known."""
+        if not new:
+            return (await self._batcher(kept) if kept else ()), ()
+        if not kept:
+            return (), await self._strangers(new)
+        taken, strangers = await asyncio.gather(self._batcher(kept), self._strangers(new))
+        return taken, strangers
+
+    async def _strangers(self, references: Sequence[str]) -> Collection[str]:
+        """Return those that name nobody; none when they cannot be looked up right now."""
+        with suppress(Unavailable):
+            return set(references) - (await self._people.resolve(references)).keys()
+        return ()
 
     async def _admit(
         self, requests: list[Sequence[Checked]]
@@ -363,9 +394,14 @@ def _fact(item: Checked, at: datetime) -> EventAccepted:
     )
 
 
-def _results(events: Sequence[Event | Refused], outcomes: Sequence[Admission | Refused]) -> Results:
+def _results(
+    events: Sequence[Event | Refused],
+    outcomes: Sequence[Admission | Refused],
+    strangers: Collection[str],
+) -> Results:
     results = [
-        _result(index, *pair) for index, pair in enumerate(zip(events, outcomes, strict=True))
+        _result(index, *pair, strangers)
+        for index, pair in enumerate(zip(events, outcomes, strict=True))
     ]
     count = Counter(result.status for result in results)
     return Results(
@@ -385,10 +421,25 @@ def _unkept(item: Checked) -> Admission:
     return Admission(item.event.id, new_id(), "accepted")
 
 
-def _result(index: int, event: Event | Refused, outcome: Admission | Refused) -> Result:
+def _result(
+    index: int,
+    event: Event | Refused,
+    outcome: Admission | Refused,
+    strangers: Collection[str],
+) -> Result:
+    id_ = event.id if isinstance(event, Event) else None
     if isinstance(outcome, Admission):
         return Result(
-            index=index, id=outcome.id, status=outcome.status, notification=outcome.notification
+            index=index,
+            id=outcome.id,
+            status=outcome.status,
+            notification=outcome.notification,
+            warnings=_warnings(event, strangers) if strangers else [],
         )
-    id_ = event.id if isinstance(event, Event) else None
     return Result(index=index, id=id_, status="refused", problem=problem_of(outcome))
+
+
+def _warnings(event: Event | Refused, strangers: Collection[str]) -> list[UnknownPerson]:
+    if not isinstance(event, Event):
+        return []
+    return unknown_people(event.recipient_id, event.actor_id, strangers)

@@ -9,6 +9,7 @@ from uuid import UUID
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType, field
 
 from nova.kernel.text import Count, Name, spelled
+from nova.web.people import Person, UnknownPerson
 
 MOST_EVENTS = 1_000
 MOST_METADATA = 8_192
@@ -121,6 +122,8 @@ class Result(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The id that its notification will have."""
     problem: Mapping[str, Any] | None = None
     """Why it was refused: the members of a problem document."""
+    warnings: list[UnknownPerson] = []
+    """Whom it names and nobody is: it is taken all the same."""
 
 
 class Results(Struct, frozen=True, kw_only=True):
@@ -153,6 +156,8 @@ class Notification(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The sender's id of the event."""
     actor_id: UUID | None = None
     """Nova's id of who did it."""
+    actor: Person | None = None
+    """Who did it, as that person is called now; absent if nobody is known."""
     related_entity_id: str | None = None
     """What it is about."""
     metadata: Raw
@@ -323,6 +328,8 @@ class Story(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Which preference decided: of the type, of the channel, or the app's default."""
     template: str | None = None
     """The locale of the template that was used."""
+    warnings: list[UnknownPerson] = []
+    """Whom the event names and nobody is."""
     steps: list[Step] = field(default_factory=list)
     """Every moment that is known, in order."""
 
@@ -331,9 +338,13 @@ class Profile(Protocol):
     """What the pipeline wants to know about a person."""
 
     @property
+    def id(self) -> UUID: ...
+    @property
     def external_id(self) -> str | None: ...
     @property
-    def name(self) -> str | None: ...
+    def name(self) -> str: ...
+    @property
+    def avatar_url(self) -> str | None: ...
     @property
     def locale(self) -> str | None: ...
     @property

@@ -41,6 +41,7 @@ from nova.kernel.clock import Clock
 from nova.kernel.events import Heard
 from nova.kernel.ids import new_id
 from nova.kernel.subjects import Stands
+from nova.web.people import Person, shown
 
 _encode = msgspec.json.Encoder().encode
 _metadata = msgspec.json.Decoder(dict[str, Any])
@@ -53,6 +54,9 @@ class People(Protocol):
         """Return the ids of those that exist, whichever id of theirs was given."""
 
     async def profiles(self, users: Sequence[UUID]) -> Mapping[UUID, Profile]: ...
+
+    def unremembered(self, references: Collection[str]) -> list[str]:
+        """Return those that have to be looked up; almost always none."""
 
     async def erased(self, references: Collection[str]) -> Collection[str]:
         """Return those that named somebody who was erased lately, and name nobody now."""
@@ -77,6 +81,8 @@ class Known(Struct, frozen=True):
     """Who has a device or a mailbox: of their notifications the log tells."""
     erased: Collection[str] = ()
     """Those named who were erased: nothing of them is told, or written down."""
+    strangers: Collection[str] = ()
+    """Those named who are nobody; almost always empty."""
 
 
 class Pipeline:
@@ -198,6 +204,7 @@ class Pipeline:
     async def _learn(self, facts: Sequence[EventAccepted]) -> Known:
         """Look everything up, in turn: almost always all of it is remembered, and tasks cost."""
         ids, recipients, pairs = await self._who(facts)
+        strangers = _strangers(facts, ids)
         return Known(
             ids,
             await self._people.profiles(list({*ids.values()})),
@@ -205,25 +212,15 @@ class Pipeline:
             await self._preferences.of(recipients),
             await self._blocks.blocked(pairs),
             await self._reachable(recipients),
-            await self._erased(facts, ids),
+            await self._people.erased(strangers) if strangers else (),
+            strangers,
         )
-
-    async def _erased(
-        self, facts: Sequence[EventAccepted], ids: Mapping[str, UUID]
-    ) -> Collection[str]:
-        """Return those named who were erased; almost always all are somebody."""
-        references = {fact.recipient_id for fact in facts}
-        references.update(fact.actor_id for fact in facts if fact.actor_id is not None)
-        unknown = references - ids.keys()
-        return await self._people.erased(unknown) if unknown else ()
 
     async def _who(
         self, facts: Sequence[EventAccepted]
     ) -> tuple[Mapping[str, UUID], list[UUID], list[tuple[UUID, UUID]]]:
         """Return the ids of all, the recipients, and each recipient with each actor and back."""
-        references = {fact.recipient_id for fact in facts}
-        references.update(fact.actor_id for fact in facts if fact.actor_id is not None)
-        ids = await self._people.resolve(list(references))
+        ids = await self._people.resolve(list(_references(facts)))
         recipients = {ids[fact.recipient_id] for fact in facts if fact.recipient_id in ids}
         pairs = {
             (ids[fact.recipient_id], ids[fact.actor_id])
@@ -313,15 +310,38 @@ class Pipeline:
         """
         writer = Writer(known, run, self._lifetime_s, stands=stands)
         made = [writer.write(*each) for each in makes]
-        if last and known.reachable.isdisjoint(each.user for each in made):
+        nameless = _nameless(made) if known.strangers else ()
+        if last and not nameless and known.reachable.isdisjoint(each.user for each in made):
             tx.conclude(store.delivery(run, made))
             return 0
         placed = await store.add(tx, run, made)
+        if nameless:
+            await tx.run(store.NAMELESS, nameless)
         for each, number, told in placed:
             tx.publish(CHANNEL + str(each.user), told)
             if each.user in known.reachable:
                 await tx.emit(stored(each, number, run, known, self._preferences.defaults))
         return len(placed)
+
+
+def _references(facts: Sequence[EventAccepted]) -> set[str]:
+    """Return all whom events name."""
+    found = {fact.recipient_id for fact in facts}
+    found.update(fact.actor_id for fact in facts if fact.actor_id is not None)
+    return found
+
+
+def _strangers(facts: Sequence[EventAccepted], ids: Mapping[str, UUID]) -> set[str]:
+    return _references(facts) - ids.keys()
+
+
+def _nameless(made: Sequence[Made]) -> list[UUID]:
+    """Return the ids of those whose events name an actor whom nobody knows."""
+    return [
+        each.fact.notification
+        for each in made
+        if each.actor is None and each.fact.actor_id is not None
+    ]
 
 
 def _against(user: UUID, actor: UUID, known: Known) -> Decision | None:
@@ -404,6 +424,7 @@ class Writer:
         self._run = run
         self._lifetime_s = lifetime_s
         self._expiry: dict[float | None, datetime] = {}
+        self._actors: dict[UUID | None, Person | None] = {None: None}
 
     def write(self, fact: EventAccepted, user: UUID, decision: Decision) -> Made:
         known = self._known
@@ -432,6 +453,7 @@ class Writer:
             body=body.fill(values, metadata, MOST_BODY),
             event_id=fact.id,
             actor_id=actor,
+            actor=self._shown(actor),
             related_entity_id=fact.related_entity_id,
             metadata=fact.metadata,
             occurred_at=fact.timestamp,
@@ -450,6 +472,14 @@ class Writer:
             *_around_numbers(notification),
             self._stands.get(fact.notification),
         )
+
+    def _shown(self, actor: UUID | None) -> Person | None:
+        """Return what is shown of an actor; of each it is made once."""
+        if actor in self._actors:
+            return self._actors[actor]
+        profile = self._known.profiles.get(actor) if actor is not None else None
+        found = self._actors[actor] = shown(profile)
+        return found
 
     def _expires(self, kind: Ready) -> datetime:
         lifetime = kind.lifetime_s

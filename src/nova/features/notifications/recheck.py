@@ -1,7 +1,7 @@
 """Recheck stored notifications after a change: remove invalid ones, edit changed texts."""
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from nova.backbone import intake
 from nova.backbone.database import Database, Tx
 from nova.features.notifications import boxes, subject_store
+from nova.features.notifications.actors import People
 from nova.features.notifications.catalogue import others_in, someone
 from nova.features.notifications.events import NotificationEdited, SubjectsTouched
 from nova.features.notifications.history_rewrite import retell
@@ -24,6 +25,7 @@ from nova.features.notifications.types import Types
 from nova.kernel.events import Heard
 from nova.kernel.subjects import Stands, Subject
 from nova.ports.database import Row
+from nova.web.people import shown
 
 AT_ONCE = 500
 """Notifications in one transaction, about; what is left comes in the next one."""
@@ -33,12 +35,6 @@ _metadata = msgspec.json.Decoder(dict[str, Any])
 
 Looks = dict[UUID, set[UUID]]
 """Notifications to look at, and by whom events that joined each."""
-
-
-class People(Protocol):
-    """Who is who."""
-
-    async def profiles(self, users: Sequence[UUID]) -> Mapping[UUID, Profile]: ...
 
 
 class Said(Struct, frozen=True):
@@ -286,6 +282,7 @@ def _reworded(group: _Group, kind: Any, profiles: Mapping[UUID, Profile]) -> Not
         metadata=Raw(_encode(metadata)),
         others=group.others,
         actor_id=group.head.actor,
+        actor=shown(actor),
         event_id=group.head.event_id,
     )
 

@@ -5,9 +5,10 @@ from datetime import datetime
 from msgspec import Raw, Struct
 
 from nova.features.notifications.events import EventAccepted, NotificationStored
-from nova.features.notifications.pipeline import Pipeline
+from nova.features.notifications.pipeline import People, Pipeline
 from nova.features.notifications.traces import REASONS
 from nova.kernel.ids import new_id
+from nova.web.people import UnknownPerson, unknown
 
 
 class Rehearsed(Struct, frozen=True):
@@ -17,13 +18,15 @@ class Rehearsed(Struct, frozen=True):
     says: str
     rule: str
     fact: NotificationStored | None
+    warnings: list[UnknownPerson]
 
 
 class Rehearsal:
     """Asks the pipeline."""
 
-    def __init__(self, pipeline: Pipeline) -> None:
+    def __init__(self, pipeline: Pipeline, people: People) -> None:
         self._pipeline = pipeline
+        self._people = people
 
     async def rehearse(
         self,
@@ -48,8 +51,11 @@ class Rehearsal:
             accepted_at=at,
             metadata=Raw(metadata),
         )
+        named = {recipient, actor or recipient}
+        strangers = named - (await self._people.resolve(list(named))).keys()
+        warnings = unknown(recipient, actor, strangers)
         decision, told = await self._pipeline.rehearse(fact, at, locale)
         if told is None:
             reason = decision.reason or ""
-            return Rehearsed(reason, REASONS.get(reason, reason), decision.rule, None)
-        return Rehearsed(None, "It would be in the inbox.", decision.rule, told)
+            return Rehearsed(reason, REASONS.get(reason, reason), decision.rule, None, warnings)
+        return Rehearsed(None, "It would be in the inbox.", decision.rule, told, warnings)

@@ -101,8 +101,8 @@ class Notifications:
             reach=reach,
         )
         self.ingest = Ingest(db, clock, self.types, self.pipeline, people)
-        self.rehearsal = Rehearsal(self.pipeline)
-        self.inbox = Inbox(db, clock, Cursors(signing_secret, "inbox", int))
+        self.rehearsal = Rehearsal(self.pipeline, people)
+        self.inbox = Inbox(db, clock, people, Cursors(signing_secret, "inbox", int))
         self.removal = Removal(db, clock, remembered_s=ages.dedupe_s)
         self.post_rings = PostRings(clock, self.valid)
         self.reviews = Reviews(db, self.valid, self.types, people, self.removal)
@@ -139,7 +139,7 @@ class Notifications:
         """Return all that is held about a user."""
         chosen = await self.preferences.get(user)
         return {
-            "notifications": await everything(self._db, user),
+            "notifications": await everything(self._db, self.people, user),
             "preferences": {
                 "channels": chosen.channels,
                 "types": chosen.types,

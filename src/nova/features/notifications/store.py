@@ -87,6 +87,8 @@ select $1, $2, $3, new.*
 returning id, reason
 """
 
+NAMELESS = "update notifications.inbox set unknown_actor = true where id = any($1::uuid[])"
+
 RAN = """
 insert into notifications.runs (id, stored_at, published_at)
 select * from unnest($1::uuid[], $2::timestamptz[], $3::timestamptz[])

@@ -12,6 +12,7 @@ from nova.features.notifications.inbox import NoSuchEvent, NoSuchNotification
 from nova.features.notifications.models import Step, Story
 from nova.kernel.ids import parse_id
 from nova.ports.database import Queries, Row
+from nova.web.people import UNKNOWN_ACTOR, UNKNOWN_RECIPIENT
 
 STORED = """
 select i.*, r.stored_at, r.published_at from notifications.inbox i
@@ -138,6 +139,8 @@ class Traces:
 
 
 def _stored(row: Row) -> Story:
+    warnings = [UNKNOWN_ACTOR] if row["unknown_actor"] else []
+    decided = " ".join([f"Wanted, by {row['rule']}.", *(each.message for each in warnings)])
     return Story(
         event_id=row["event_id"],
         notification=row["id"],
@@ -147,12 +150,13 @@ def _stored(row: Row) -> Story:
         recipient=str(row["user_id"]),
         rule=row["rule"],
         template=f"{row['type']}/{row['locale']}",
+        warnings=warnings,
         steps=_steps(
             row["accepted_at"],
             [
                 ("accepted", row["accepted_at"], "The event was accepted: it is durable."),
                 ("read", row["heard_at"], "The pipeline read it from the log."),
-                ("decided", row["created_at"], f"Wanted, by {row['rule']}."),
+                ("decided", row["created_at"], decided),
                 ("stored", row["stored_at"], "It was written to the inbox."),
                 ("published", row["published_at"], "Committed, and handed to open sockets."),
                 ("seen", row["seen_at"], "The recipient saw it."),
@@ -178,6 +182,7 @@ def _suppressed(row: Row) -> Story:
         recipient=row["recipient"],
         reason=reason,
         rule=row["rule"],
+        warnings=[UNKNOWN_RECIPIENT] if reason == UNKNOWN_RECIPIENT.code else [],
         steps=_steps(
             row["accepted_at"],
             [

@@ -11,7 +11,7 @@ from nova.features.posts import mentions_and_hashtags, rules, store
 from nova.features.posts.models import Comment, Fan, Liker, Post, Said, Written
 from nova.features.posts.rules import NoSuchPost, Sight
 from nova.ports.database import Queries
-from nova.web.people import Person
+from nova.web.people import Person, Profile, person
 
 NOBODY = BACKEND = UUID(int=0)
 """Stands where a statement asks who looks, and it is the host app's backend."""
@@ -20,21 +20,6 @@ ROUNDS = 4
 
 P_co = TypeVar("P_co", covariant=True)
 P = TypeVar("P")
-
-
-class Profile(Protocol):
-    """What is shown of a person."""
-
-    @property
-    def id(self) -> UUID: ...
-    @property
-    def external_id(self) -> str | None: ...
-    @property
-    def name(self) -> str: ...
-    @property
-    def avatar_url(self) -> str | None: ...
-    @property
-    def suspended(self) -> bool: ...
 
 
 class People(Protocol):
@@ -242,9 +227,7 @@ class Views:
         """Return those who are there: who is suspended is so for the backend alone."""
         profiles = await self._people.profiles(list(users))
         return {
-            user: Person(
-                id=one.id, external_id=one.external_id, name=one.name, avatar_url=one.avatar_url
-            )
+            user: person(one)
             for user, one in profiles.items()
             if viewer is None or not one.suspended
         }
