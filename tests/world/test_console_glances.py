@@ -158,9 +158,9 @@ async def ben(app: App) -> AsyncIterator[str]:
 async def test_quiet_hours_are_tried_out_at_any_time(browser: Browser, app: App, ben: str) -> None:
     how = {"timezone_id": "UTC", "tolerates": ("422", "404")}
     async with console(browser, app, f"outbox/{ben}", **how) as page:
-        await page.get_by_text("Try another time").click()
-        when = page.get_by_label("When, by your own clock")
-        ask = page.get_by_role("button", name="What then?")
+        await page.get_by_text("Check another time").click()
+        when = page.get_by_label("Time, by your own clock")
+        ask = page.get_by_role("button", name="Check")
         answer = page.locator(".trial .told")
         await when.fill("2026-01-15T14:30")
         await ask.click()
@@ -181,6 +181,6 @@ async def test_quiet_hours_are_tried_out_at_any_time(browser: Browser, app: App,
         for somebody_else in ("", "nobody-there"):
             await page.get_by_label("User").fill(somebody_else)
             await page.keyboard.press("Enter")
-            await expect(page.get_by_text("Try another time")).to_be_hidden()
+            await expect(page.get_by_text("Check another time")).to_be_hidden()
         await expect(page.locator("#told")).to_contain_text("no such user")
         await expect(page.locator(".outbox")).to_be_hidden()

@@ -1,24 +1,16 @@
 """The demo, as somebody sees it who opens the printed address in a browser."""
 
-import asyncio
 import re
-import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-from socket import socket
-from typing import NamedTuple
 
-import pytest
-from playwright.async_api import Browser, Page, expect
+from playwright.async_api import Page, expect
 
-from nova.settings.serving import Http
-from support.browser import needs_chromium, opened
-from support.clients import http_client
+from support.browser import needs_chromium
+from support.demo import Demo
 from support.programs import run
-from support.waiting import SOON_S
 
 pytestmark = needs_chromium
+pytest_plugins = ["support.demo_fixtures"]
 
 LATER = """
 hours => {
@@ -28,59 +20,9 @@ hours => {
 """
 
 
-class Demo(NamedTuple):
-    """What `nova demo` prints: where it is, and the file with its server key."""
-
-    address: str
-    key: Path
-
-
-@asynccontextmanager
-async def run_demo(*arguments: str) -> AsyncIterator[Demo]:
-    """Run `nova demo`, and yield what it prints."""
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "nova", "demo", *arguments),
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.DEVNULL,
-    )
-    assert process.stdout is not None
-    try:
-        async with asyncio.timeout(SOON_S):
-            lines = [await process.stdout.readline() for _ in range(3)]
-        address = next(word for word in lines[0].decode().split() if word.startswith("http"))
-        yield Demo(address, Path(lines[2].decode().split()[-1]))
-    finally:
-        process.terminate()
-        await process.wait()
-
-
-@pytest.fixture
-async def demo() -> AsyncIterator[Demo]:
-    async with run_demo("--port", "0") as demo:
-        yield demo
-
-
-@pytest.fixture
-async def page(browser: Browser, demo: Demo) -> AsyncIterator[Page]:
-    async with opened(browser, demo.address) as page:
-        await expect(page.locator("#state")).to_have_text("connected")
-        yield page
-
-
-async def test_it_takes_another_port_where_its_own_is_taken() -> None:
-    port = Http().port
-    with socket() as taken:
-        with suppress(OSError):  # or somebody else has it, which is as good
-            taken.bind(("127.0.0.1", port))
-            taken.listen()
-        async with run_demo() as demo, http_client(demo.address) as client:
-            assert client.base_url.port not in (None, port)
-            assert (await client.get("/healthz")).status_code == 200
-
-
 async def test_what_ada_does_rings_at_bens_with_measured_milliseconds(page: Page) -> None:
-    for number, act in enumerate(("like", "comment", "follow"), 1):
-        await page.click(f"[data-act={act}]")
+    for number, button in enumerate(("[data-act=like]", "[data-act=comment]", "#follow"), 1):
+        await page.click(button)
         await expect(page.locator("#inbox .badge")).to_have_count(number)
         await expect(page.locator("#unseen")).to_have_text(str(number))
     for badge in await page.locator("#inbox .badge").all_inner_texts():
@@ -105,7 +47,7 @@ async def test_likes_that_are_not_wanted_do_not_ring_and_the_page_says_why(page:
     async with page.expect_response("**/v1/preferences"):
         await page.click("#likes")
     await page.click("[data-act=like]")
-    await expect(page.locator("#why")).to_contain_text("suppressed")
+    await expect(page.locator("#happened")).to_contain_text("Ben is not notified.")
     await expect(page.locator("#inbox li")).to_have_count(0)
 
 
@@ -167,7 +109,7 @@ async def test_new_posts_come_into_an_open_feed_by_themselves(page: Page) -> Non
 
 
 async def test_a_follow_is_on_bens_phone_and_in_his_mail_as_he_would_see_it(page: Page) -> None:
-    await page.click("[data-act=follow]")
+    await page.click("#follow")
     phone = page.get_by_role("region", name=re.compile("Ben.s phone"))
     await expect(phone.locator(".push b")).to_have_text("Ada follows you")
     await expect(phone.locator(".appbadge")).to_have_text("1")
@@ -179,8 +121,9 @@ async def test_a_follow_is_on_bens_phone_and_in_his_mail_as_he_would_see_it(page
     assert await mail.locator("iframe").get_attribute("sandbox") == ""
     entry = page.locator("#inbox > li").first
     await expect(entry.locator(".chip.sent")).to_have_count(2)
-    await entry.get_by_text("Why, and how fast?").click()
     await page.set_viewport_size({"width": 390, "height": 844})
+    await page.get_by_role("button", name="Bell").click()
+    await entry.get_by_text("Why, and how fast?").click()
     assert await page.evaluate("document.documentElement.scrollWidth") == 390
     for moment in ("phone planned", "phone tried", "phone sent", "mail sent"):
         await expect(entry.locator(".fall")).to_contain_text(moment)
@@ -195,7 +138,7 @@ async def test_likes_are_gathered_into_one_mail(page: Page) -> None:
     await expect(mail).to_have_count(0)
     await expect(mail.locator("h3")).to_contain_text("liked")
     await expect(page.locator("#mailbox .subjects li")).to_have_count(1)
-    await page.get_by_text("Show the call").click()
+    await page.get_by_text("Show the API call").click()
     await page.set_viewport_size({"width": 1200, "height": 844})
     assert await page.evaluate("document.documentElement.scrollWidth") == 1200
 
@@ -210,40 +153,40 @@ async def test_a_comment_that_was_seen_is_not_mailed(page: Page) -> None:
 
 async def test_quiet_hours_hold_push_and_mail_until_they_end(page: Page) -> None:
     await expect(page.locator("#ribbon")).to_contain_text("No quiet hours")
-    await page.get_by_role("switch", name="Quiet now").check()
+    await page.get_by_role("switch", name="Quiet hours now").check()
     await expect(page.locator("#ribbon")).to_contain_text("push and mail are held")
     await expect(page.locator("#ribbon .quiet-part").first).to_be_visible()
-    await page.click("[data-act=follow]")
+    await page.click("#follow")
     await expect(page.locator("#inbox .badge")).to_have_count(1)  # the bell is never held
     await expect(page.locator("#inbox .chip.held")).to_have_count(2)
     await expect(page.locator("#phone")).to_contain_text("Quiet hours")
     await expect(page.locator("#phone .push")).to_have_count(0)
-    await page.get_by_role("switch", name="Quiet now").uncheck()
+    await page.get_by_role("switch", name="Quiet hours now").uncheck()
     await expect(page.locator("#phone .push")).to_have_count(1)
     await expect(page.locator("#mailbox .letter")).to_have_count(1)
     await expect(page.locator("#inbox .chip.sent")).to_have_count(2)
 
 
 async def test_another_time_is_tried_out_against_bens_quiet_hours(page: Page) -> None:
-    await page.get_by_role("switch", name="Quiet now").check()
+    await page.get_by_role("switch", name="Quiet hours now").check()
     await expect(page.locator("#ribbon")).to_contain_text("push and mail are held")
-    await page.get_by_text("Try another time").click()
-    when = page.get_by_label("When, by your own clock")
+    await page.get_by_text("Check another time").click()
+    when = page.get_by_label("Time, by your own clock")
     answer = page.locator("#trial .told")
     for hours, says in ((25, "is held until"), (24 + 12, "goes out at once")):
         await when.fill(await page.evaluate(LATER, hours))
-        await page.get_by_role("button", name="What then?").click()
+        await page.get_by_role("button", name="Check").click()
         await expect(answer).to_contain_text(says)
-    await page.get_by_role("switch", name="Quiet now").uncheck()
+    await page.get_by_role("switch", name="Quiet hours now").uncheck()
     await expect(answer).to_have_count(0)  # it was of other hours
 
 
 async def test_what_is_taken_back_leaves_bell_phone_and_digest(page: Page) -> None:
-    await expect(page.get_by_role("button", name="Take it back")).to_be_disabled()
+    await expect(page.get_by_role("button", name="Undo")).to_be_disabled()
     await page.click("[data-act=like]")
     await expect(page.locator("#phone .push")).to_have_count(1)
     await expect(page.locator("#inbox .chip.gathered")).to_have_count(1)
-    await page.get_by_role("button", name="Take it back").click()
+    await page.get_by_role("button", name="Undo").click()
     await expect(page.locator("#inbox > li")).to_have_count(0)
     await expect(page.locator("#phone .push")).to_have_count(0)
     await expect(page.locator("#unseen")).to_have_text("0")

@@ -1,22 +1,29 @@
-// Ada's home feed: it is pulled when she looks, and her socket says when there is more.
+// Ada's home feed: it is fetched when she looks, and her socket says when there is more.
 
-import { make } from '../shared/dom.js';
+import { busy, make } from '../shared/dom.js';
+import { sending } from '../shared/forms.js';
 
 const $ = (id) => document.getElementById(id);
 
 export class Feed {
-  constructor(api, id, { acted, tell }) {
+  #shown = new Map(); // post's id → its entry: kept, with what is typed there, while others come
+
+  constructor(api, id, { press, during, acted, undone, tell }) {
     this.api = api;
+    this.press = press;
+    this.during = during;
     this.id = id;
     this.acted = acted;
+    this.undone = undone;
     this.tell = tell;
     this.cursor = null;
-    $('older').addEventListener('click', () => this.older().catch(tell));
-    $('ada-posts').addEventListener('submit', (submitted) => {
-      submitted.preventDefault();
-      const text = new FormData(submitted.target).get('text');
-      submitted.target.reset();
-      api.post('/v1/posts', { text }).then(() => this.refresh()).catch(tell);
+    $('older').addEventListener('click', () => busy($('older'), () => this.older()).catch(tell));
+    sending($('ada-posts'), {
+      send: async (text) => {
+        await api.post('/v1/posts', { text });
+        await this.refresh();
+      },
+      sent: 'Posted. It is in Ada’s feed, and in her followers’.',
     });
   }
 
@@ -31,20 +38,22 @@ export class Feed {
 
   async refresh() {
     const page = await this.api.get('/v1/feeds/home?limit=10');
-    const open = new Set([...document.querySelectorAll('#feed .comments')].map(
-      (each) => each.closest('.post').dataset.post,
-    ));
-    const entries = page.data.map((post) => this.#entry(post));
-    $('feed').replaceChildren(...entries);
-    for (const entry of entries) {
-      if (open.has(entry.dataset.post)) await this.#comments(entry);
+    const known = new Set(page.data.map((post) => post.id));
+    for (const [id, entry] of this.#shown) {
+      if (!known.has(id)) entry.node.remove();
+      if (!known.has(id)) this.#shown.delete(id);
     }
+    page.data.forEach((post, place) => {
+      const { node } = this.#entry(post);
+      // Only what is elsewhere is moved: a field that moves loses its focus.
+      if ($('feed').children[place] !== node) $('feed').insertBefore(node, $('feed').children[place] ?? null);
+    });
     this.#more(page);
   }
 
   async older() {
     const page = await this.api.get(`/v1/feeds/home?limit=10&cursor=${this.cursor}`);
-    $('feed').append(...page.data.map((post) => this.#entry(post)));
+    $('feed').append(...page.data.map((post) => this.#entry(post).node));
     this.#more(page);
   }
 
@@ -55,71 +64,88 @@ export class Feed {
   }
 
   #entry(post) {
-    const entry = make('li', 'post');
-    entry.dataset.post = post.id;
-    entry.dataset.author = post.author.external_id;
-    const like = make('button', '', `♥ ${post.likes}`);
-    like.type = 'button';
-    like.setAttribute('aria-label', `Like, ${post.likes} so far`);
-    like.setAttribute('aria-pressed', String(post.liked));
-    like.addEventListener('click', () => this.#like(post, like).catch(this.tell));
-    const talk = make('button', 'talk', `Comments ${post.comments}`);
-    talk.type = 'button';
-    talk.addEventListener('click', () => this.#toggle(entry).catch(this.tell));
-    const row = make('div', 'row');
-    row.append(like, talk);
-    entry.append(make('b', '', post.author.name), make('div', 'title', post.text), row);
+    if (!this.#shown.has(post.id)) this.#shown.set(post.id, new Entry(post, this));
+    const entry = this.#shown.get(post.id);
+    entry.update(post);
     return entry;
   }
+}
 
-  async #like(post, button) {
-    const liked = button.getAttribute('aria-pressed') === 'true';
+// One post: its text, whether Ada likes it, and its comments once they are opened.
+class Entry {
+  constructor(post, feed) {
+    this.feed = feed;
+    this.path = `/v1/posts/${post.id}`;
+    this.node = make('li', 'post');
+    this.node.dataset.post = post.id;
+    this.node.dataset.author = post.author.external_id;
+    this.like = this.#button(() => this.#like());
+    this.talk = this.#button(() => this.#toggle());
+    this.talk.setAttribute('aria-expanded', 'false');
+    this.text = make('div', 'title');
+    this.node.append(make('b', '', post.author.name), this.text, make('div', 'row', this.like, this.talk));
+  }
+
+  update(post) {
+    this.post = post;
+    this.text.textContent = post.text;
+    this.like.textContent = `♥ ${post.likes}`;
+    this.like.setAttribute('aria-label', `Like, ${post.likes} so far`);
+    this.like.setAttribute('aria-pressed', String(post.liked));
+    this.talk.textContent = `Comments ${post.comments}`;
+  }
+
+  #button(call) {
+    const button = make('button');
+    button.type = 'button';
+    button.addEventListener('click', () => this.feed.press(button, call).catch(this.feed.tell));
+    return button;
+  }
+
+  async #like() {
+    const { id, author, liked } = this.post;
     const start = performance.now();
-    const path = `/v1/posts/${post.id}/like`;
-    this.acted(`like:${post.id}:${this.id}:${post.author.id}`, start);
-    const now = await this.api.call(liked ? 'DELETE' : 'PUT', path);
-    button.textContent = `♥ ${now.likes}`;
-    button.setAttribute('aria-label', `Like, ${now.likes} so far`);
-    button.setAttribute('aria-pressed', String(now.liked));
+    const now = await this.feed.api.call(liked ? 'DELETE' : 'PUT', `${this.path}/like`);
+    this.update({ ...this.post, ...now });
+    const event = `like:${id}:${this.feed.id}:${author.id}`;
+    if (liked) this.feed.undone(event, `Ada took back her like of ${author.name}’s post.`);
+    else this.feed.acted(event, start, `Ada liked ${author.name}’s post.`, { to: author });
   }
 
-  async #toggle(entry) {
-    const open = entry.querySelector('.comments');
-    if (open) open.remove();
-    else await this.#comments(entry);
+  async #toggle() {
+    const isOpen = Boolean(this.box);
+    this.talk.setAttribute('aria-expanded', String(!isOpen));
+    if (!isOpen) return this.#open();
+    this.box.remove();
+    this.box = null;
+    return undefined;
   }
 
-  async #comments(entry) {
-    const path = `/v1/posts/${entry.dataset.post}/comments`;
-    const page = await this.api.get(`${path}?limit=50`);
-    const list = make('ol');
-    for (const said of page.data) {
-      const line = make('li');
-      line.append(make('b', '', `${said.author.name} `), said.text);
-      list.append(line);
-    }
-    const form = make('form', 'row');
-    const input = make('input');
-    input.required = true;
-    input.maxLength = 2000;
-    input.setAttribute('aria-label', 'Comment');
-    form.append(input, make('button', '', 'Send'));
-    form.addEventListener('submit', (submitted) => {
-      submitted.preventDefault();
-      this.#say(entry, path, input.value).catch(this.tell);
-    });
-    const box = make('div', 'comments');
-    box.append(list, form);
-    entry.querySelector('.comments')?.remove();
-    entry.append(box);
-    entry.querySelector('.talk').textContent = `Comments ${page.data.reduce((sum, each) => sum + 1 + each.replies, 0)}`;
+  async #open() {
+    const field = make('input');
+    field.maxLength = 2_000;
+    field.dir = 'auto';
+    field.setAttribute('aria-label', 'Comment');
+    field.placeholder = 'Write a comment as Ada';
+    const form = make('form', 'row', field, make('button', '', 'Send'));
+    this.list = make('ol');
+    this.box = make('div', 'comments', this.list, form);
+    sending(form, { send: (text) => this.feed.during(() => this.#say(text)), sent: 'Sent.' });
+    this.node.append(this.box);
+    await this.#comments();
   }
 
-  async #say(entry, path, text) {
+  async #comments() {
+    const page = await this.feed.api.get(`${this.path}/comments?limit=50`);
+    this.list.replaceChildren(...page.data.map((said) => make('li', '', make('b', '', `${said.author.name} `), said.text)));
+    this.talk.textContent = `Comments ${page.data.reduce((sum, each) => sum + 1 + each.replies, 0)}`;
+  }
+
+  async #say(text) {
+    const { author } = this.post;
     const start = performance.now();
-    const said = await this.api.post(path, { text });
-    const post = await this.api.get(`/v1/posts/${entry.dataset.post}`);
-    this.acted(`comment:${said.id}:${this.id}:${post.author.id}`, start);
-    await this.#comments(entry);
+    const said = await this.feed.api.post(`${this.path}/comments`, { text });
+    this.feed.acted(`comment:${said.id}:${this.feed.id}:${author.id}`, start, `Ada commented on ${author.name}’s post.`, { to: author });
+    await this.#comments();
   }
 }

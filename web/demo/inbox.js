@@ -1,7 +1,9 @@
-// Ben's inbox on the page: one entry a notification, where it is outside, and its story on request.
+// Ben's inbox: an entry for each notification, where else it is, and its story on request.
 
 import { make } from '../shared/dom.js';
 import { chips, waterfall, whereabouts } from '../shared/story.js';
+
+const MOST = 20; // entries: the newest
 
 export class Inbox {
   constructor(list, empty, { trace }) {
@@ -13,19 +15,37 @@ export class Inbox {
   }
 
   add(notification, badge, recovered) {
-    if (this.entries.has(notification.id)) return;
+    if (!this.entries.has(notification.id)) this.#insert(notification);
+    const line = this.entries.get(notification.id)?.querySelector('.line');
+    if (badge && line?.childElementCount === 1) line.append(make('span', recovered ? 'badge recovered' : 'badge', badge));
+  }
+
+  #insert(notification) {
     const entry = make('li', notification.read_at ? '' : 'unread');
     entry.dataset.event = notification.event_id;
-    const line = make('div', 'line');
-    line.append(make('span', 'title', notification.title));
-    if (badge) line.append(make('span', recovered ? 'badge recovered' : 'badge', badge));
-    entry.append(line);
+    entry.dataset.number = notification.number;
+    entry.append(make('div', 'line', make('span', 'title', notification.title)));
     if (notification.body) entry.append(make('div', 'quiet', notification.body));
     entry.append(make('div', 'chips'), this.#why(notification));
     this.entries.set(notification.id, entry);
     this.open.add(notification.id);
-    this.list.prepend(entry);
+    this.list.insertBefore(entry, [...this.list.children].find((each) => Number(each.dataset.number) < notification.number) ?? null);
+    if (this.entries.size > MOST) this.#removeOldest();
     this.empty.hidden = true;
+  }
+
+  #removeOldest() {
+    const oldest = this.list.lastElementChild;
+    this.remove([...this.entries.keys()].filter((id) => this.entries.get(id) === oldest));
+  }
+
+  // A page as it was fetched; what came while it was on its way is newer, and stays.
+  merge(page) {
+    const known = new Set(page.map(({ id }) => id));
+    const newest = Math.max(0, ...page.map(({ number }) => number));
+    this.remove([...this.entries.entries()]
+      .filter(([id, { dataset }]) => !known.has(id) && Number(dataset.number) <= newest).map(([id]) => id));
+    for (const notification of page) this.add(notification);
   }
 
   // A burst grew: the same notification, in its new words.

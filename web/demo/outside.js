@@ -21,10 +21,13 @@ function fromNow(timeZone) {
 }
 
 export class Outside {
-  constructor(ben, { follow, tell }) {
+  // `looked` hears the error of a look at phone and mailbox, or nothing when it went well.
+  constructor(ben, { follow, looked, came, did, tell }) {
     this.ben = ben;
     this.follow = follow;
-    this.tell = tell;
+    this.looked = looked;
+    this.came = came;
+    this.did = did;
     this.phone = new Phone($('phone'), 'Ben');
     this.mailbox = new Mailbox($('mailbox'), 'Ben');
     this.trial = new Trial($('trial'), {
@@ -38,8 +41,12 @@ export class Outside {
   async start() {
     this.phone.show([]);
     await this.#move();
-    this.#ribbon(await this.ben.get('/v1/quiet-hours'));
+    await this.refresh();
     await this.#turn();
+  }
+
+  async refresh() {
+    this.#ribbon(await this.ben.get('/v1/quiet-hours'));
   }
 
   // Something rang: look now, and not only at the next turn.
@@ -55,6 +62,7 @@ export class Outside {
   }
 
   async #set(quiet) {
+    if (quiet) this.did('quiet');
     if (quiet) this.#ribbon(await this.ben.put('/v1/quiet-hours', fromNow(this.zone)));
     else {
       await this.ben.delete('/v1/quiet-hours');
@@ -75,8 +83,9 @@ export class Outside {
     clearTimeout(this.timer);
     try {
       if (!document.hidden) await this.#look();
-    } catch (refused) {
-      this.tell(refused);
+      this.looked();
+    } catch (error) {
+      this.looked(error);
     }
     clearTimeout(this.timer);
     this.timer = setTimeout(() => this.#turn(), EVERY_MS);
@@ -85,8 +94,12 @@ export class Outside {
   async #look() {
     const { data } = await new Api().get('/demo/outbox');
     const isMail = ({ lane }) => lane === 'mail';
-    this.phone.show(data.filter((each) => !isMail(each)), { quiet: this.quiet });
-    this.mailbox.show(data.filter(isMail));
+    const [pushes, mails] = [data.filter((each) => !isMail(each)), data.filter(isMail)];
+    this.phone.show(pushes, { quiet: this.quiet });
+    this.mailbox.show(mails);
+    for (const [place, all] of [['phone', pushes], ['mail', mails]]) {
+      this.came(place, Math.max(0, ...all.map(({ number }) => number)));
+    }
     await this.follow();
   }
 }

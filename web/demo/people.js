@@ -3,12 +3,15 @@
 import { make } from '../shared/dom.js';
 
 const $ = (id) => document.getElementById(id);
+const LATER_MS = [100, 300, 1_000, 3_000];
 
 export class People {
-  constructor(api, id, { acted, tell, changed }) {
+  constructor(api, id, { press, acted, undone, tell, changed }) {
     this.api = api;
+    this.press = press;
     this.id = id;
     this.acted = acted;
+    this.undone = undone;
     this.tell = tell;
     this.changed = changed;
   }
@@ -18,15 +21,14 @@ export class People {
       this.api.get('/v1/users/me/suggestions'),
       this.api.get('/v1/users/me/following'),
     ]);
-    const names = new Set(followed.data.map(({ person }) => person.id));
-    $('suggested').replaceChildren(
-      ...suggested.data
-        .filter(({ person }) => !names.has(person.id))
-        .map(({ person, reason }) => this.#entry(person, reason.says, 'Follow')),
-    );
-    $('followed').replaceChildren(
-      ...followed.data.map(({ person }) => this.#entry(person, '', 'Unfollow')),
-    );
+    const known = new Set(followed.data.map(({ person }) => person.id));
+    const others = suggested.data.filter(({ person }) => !known.has(person.id));
+    const focused = document.activeElement?.closest('[data-person]')?.dataset.person;
+    $('suggested').replaceChildren(...others.map(({ person, reason }) => this.#entry(person, reason.says, 'Follow')));
+    $('followed').replaceChildren(...followed.data.map(({ person }) => this.#entry(person, '', 'Unfollow')));
+    $('nobody-suggested').hidden = others.length > 0;
+    $('nobody-followed').hidden = followed.data.length > 0;
+    if (focused) document.querySelector(`#view-people [data-person="${CSS.escape(focused)}"] button`)?.focus();
   }
 
   #entry(person, says, act) {
@@ -37,18 +39,31 @@ export class People {
     const button = make('button', '', act);
     button.type = 'button';
     button.setAttribute('aria-label', `${act} ${person.name}`);
-    button.addEventListener('click', () => this.#change(person, act).catch(this.tell));
+    button.addEventListener('click', async () => {
+      try {
+        await this.press(button, () => this.#change(person, act));
+        await this.#later();
+      } catch (error) {
+        this.tell(error);
+      }
+    });
     entry.append(who, button);
     return entry;
   }
 
   async #change(person, act) {
-    this.acted(`nova:follow:${this.id}:${person.id}`, performance.now());
-    const method = act === 'Follow' ? 'PUT' : 'DELETE';
-    await this.api.call(method, `/v1/users/me/following/${person.id}`);
+    const id = `nova:follow:${this.id}:${person.id}`;
+    const start = performance.now();
+    const isFollow = act === 'Follow';
+    await this.api.call(isFollow ? 'PUT' : 'DELETE', `/v1/users/me/following/${person.id}`);
+    if (isFollow) this.acted(id, start, `Ada follows ${person.name}.`, { to: person });
+    else this.undone(id, `Ada unfollowed ${person.name}.`);
     await Promise.all([this.refresh(), this.changed()]);
+  }
+
+  async #later() {
     // Lists know at once; suggestions hear of it from the log, a moment later.
-    for (const wait of [100, 300, 1000, 3000]) {
+    for (const wait of LATER_MS) {
       await new Promise((resolve) => setTimeout(resolve, wait));
       await this.refresh();
     }

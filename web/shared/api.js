@@ -10,6 +10,11 @@ export class Refused extends Error {
   }
 }
 
+// What was wrong, and how to mend it.
+export function inWords(error) {
+  return error.hint ? `${error.message} ${error.hint}` : error.message;
+}
+
 export class Api {
   constructor(token) {
     this.token = token;
@@ -33,7 +38,9 @@ export class Api {
     try {
       return await fetch(path, how);
     } catch {
-      throw new Refused(0, { detail: 'Nova does not answer.' });
+      throw new Refused(0, {
+        detail: 'Nova does not answer.', hint: 'Check that it is running, then try again.',
+      });
     }
   }
 

@@ -22,6 +22,18 @@ export function press(label, call, className) {
   return button;
 }
 
+// Run a button's call; until it has ended, the button takes no second click. It keeps the focus,
+// which one that is `disabled` would lose.
+export async function busy(button, call) {
+  if (button.getAttribute('aria-disabled') === 'true') return;
+  button.setAttribute('aria-disabled', 'true');
+  try {
+    await call();
+  } finally {
+    button.removeAttribute('aria-disabled');
+  }
+}
+
 // A line that opens, and asks for its content whenever it does.
 export function opening(line, load, tell) {
   const details = make('details', 'opening', make('summary', '', ...line));

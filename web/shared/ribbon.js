@@ -9,7 +9,7 @@ function said({ quiet, ribbon }) {
   const [first, next] = ribbon;
   if (quiet) return `Quiet until ${wall(first.wall_end)}: push and mail are held.`;
   if (next) return `Quiet from ${wall(next.wall_start)} until ${wall(next.wall_end)}.`;
-  return 'No quiet hours in the next 24.';
+  return 'No quiet hours in the next 24 hours.';
 }
 
 export function ribbon(hours, from) {

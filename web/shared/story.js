@@ -78,7 +78,7 @@ export function whereabouts(story) {
     if (step.lane === 'app' || step.name.startsWith('recall')) continue;
     found.set(step.lane, { ...step, place: PLACES[step.lane], open: !DONE.has(step.name) });
   }
-  return [...found.values()];
+  return LANES.filter((lane) => found.has(lane)).map((lane) => found.get(lane));
 }
 
 // "mail: held until 07:00:00": what a step says in a few words.

@@ -31,17 +31,17 @@ export class Trial {
     this.at.type = 'datetime-local';
     this.at.required = true;
     this.at.value = tonight(new Date());
-    this.at.setAttribute('aria-label', 'When, by your own clock');
+    this.at.setAttribute('aria-label', 'Time, by your own clock');
     this.channel = make('select', '', ...Object.keys(CHANNELS).map((each) => new Option(CHANNELS[each], each)));
     this.channel.setAttribute('aria-label', 'What is sent');
     this.answer = make('div', 'answer');
     this.answer.setAttribute('role', 'status');
-    const form = make('form', 'row', this.channel, this.at, make('button', '', 'What then?'));
+    const form = make('form', 'row', this.channel, this.at, make('button', '', 'Check'));
     form.addEventListener('submit', (submitted) => {
       submitted.preventDefault();
       this.#try().catch(tell);
     });
-    this.root = make('details', 'trial', make('summary', '', 'Try another time'), form, this.answer);
+    this.root = make('details', 'trial', make('summary', '', 'Check another time'), form, this.answer);
     root.append(this.root);
   }
 

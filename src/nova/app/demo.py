@@ -52,6 +52,9 @@ class DemoApp:
     async def post(self, author: UUID, text: str) -> None:
         await self._posts.publish(author, NewPost(text=text))
 
+    async def has_posted(self, author: UUID) -> bool:
+        return bool((await self._posts.of_author(None, author, limit=1, cursor=None)).data)
+
     async def reach(self, person: UUID, *, email: str, phone: str) -> None:
         await self._people.change(person, Change(email=email), by_server=True)
         await self._people.register(person, NewDevice(platform="ios", token=phone))

@@ -3,21 +3,43 @@
 import argparse
 import asyncio
 import tempfile
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import uvloop
 
 from nova import app, secrets
+from nova.app import CannotStart
 from nova.cli.options import Verbs, say, settings
 from nova.cli.options import add as add_options
 from nova.web import logging
+
+MARK = "made-by-nova-demo"
+"""An empty file in a data folder that the demo made."""
+
+_KEPT = "Its data stays in {folder}, and the next start with it finds the same people."
+_DELETED = "Its data is deleted then; 'nova demo --data FOLDER' keeps it for the next start."
+GREETING = """\
+The demo is running. Open this page in a browser:
+
+    {address}/
+
+Next: click Like, and watch Ben's bell, phone and mail. The page says what to try after that.
+The console for operators is {address}/console; it asks for the key that this prints:
+
+    cat {key}
+
+Ctrl-C ends the demo. {end}"""
 
 
 def add(verbs: Verbs) -> None:
     serve = verbs.add_parser("serve", help="run the server")
     demo = verbs.add_parser("demo", help="run with throwaway data, two users and a page to click")
     add_options(serve)
+    demo.add_argument(
+        "--data", help="folder to keep the demo's data in; without it, data is deleted"
+    )
     for verb in (serve, demo):
         verb.add_argument("--host", help="address to listen on")
         verb.add_argument("--port", type=int, help="port to listen on; 0 takes a free one")
@@ -33,19 +55,42 @@ def _serve(args: argparse.Namespace) -> int:
 
 
 def _demo(args: argparse.Namespace) -> int:
-    with tempfile.TemporaryDirectory(prefix="nova-demo-") as folder:
-        args.data = str(Path(folder) / "data")
-        args.config = secrets.ensure(Path(args.data))  # and not a nova.toml that lies about
-        chosen, origins = settings(args, **{"deliveries.release_spread_s": 0.0})
+    say("Starting the demo …")
+    with _folder(args.data) as folder:
+        end = _KEPT.format(folder=folder) if args.data else _DELETED
+        args.data = str(folder)
+        args.config = secrets.ensure(folder)  # and not a nova.toml that lies about
+        given = {"database": "embedded:", "deliveries.release_spread_s": 0.0}
+        chosen, origins = settings(args, **given)
         any_port = origins["http.port"] == "default"
 
         def announce(address: str) -> None:
-            say(f"Open {address}/ in a browser; Ctrl-C ends it.")
-            say(f"The console is at {address}/console; sign in with the key that this prints:")
-            say(f"    cat {secrets.key_file(chosen.data)}")
+            _, _, port = address.rpartition(":")
+            if any_port and int(port) != chosen.http.port:
+                say(f"Port {chosen.http.port} is taken, so the demo listens on port {port}.")
+            say(GREETING.format(address=address, key=secrets.key_file(chosen.data), end=end))
 
         _run(app.serve(chosen, demo=True, any_port=any_port, announce=announce))
+    say("The demo has ended.")
     return 0
+
+
+@contextmanager
+def _folder(named: str | None) -> Iterator[Path]:
+    """Yield the demo's data folder: a named one is kept, another is deleted at the end."""
+    if named is None:
+        with tempfile.TemporaryDirectory(prefix="nova-demo-") as made:
+            yield Path(made) / "data"
+        return
+    folder = Path(named)
+    if folder.is_dir() and any(folder.iterdir()) and not (folder / MARK).exists():
+        raise CannotStart(
+            f"{folder} was not made by the demo, which gives its people's tokens to anybody. "
+            "Name a new folder."
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / MARK).touch()
+    yield folder
 
 
 def _run(main: Coroutine[None, None, None]) -> None:

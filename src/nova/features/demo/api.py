@@ -19,9 +19,9 @@ class Session(Struct, frozen=True):
 
 
 class Act(Struct, frozen=True, forbid_unknown_fields=True):
-    """Something that Ada does."""
+    """Something that Ada does in the app, and not in Nova."""
 
-    act: Literal["like", "comment", "follow"]
+    act: Literal["like", "comment"]
 
 
 class Acted(Struct, frozen=True):
