@@ -138,6 +138,8 @@ class Delivered(World):
             zones=zones,
             signing_secret=b"of the tests",
             rehearsal=self.all.rehearsal,
+            samples=self.all.rehearsal,
+            catcher=OutboxSink(pool, clock),
             knobs=knobs or Knobs(spread_s=0.0, public_url="https://nova.example"),
             roll=lambda: 0.0,
         )

@@ -3,6 +3,7 @@
 import { Api } from '../shared/api.js';
 import { make } from '../shared/dom.js';
 import { Keys } from './manage/keys.js';
+import { MailTemplates } from './manage/mail-templates.js';
 import { People } from './manage/people.js';
 import { Policies } from './manage/policies.js';
 import { Posts } from './manage/posts.js';
@@ -21,7 +22,7 @@ import { Send } from './watch/send.js';
 // In the order of the menu. A view's `group` is the heading under which it stands.
 const VIEWS = {
   overview: Overview, send: Send, events: Events, funnel: Funnel, deliveries: Deliveries, outbox: Outbox,
-  people: People, posts: Posts, types: Types, policies: Policies, webhooks: Webhooks,
+  people: People, posts: Posts, types: Types, policies: Policies, mail: MailTemplates, webhooks: Webhooks,
   log: Log, engines: Engines, keys: Keys,
 };
 const FIRST = 'overview';

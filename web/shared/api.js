@@ -7,6 +7,7 @@ export class Refused extends Error {
     this.code = said.code;
     this.hint = said.hint ?? '';
     this.at = said.at ?? ''; // where in the body, as in `$.name`
+    this.problems = said.problems;
   }
 }
 

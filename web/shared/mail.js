@@ -5,8 +5,13 @@ import { moment } from './time.js';
 
 // The page's policy names this one place where text becomes markup, and it is inside the frame.
 const policy = window.trustedTypes?.createPolicy('mail', { createHTML: (html) => html });
+// The sheet for readers who like it dark is not for this page, whose policy allows none in a page.
+const SHEET = /<style>[^<]*<\/style>/;
 
-function frame(title, html) {
+// A mail's HTML in a frame; `images` has what it names as `cid:…`.
+export function page(title, given, images = {}) {
+  let html = given.replace(SHEET, '');
+  for (const [cid, data] of Object.entries(images)) html = html.replaceAll(cid, data);
   const frame = document.createElement('iframe');
   frame.setAttribute('sandbox', '');
   frame.referrerPolicy = 'no-referrer';
@@ -17,7 +22,7 @@ function frame(title, html) {
 
 const field = (name, value) => [make('dt', '', name), make('dd', '', value)];
 
-export function letter({ parcel, at }) {
+export function letter({ parcel, at }, images = {}) {
   const head = make('dl', '',
     ...field('To', parcel.target.address),
     ...field('Sent', moment(at)),
@@ -25,7 +30,7 @@ export function letter({ parcel, at }) {
   const plain = make('details', 'plain', make('summary', '', 'As plain text'), make('pre', '', parcel.body));
   plain.lastElementChild.tabIndex = 0;
   return make('article', 'letter', make('h3', '', parcel.title), head,
-    parcel.html ? frame(parcel.title, parcel.html) : '', plain);
+    parcel.html ? page(parcel.title, parcel.html, images) : '', plain);
 }
 
 // A mailbox: subjects, and the letter that was chosen, or else the newest.

@@ -21,8 +21,14 @@ def knobs(settings: Settings) -> Knobs:
     pacing = Pacing(at_once=given.at_once, per_s=given.per_s)
     return Knobs(
         public_url=given.public_url,
+        sender=settings.smtp.sender,
+        link_schemes=frozenset(given.link_schemes),
         spread_s=given.release_spread_s,
         retention_days=given.retention_days,
-        bounds=Bounds(pushes_per_minute=given.pushes_per_minute, per_actor=given.throttle_actors),
+        bounds=Bounds(
+            pushes_per_minute=given.pushes_per_minute,
+            mails_per_hour=given.mails_per_hour,
+            per_actor=given.throttle_actors,
+        ),
         pacing=dict.fromkeys(LANES, pacing),
     )

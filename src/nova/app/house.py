@@ -176,6 +176,8 @@ async def _built(
         zones=zones,
         signing_secret=signing,
         rehearsal=notifier.rehearsal,
+        samples=notifier.rehearsal,
+        catcher=OutboxSink(pool, clock),
         knobs=app_deliveries.knobs(settings),
     )
     stack.push_async_callback(courier.close)

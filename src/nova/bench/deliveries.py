@@ -18,7 +18,7 @@ from nova.ports.carriers import Outcome, Parcel, Verdict
 from nova.settings import Settings, Tokens
 from nova.settings.features import Deliveries
 
-UNBOUND = Deliveries(pushes_per_minute=0, throttle_actors=False)
+UNBOUND = Deliveries(pushes_per_minute=0, mails_per_hour=0, throttle_actors=False)
 APART_S = 0.02
 SETTLE_S = 300.0
 AT_ONCE = 1_000

@@ -6,6 +6,7 @@ and what hides in blanks, control characters, backslashes or turned text.
 """
 
 import re
+from collections.abc import Collection
 from typing import Annotated
 
 from msgspec import Meta
@@ -29,6 +30,13 @@ _PART = r"[\w~@=+-][\w.~@=+-]*"
 _ID = rf"{_PART}(?:/{_PART})*"
 
 _IS_URL = re.compile(_URL)
+_IS_SCHEME = re.compile(r"[a-z][a-z0-9+.-]{0,63}")
+_IS_LINK = re.compile(rf"([A-Za-z][A-Za-z0-9+.-]*):[^{_NEVER}]+")
+UNSAFE_SCHEMES = frozenset((
+    "about", "blob", "cid", "content", "data", "file", "filesystem", "intent", "jar", "javascript",
+    "livescript", "mhtml", "mid", "mocha", "resource", "vbscript", "view-source", "ws", "wss",
+))  # fmt: skip
+"""Schemes that run something, show what is on the reader's machine, or hide another address."""
 
 Url = Annotated[
     str,
@@ -52,3 +60,23 @@ Reference = Annotated[
 def is_url(text: str) -> bool:
     """Tell whether a text is an http(s) address that may be shown as a link."""
     return len(text) <= MOST_URL and _IS_URL.fullmatch(text) is not None
+
+
+def scheme_problem(scheme: str) -> str | None:
+    """Return why links may not begin with a scheme, or None."""
+    if scheme in UNSAFE_SCHEMES:
+        return f"'{scheme}' is never safe in a link"
+    if scheme in {"http", "https"}:
+        return f"'{scheme}' is allowed anyway"
+    if _IS_SCHEME.fullmatch(scheme) is None:
+        return f"{scheme!r} is no scheme: give 'myapp' for myapp://, in lower case"
+    return None
+
+
+def is_link(text: str, schemes: Collection[str]) -> bool:
+    """Tell whether a text is an http(s) address, or one of an app with one of these schemes."""
+    if is_url(text):
+        return True
+    found = _IS_LINK.fullmatch(text) if len(text) <= MOST_URL else None
+    scheme = found[1].lower() if found else ""
+    return scheme in schemes and scheme_problem(scheme) is None

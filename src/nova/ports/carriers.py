@@ -21,6 +21,16 @@ class Target(Struct, frozen=True):
     `sandbox`); both may be absent."""
 
 
+class Image(Struct, frozen=True):
+    """An image that comes with a mail, which its HTML shows as `cid:<cid>`."""
+
+    cid: str
+    kind: str
+    """Its media type."""
+    content: str
+    """In base64, in lines of up to 76 characters."""
+
+
 class Parcel(Struct, frozen=True):
     """What is carried, already rendered for its recipient."""
 
@@ -44,6 +54,8 @@ class Parcel(Struct, frozen=True):
     unsubscribe_url: str | None
     """Where one click unsubscribes (RFC 8058); https."""
     badge: int | None
+    image: Image | None = None
+    """Of a mail, what its HTML shows besides words."""
 
 
 class Verdict(StrEnum):

@@ -4,11 +4,15 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from ipaddress import ip_network
 
+from nova.kernel.urls import scheme_problem
 from nova.settings.everything import Settings
+from nova.settings.features import Deliveries
 from nova.web.jwks import check_address
 from nova.web.realtime.namespaces import FAMILIES
 
 DATABASES = ("embedded:", "postgresql://", "postgres://")
+LEAST_MAILS = 3
+"""One at once, one an hour later, and one in which the rest is gathered."""
 GRAPHS = ("embedded:", "neo4j:", "neo4j+s:", "neo4j+ssc:", "bolt:", "bolt+s:", "bolt+ssc:")
 
 
@@ -38,6 +42,15 @@ def contradictions(settings: Settings) -> Iterator[str]:
         except ValueError as wrong:
             yield f"tokens.jwks_url: {wrong}"
     yield from _bad_networks(settings.outgoing.allowed_networks)
+    yield from _bad_deliveries(settings.deliveries)
+
+
+def _bad_deliveries(given: Deliveries) -> Iterator[str]:
+    for scheme in given.link_schemes:
+        if problem := scheme_problem(scheme):
+            yield f"deliveries.link_schemes: {problem}"
+    if 0 < given.mails_per_hour < LEAST_MAILS:
+        yield f"deliveries.mails_per_hour: give 0 for no bound, or at least {LEAST_MAILS}"
 
 
 def _bad_networks(networks: Sequence[str]) -> Iterator[str]:

@@ -62,6 +62,20 @@ class Deliveries(Struct, frozen=True, kw_only=True):
             "bound; at least 2."
         ),
     ] = 20
+    mails_per_hour: Annotated[
+        Annotated[int, Meta(ge=0, le=10_000)],
+        about(
+            "Mails to one person in any hour, at most, but critical ones; the rest is gathered "
+            "into one. 0 for no bound; at least 3."
+        ),
+    ] = 20
+    link_schemes: Annotated[
+        tuple[str, ...],
+        about(
+            "Schemes of app links, as myapp for myapp://, that an event's `metadata.url` may have "
+            "besides https and http."
+        ),
+    ] = ()
     throttle_actors: Annotated[
         bool,
         about(

@@ -15,6 +15,7 @@ GROUPS: Mapping[str, str] = {
     "events": "What happened in the host app: events come in, become notifications and are traced.",
     "notifications": "The inbox: lists, counts, marks, preferences, and types with templates.",
     "posts": "Posts, comments, likes, hashtags and home feeds.",
+    "mail": "Words, layout and colours of mails, and mails to look at.",
     "deliveries": "Push and mail: attempts, policies, and links that unsubscribe.",
     "quiet-hours": "When a person is not disturbed by push and mail.",
     "webhooks": "Addresses of the host app that are told of deliveries.",
@@ -41,6 +42,7 @@ _TAGS: Mapping[str, str] = {
         "deliveries",
     ),
     **dict.fromkeys(("disconnect", "refresh", "publications", "users/unsubscribe"), "channels"),
+    **dict.fromkeys(("mail-templates", "mail-layout"), "mail"),
     "api": "centrifugo",
     **dict.fromkeys(("overview", "consumers", "engines", "dead-letters"), "operations"),
 }

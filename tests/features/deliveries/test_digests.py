@@ -46,7 +46,10 @@ async def test_what_is_gathered_becomes_one_mail_with_everybody_in_it(dsn: str) 
         assert (row.kind, row.status) == ("digest", "sent")
         (mail,) = here.mail.parcels
         assert mail.title == "6 new notifications"
-        assert mail.body.splitlines() == ["Ada liked Milk", "Ada and 3 others liked Tea"]
+        title, told, unsubscribe = mail.body.split("\n\n")
+        assert title == mail.title
+        assert told.splitlines() == ["Ada liked Milk", "Ada and 3 others liked Tea"]
+        assert str(mail.unsubscribe_url) in unsubscribe
         story = await here.all.traces.event("e0")
         steps = [step.step for step in story.steps]
         assert steps.index("email_gathered") < steps.index("email_closed")
@@ -237,7 +240,9 @@ async def test_each_event_is_in_exactly_one_whoever_closes_meanwhile(dsn: str) -
             line
             for mail in mails
             for line in (
-                [mail.title] if "notifications" not in mail.title else mail.body.splitlines()
+                [mail.title]
+                if "notifications" not in mail.title
+                else mail.body.split("\n\n")[1].splitlines()
             )
         ]
         assert len(lines) == 120

@@ -55,13 +55,14 @@ export class Outbox {
 
   async refresh() {
     const user = this.user.value;
-    const [{ data }, quiet] = await Promise.all([
+    const [{ data, images }, quiet] = await Promise.all([
       this.api.get('/v1/outbox', { user, limit: MOST }),
       user ? this.api.get(this.#hoursOf(user)) : undefined,
     ]);
     if (user !== this.user.value) return; // somebody else was asked for meanwhile
     this.trials.hidden = !user;
     this.hours.replaceChildren(...(quiet ? [ribbon(quiet)] : []));
+    this.images = images;
     this.cards.hidden = data.length === 0;
     this.empty.hidden = data.length > 0;
     const key = data.map(({ number }) => number).join();
@@ -94,7 +95,7 @@ export class Outbox {
     }
     if (this.shown === mail.number && this.open.firstChild) return;
     this.shown = mail.number;
-    this.open.replaceChildren(letter(mail), foot(mail));
+    this.open.replaceChildren(letter(mail, this.images), foot(mail));
     if (isChosen && this.open.getBoundingClientRect().top > innerHeight) this.open.scrollIntoView({ block: 'start' });
   }
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import msgspec
+from msgspec import structs
 
 from nova.kernel.batching import Batcher
 from nova.kernel.clock import Clock
@@ -52,7 +53,7 @@ class OutboxSink:
             [parcel.id for parcel in parcels],
             [parcel.target.platform for parcel in parcels],
             [parcel.collapse_id for parcel in parcels],
-            [msgspec.json.encode(parcel).decode() for parcel in parcels],
+            [_kept(parcel) for parcel in parcels],
         )
         await self._pool.run(TRIM, self._most)
         return [
@@ -61,3 +62,10 @@ class OutboxSink:
             )
             for parcel in parcels
         ]
+
+
+def _kept(parcel: Parcel) -> str:
+    """Return what is kept of a parcel: all but an image, which is the same in many."""
+    if parcel.image is not None:
+        parcel = structs.replace(parcel, image=None)
+    return msgspec.json.encode(parcel).decode()

@@ -6,7 +6,7 @@ Written by hand: the standard library's EmailMessage takes longer than all the r
 import re
 from base64 import b64encode
 from binascii import b2a_qp
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from email.utils import format_datetime, parseaddr
 from functools import lru_cache
@@ -15,7 +15,7 @@ from hashlib import sha256
 from msgspec import Struct
 
 from nova.kernel.idna_domains import BadDomain, ascii_domain
-from nova.ports.carriers import Parcel
+from nova.ports.carriers import Image, Parcel
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 _ADDRESS = re.compile(r"[^\s@<>()\[\]\\,;:\"]{1,64}@[^\s@<>()\[\]\\,;:\"]{1,253}")
@@ -23,6 +23,7 @@ _PLAIN_WORDS = re.compile(r"[\x20-\x7e]{0,60}")
 _SPECIALS = re.compile(r"[^A-Za-z0-9 !#$%&'*+/=?^_`{|}~-]")
 _WORD_BYTES = 42  # of UTF-8 in an encoded word of at most 75 characters (RFC 2047, 2)
 _MOST_ADDRESS = 254
+_MOST_LINE = 998  # characters (RFC 5322, 2.1.1)
 
 
 _dated = lru_cache(maxsize=8)(format_datetime)  # many mails a second
@@ -94,17 +95,36 @@ def _content(parcel: Parcel) -> bytes:
     plain = _part("plain", parcel.body)
     if parcel.html is None:
         return plain
-    # "=_" never occurs in quoted-printable, so that no part can contain the boundary.
+    # "=_" never occurs in quoted-printable, and nobody who writes HTML knows the delivery's id, so
+    # that no part contains a boundary; and neither of the two begins with the other (RFC 2046).
     boundary = b"=_" + parcel.id.hex.encode()
-    parts = b"".join(
-        b"--" + boundary + b"\r\n" + part + b"\r\n" for part in (plain, _part("html", parcel.html))
-    )
-    kind = b'Content-Type: multipart/alternative; boundary="' + boundary + b'"\r\n\r\n'
-    return kind + parts + b"--" + boundary + b"--\r\n"
+    html = _part("html", parcel.html)
+    if parcel.image is not None:
+        html = _multipart(b"related", b"=_i" + boundary, [html, _image(parcel.image)])
+    return _multipart(b"alternative", boundary, [plain, html])
+
+
+def _multipart(kind: bytes, boundary: bytes, parts: Iterable[bytes]) -> bytes:
+    inner = b"".join(b"--" + boundary + b"\r\n" + part + b"\r\n" for part in parts)
+    head = b"Content-Type: multipart/" + kind + b'; boundary="' + boundary + b'"\r\n\r\n'
+    return head + inner + b"--" + boundary + b"--\r\n"
+
+
+@lru_cache(maxsize=4)
+def _image(image: Image) -> bytes:
+    """Return an image as a part; the same one comes with many mails."""
+    lines = image.content.replace("\n", "\r\n")
+    return (
+        f"Content-Type: {_ascii(image.kind)}\r\nContent-Transfer-Encoding: base64\r\n"
+        f"Content-ID: <{_ascii(image.cid)}>\r\nContent-Disposition: inline\r\n\r\n{lines}\r\n"
+    ).encode()
 
 
 def _part(kind: str, text: str) -> bytes:
     lines = text.replace("\r\n", "\n").replace("\r", "\n")
+    if kind == "html" and lines.isascii() and len(max(lines.split("\n"), key=len)) <= _MOST_LINE:
+        plain = lines.replace("\n", "\r\n")
+        return f'Content-Type: text/html; charset="utf-8"\r\n\r\n{plain}\r\n'.encode()
     encoded = b2a_qp(lines.encode(), istext=True).replace(b"\n", b"\r\n")
     return (
         (

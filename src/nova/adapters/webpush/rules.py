@@ -10,6 +10,7 @@ import msgspec
 
 from nova.adapters.webpush.encryption import MOST_PLAIN
 from nova.kernel.text import beginning_of
+from nova.kernel.urls import is_url
 from nova.ports.carriers import Outcome, Parcel, Verdict
 from nova.wire.fitting import fitted
 from nova.wire.outcomes import outcome, retry_after
@@ -62,7 +63,7 @@ def _payload(parcel: Parcel) -> bytes:
         "data": parcel.data,
     }
     message: dict[str, object] = {"notification": notification}
-    if parcel.url:
+    if parcel.url and is_url(parcel.url):  # browsers follow no links into apps
         message["web_push"] = 8030
         notification["navigate"] = parcel.url
     if parcel.badge is not None:

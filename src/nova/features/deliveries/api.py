@@ -8,6 +8,16 @@ from msgspec import Struct
 
 from nova.features.deliveries.explain import Explained, Supposed
 from nova.features.deliveries.funnel import DeliveryFunnel, Lately
+from nova.features.deliveries.mail.models import (
+    Drafted,
+    MailLayout,
+    MailPreview,
+    MailTemplate,
+    MailTrial,
+    TemplateList,
+    TemplateOf,
+    Tried,
+)
 from nova.features.deliveries.models import (
     Detail,
     LaneState,
@@ -108,7 +118,8 @@ class Handlers:
         return LaneStates(await self._all.states())
 
     async def outbox(self, call: Call[Any, Seek]) -> Rendereds:
-        return await self._all.outbox(await self._named(call.query.user), call.query.limit)
+        query = call.query
+        return await self._all.outbox(await self._named(query.user), query.limit, query.lane)
 
     async def quiet(self, call: Call[Any, Any]) -> QuietHours:
         return await self._all.quiet.get(call.subject())
@@ -132,6 +143,33 @@ class Handlers:
 
     async def delete_policy(self, call: Call[Any, Any]) -> None:
         await self._all.policies.delete(_type(call))
+
+    async def mail_templates(self, _call: Call[Any, Any]) -> TemplateList:
+        return await self._all.mails.list()
+
+    async def mail_template(self, call: Call[Any, Any]) -> TemplateOf:
+        return await self._all.mails.get(_type(call))
+
+    async def put_mail_template(self, call: Call[MailTemplate, Any]) -> TemplateOf:
+        return await self._all.mails.put(_type(call), call.body)
+
+    async def delete_mail_template(self, call: Call[Any, Any]) -> None:
+        await self._all.mails.delete(_type(call))
+
+    async def preview_mail(self, call: Call[Drafted, Any]) -> MailPreview:
+        return await self._all.samples.preview(_type(call), call.body)
+
+    async def test_mail(self, call: Call[MailTrial, Any]) -> Tried:
+        return await self._all.samples.send(_type(call), call.body)
+
+    async def mail_layout(self, _call: Call[Any, Any]) -> MailLayout:
+        return await self._all.mails.layout()
+
+    async def put_mail_layout(self, call: Call[MailLayout, Any]) -> MailLayout:
+        return await self._all.mails.put_layout(call.body)
+
+    async def delete_mail_layout(self, _call: Call[Any, Any]) -> None:
+        await self._all.mails.delete_layout()
 
     async def explain(self, call: Call[Supposed, Any]) -> Explained:
         return await self._all.explainer.explain(call.body)

@@ -87,6 +87,9 @@ class Said(Protocol):
     def actor(self) -> UUID | None: ...
     @property
     def actor_name(self) -> str | None: ...
+    @property
+    def metadata(self) -> str:
+        """JSON."""
 
 
 class Inbox(Protocol):

@@ -8,7 +8,10 @@ from uuid import UUID
 import msgspec
 from msgspec import Meta, Struct
 
-from nova.features.deliveries import plan, quiet, rendering
+from nova.features.deliveries import plan, quiet
+from nova.features.deliveries.lanes.mail_bound import MailBound
+from nova.features.deliveries.mail.templates import MailTemplates
+from nova.features.deliveries.mail.writing import Letter
 from nova.features.deliveries.models import CHANNEL_OF
 from nova.features.deliveries.plan import Choice, Person
 from nova.features.deliveries.planner import EVERYBODY, Planner
@@ -157,6 +160,8 @@ class Explainer:
         planner: Planner,
         policies: Policies,
         links: Callable[[UUID, str], str | None],
+        mails: MailTemplates,
+        bound: MailBound,
     ) -> None:
         """`links` makes the address that unsubscribes a user from a type's mail."""
         self._db = db
@@ -165,6 +170,8 @@ class Explainer:
         self._planner = planner
         self._policies = policies
         self._links = links
+        self._mails = mails
+        self._bound = bound
 
     async def explain(self, supposed: Supposed) -> Explained:
         at = within_reason(supposed.at or self._clock.now())
@@ -195,6 +202,9 @@ class Explainer:
         throttles = await self._planner.throttles(self._db, [fact], {fact.type: policy}, at)
         decided = self._planner.decided(fact, person, policy, at, throttles=throttles)
         decided = plan.paced(decided, await self._turn(policy, fact, at), policy, at)
+        if "email" in decided and not fact.critical:
+            foreseen = await self._bound.foreseen(self._db, fact.user, decided["email"], at)
+            decided = {**decided, "email": foreseen}
         return Explained(
             outcome="stored",
             says=said.says,
@@ -205,9 +215,35 @@ class Explainer:
             locale=fact.locale,
             local_time=at.astimezone(quiet.zone_of(person.zone)).isoformat(timespec="seconds"),
             channels=[_way(channel, each, person, fact, at) for channel, each in decided.items()],
-            previews=_previews(fact, self._links(fact.user, fact.type)),
+            previews=await self._previews(fact, person, supposed),
             warnings=said.warnings,
         )
+
+    async def _previews(
+        self, fact: NotificationStored, person: Person, supposed: Supposed
+    ) -> Sequence[Preview]:
+        short = beginning(fact.body, plan.MOST_BODY)
+        name = await self._planner.name_of(fact.user)
+        mailbox = next((each for each in person.reach if each.device is None), None)
+        mail = await self._mails.write(
+            Letter(
+                type=fact.type,
+                title=fact.title,
+                body=fact.body,
+                url=self._planner.url_of(fact),
+                unsubscribe_url=self._links(fact.user, fact.type),
+                locale=fact.locale,
+                reader=supposed.locale or (mailbox.locale if mailbox else fact.locale),
+                about=fact.related_entity_id,
+                actor=fact.actor_name,
+                recipient=name,
+                metadata=bytes(fact.metadata),
+            )
+        )
+        return [
+            *(Preview(channel=each, title=fact.title, body=short) for each in ("push", "web_push")),
+            Preview(channel="email", title=mail.subject, body=mail.text, html=mail.html),
+        ]
 
     async def _turn(self, policy: Policy, fact: NotificationStored, at: datetime) -> datetime:
         if policy.rate is None or fact.critical:
@@ -248,13 +284,4 @@ def _targets(channel: str, person: Person) -> Sequence[str]:
         f"{WHERE[each.platform]} …{each.address[-6:]}"
         for each in person.reach
         if CHANNEL_OF[each.platform] == channel
-    ]
-
-
-def _previews(fact: NotificationStored, unsubscribe: str | None) -> Sequence[Preview]:
-    html = rendering.html(fact.title, fact.body, plan.url_of(fact), unsubscribe, fact.locale)
-    short = beginning(fact.body, plan.MOST_BODY)
-    return [
-        *(Preview(channel=each, title=fact.title, body=short) for each in ("push", "web_push")),
-        Preview(channel="email", title=fact.title, body=fact.body, html=html),
     ]

@@ -5,7 +5,7 @@ from enum import IntEnum
 from typing import Annotated, Any, Literal, TypeAlias, get_args
 from uuid import UUID
 
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, field
 
 from nova.kernel.text import Name
 
@@ -229,6 +229,23 @@ class LaneState(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """How many addresses died."""
 
 
+class CaughtMail(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A mail in the catcher, as its reader would see it."""
+
+    subject: str
+    """Its subject."""
+    sender: str = field(name="from")
+    """From whom it comes: the setting `smtp.sender`."""
+    to: str
+    """The address that it goes to."""
+    text: str
+    """Its plain text."""
+    html: str
+    """Its page; an image in it is named `cid:…`."""
+    unsubscribe_url: str | None = None
+    """Where one click ends such mail."""
+
+
 class Rendered(Struct, frozen=True, kw_only=True):
     """What the sink took in place of a provider."""
 
@@ -242,13 +259,17 @@ class Rendered(Struct, frozen=True, kw_only=True):
     """The provider's queue that it came from."""
     parcel: dict[str, Any]
     """What the provider would have been given."""
+    mail: CaughtMail | None = None
+    """The mail, where it is one."""
 
 
-class Rendereds(Struct, frozen=True):
+class Rendereds(Struct, frozen=True, omit_defaults=True):
     """The newest that the sink took."""
 
     data: list[Rendered]
     """The newest first."""
+    images: dict[str, str] = {}
+    """What the HTML of mails names as `cid:…`, as `data:…`: today's logo."""
 
 
 class Seek(Struct, frozen=True, kw_only=True):
@@ -256,6 +277,8 @@ class Seek(Struct, frozen=True, kw_only=True):
 
     user: Name | None = None
     """Of this user, by either id."""
+    lane: Literal["ios", "android", "web", "mail"] | None = None
+    """Of this provider's queue, such as `mail`."""
     limit: Annotated[int, Meta(ge=1, le=200)] = 50
     """How many at most."""
 
@@ -325,3 +348,10 @@ class Claimed(Struct, frozen=True, kw_only=True):
     """Whether it speaks for others, too."""
     cancelled: bool = False
     """While an attempt was under way whose process then died."""
+    reader: str = "en"
+    """The language that its reader wants; `locale` is that of its words."""
+    actor_name: str | None = None
+    metadata: str = "{}"
+    """Of the notification, JSON; known of mail alone."""
+    count: int = 1
+    """How many it tells of."""

@@ -1,7 +1,7 @@
 """What becomes of a notification outside the app: a pure decision for each channel and target."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -156,6 +156,8 @@ def written(
     policy: Policy,
     decided: Mapping[str, Choice],
     now: datetime,
+    *,
+    url: str | None,
 ) -> list[New]:
     """Return the rows of the ledger: one per target, or one per channel that leads nowhere."""
     rows: list[New] = []
@@ -166,7 +168,7 @@ def written(
             each for each in person.reach if CHANNEL_OF[each.platform] == channel
         ]
         rows += [
-            _row(fact, policy, channel, choice, target=target, now=now)
+            _row(fact, policy, channel, choice, target=target, now=now, url=url)
             for target in (targets if choice.phase != "dropped" else [None])
         ]
     return rows
@@ -180,6 +182,7 @@ def _row(
     *,
     target: Reach | None,
     now: datetime,
+    url: str | None,
 ) -> New:
     return New(
         id=new_id(),
@@ -196,7 +199,7 @@ def _row(
         keys=json(target.keys) if target else "{}",
         title=fact.title,
         body=cut(fact.body, channel),
-        url=url_of(fact),
+        url=url,
         data=json(data(fact)),
         locale=fact.locale,
         urgent=policy.urgent or fact.critical,
@@ -221,8 +224,8 @@ def expiry(
     return min(latest, max(now, choice.due or now) + timedelta(seconds=ttl_s))
 
 
-def url_of(fact: NotificationStored) -> str | None:
-    return rendering.link(_metadata.decode(fact.metadata))
+def url_of(fact: NotificationStored, schemes: Collection[str]) -> str | None:
+    return rendering.link(_metadata.decode(fact.metadata), schemes)
 
 
 def cut(body: str, channel: str) -> str:

@@ -1,6 +1,6 @@
 """Hears what happens to notifications, and keeps the ledger in step: plans, cancels, takes back."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -59,7 +59,9 @@ class Planner:
         rings: Callable[[str], None],
         spread_s: float,
         bounds: Bounds,
+        schemes: Collection[str],
     ) -> None:
+        """`schemes` are those of app links, besides http(s)."""
         self._clock = clock
         self._devices = devices
         self._people = people
@@ -70,6 +72,7 @@ class Planner:
         self._rings = rings
         self._spread_s = spread_s
         self._bounds = bounds
+        self._schemes = frozenset(schemes)
 
     async def stored(self, tx: Tx, heard: Sequence[Heard[NotificationStored]]) -> None:
         """Decide what becomes of new notifications outside the app."""
@@ -85,9 +88,10 @@ class Planner:
             person, policy = people[fact.user], policies.get(fact.type, PLAIN)
             decided = self.decided(fact, person, policy, now, throttles=throttles)
             decided = plan.paced(decided, turns.get(fact.notification, now), policy, now)
-            rows += plan.written(fact, person, policy, decided, now)
+            url = self.url_of(fact)
+            rows += plan.written(fact, person, policy, decided, now, url=url)
             entries += [
-                (_entry(fact, channel, person.zone), choice)
+                (_entry(fact, channel, person.zone, url), choice)
                 for channel, choice in decided.items()
                 if choice.phase == "digest"
             ]
@@ -103,9 +107,19 @@ class Planner:
                 spread_s=self._spread_s,
                 rule="first of a digest",
             )
-            rows += plan.written(fact, person, policy, {entry.channel: choice}, now)
+            chosen = {entry.channel: choice}
+            rows += plan.written(fact, person, policy, chosen, now, url=entry.url)
         await throttles.keep(tx)
         await self._write(tx, rows)
+
+    async def name_of(self, user: UUID) -> str | None:
+        """Return what somebody is called."""
+        profiles = await self._people.profiles([user])
+        return profiles[user].name if user in profiles else None
+
+    def url_of(self, fact: NotificationStored) -> str | None:
+        """Return where a tap leads."""
+        return plan.url_of(fact, self._schemes)
 
     async def throttles(
         self,
@@ -256,7 +270,7 @@ class Planner:
         return found
 
 
-def _entry(fact: NotificationStored, channel: str, zone: str) -> Entry:
+def _entry(fact: NotificationStored, channel: str, zone: str, url: str | None) -> Entry:
     return Entry(
         notification=fact.notification,
         channel=channel,
@@ -268,7 +282,7 @@ def _entry(fact: NotificationStored, channel: str, zone: str) -> Entry:
         about=fact.related_entity_id,
         title=fact.title,
         body=fact.body,
-        url=plan.url_of(fact),
+        url=url,
         locale=fact.locale,
         at=fact.created_at,
         zone=zone,

@@ -183,7 +183,7 @@ def _coalesced(rows: Sequence[Row], said: Mapping[UUID, Said], now: datetime) ->
         each.title if (each := said.get(row["notification"])) else row["title"]
         for row in reversed(rows)
     ]
-    title, body = rendering.summary(titles, newest["locale"])
+    title, body = rendering.summary(titles, newest["locale"], newest["channel"])
     others = [
         Move(id=row["id"], phase="merged", reason="coalesced", into=newest["id"])
         for row in rows[:-1]

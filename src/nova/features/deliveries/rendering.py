@@ -1,25 +1,16 @@
-"""Words around a notification: the HTML of mail, lines of summaries, and lists of names."""
+"""Words around a notification: its link, lines of summaries, and lists of names."""
 
-from collections.abc import Mapping, Sequence
-from html import escape
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from nova.kernel.bidi import (
     FIRST_STRONG_ISOLATE,
     POP_ISOLATE,
-    goes_right_to_left,
     isolated,
 )
 from nova.kernel.locales import right_to_left, words_of
-from nova.kernel.urls import is_url
+from nova.kernel.urls import is_link
 
-UNSUBSCRIBE: Mapping[str, str] = {
-    "en": "Unsubscribe from mail like this",
-    "de": "Solche Mails abbestellen",
-    "fr": "Ne plus recevoir ce type d\u2019e-mail",
-    "es": "No recibir más correos como este",
-}
-OPEN: Mapping[str, str] = {"en": "Open", "de": "Öffnen", "fr": "Ouvrir", "es": "Abrir"}
 SUMMARY: Mapping[str, str] = {
     "en": "{n} new notifications",
     "de": "{n} neue Mitteilungen",
@@ -40,49 +31,23 @@ AND_OTHERS: Mapping[str, str] = {
 }
 AND: Mapping[str, str] = {"en": " and ", "de": " und ", "fr": " et ", "es": " y "}
 MOST_LINES = 5
-_WAYS = ("ltr", "rtl")
-_BODY = "font-family:sans-serif;max-width:36em;margin:2em auto;padding:0 1em"
+MOST_LINES_OF_MAIL = 50
 
 
-def html(title: str, body: str, url: str | None, unsubscribe: str | None, locale: str) -> str:
-    """Return a mail's body; everything that people wrote is escaped."""
-    language = escape(locale, quote=True)
-    way = _WAYS[right_to_left(locale)]
-    lines = [
-        f'<!doctype html><html lang="{language}" dir="{way}"><head><meta charset="utf-8">',
-        f"<title>{escape(title)}</title></head>",
-        f'<body dir="{way}" style="{_BODY}">',
-        f'<h1 style="font-size:1.2em">{escape(title)}</h1>',
-        *(_paragraph(line, way) for line in body.splitlines() if line.strip()),
-    ]
-    if url:
-        lines.append(f'<p><a href="{escape(url, quote=True)}">{words_of(OPEN, locale)}</a></p>')
-    if unsubscribe:
-        words = words_of(UNSUBSCRIBE, locale)
-        lines.append(
-            f'<p style="color:#666;font-size:.8em"><a href="{escape(unsubscribe, quote=True)}">'
-            f"{words}</a></p>"
-        )
-    return "\n".join([*lines, "</body></html>"])
+def link(metadata: Mapping[str, Any], schemes: Collection[str] = ()) -> str | None:
+    """Return where a tap leads: the event's `metadata.url`.
 
-
-def _paragraph(line: str, otherwise: str) -> str:
-    """Return what may be people's own words, which go their own way."""
-    rtl = goes_right_to_left(line)
-    way = otherwise if rtl is None else _WAYS[rtl]
-    return f'<p dir="{way}">{escape(line)}</p>'
-
-
-def link(metadata: Mapping[str, Any]) -> str | None:
-    """Return where a tap leads: the event's `metadata.url`, when it is an http(s) address."""
+    That is an http(s) address, or one of an app with one of these schemes.
+    """
     url = metadata.get("url")
-    return url if isinstance(url, str) and is_url(url) else None
+    return url if isinstance(url, str) and is_link(url, schemes) else None
 
 
-def summary(titles: Sequence[str], locale: str) -> tuple[str, str]:
+def summary(titles: Sequence[str], locale: str, channel: str) -> tuple[str, str]:
     """Return title and body of one push or mail in place of several, the newest first."""
-    lines = list(titles[:MOST_LINES])
-    if len(titles) > MOST_LINES:
+    most = MOST_LINES_OF_MAIL if channel == "email" else MOST_LINES
+    lines = list(titles[:most])
+    if len(titles) > most:
         lines.append("…")
     return words_of(SUMMARY, locale).format(n=len(titles)), "\n".join(lines)
 

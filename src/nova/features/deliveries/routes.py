@@ -10,6 +10,18 @@ from nova.features.deliveries.api import (
 )
 from nova.features.deliveries.explain import Explained, Supposed
 from nova.features.deliveries.funnel import DeliveryFunnel, Lately
+from nova.features.deliveries.mail.models import (
+    LAYOUT_EXAMPLE,
+    SAMPLE_EXAMPLE,
+    Drafted,
+    MailLayout,
+    MailPreview,
+    MailTemplate,
+    MailTrial,
+    TemplateList,
+    TemplateOf,
+    Tried,
+)
 from nova.features.deliveries.models import (
     Delivery,
     Detail,
@@ -44,6 +56,7 @@ def routes(do: Handlers) -> Sequence[Route]:
         *_lanes(do),
         *_quiet(do),
         *_policies(do),
+        *_mail_templates(do),
         *_explain(do),
         *_webhooks(do),
         *_unsubscribe(do),
@@ -215,6 +228,99 @@ def _policies(do: Handlers) -> Sequence[Route]:
             rule=Rule.SERVER,
             handler=do.delete_policy,
             summary="Go back to the built-in policy of a type",
+            status=204,
+        ),
+    )
+
+
+def _mail_templates(do: Handlers) -> Sequence[Route]:
+    base, layout = "/v1/mail-templates", "/v1/mail-layout"
+    return (
+        Route(
+            method="GET",
+            path=base,
+            rule=Rule.SERVER,
+            handler=do.mail_templates,
+            summary="List the app's mail templates",
+            returns=TemplateList,
+        ),
+        Route(
+            method="GET",
+            path=f"{base}/{{type}}",
+            rule=Rule.SERVER,
+            handler=do.mail_template,
+            summary="Return the mail template of a type",
+            returns=TemplateOf,
+        ),
+        Route(
+            method="PUT",
+            path=f"{base}/{{type}}",
+            rule=Rule.SERVER,
+            handler=do.put_mail_template,
+            summary="Set the words of a type's mails, in each language",
+            description=(
+                "The type is one of notifications, `default` for all that have none of their own, "
+                "or `digest` for mails that tell of several. A template is refused with everything "
+                "that is wrong with it."
+            ),
+            body=MailTemplate,
+            returns=TemplateOf,
+        ),
+        Route(
+            method="DELETE",
+            path=f"{base}/{{type}}",
+            rule=Rule.SERVER,
+            handler=do.delete_mail_template,
+            summary="Go back to Nova's own words",
+            status=204,
+        ),
+        Route(
+            method="POST",
+            path=f"{base}/{{type}}/preview",
+            rule=Rule.SERVER,
+            handler=do.preview_mail,
+            summary="Show a mail as its reader would see it; nothing is changed or sent",
+            description="A template or layout in the body is tried out without being stored.",
+            body=Drafted,
+            example=SAMPLE_EXAMPLE,
+            returns=MailPreview,
+        ),
+        Route(
+            method="POST",
+            path=f"{base}/{{type}}/test",
+            rule=Rule.SERVER,
+            handler=do.test_mail,
+            summary="Send a mail to one address, or to the mail catcher, to try a template",
+            description="Up to 20 at once, and then one every two seconds.",
+            body=MailTrial,
+            example=SAMPLE_EXAMPLE,
+            returns=Tried,
+        ),
+        Route(
+            method="GET",
+            path=layout,
+            rule=Rule.SERVER,
+            handler=do.mail_layout,
+            summary="Return what all mails have in common",
+            returns=MailLayout,
+        ),
+        Route(
+            method="PUT",
+            path=layout,
+            rule=Rule.SERVER,
+            handler=do.put_mail_layout,
+            summary="Set name, logo, colours, footer and HTML of all mails",
+            description="A layout is refused with everything that is wrong with it.",
+            body=MailLayout,
+            example=LAYOUT_EXAMPLE,
+            returns=MailLayout,
+        ),
+        Route(
+            method="DELETE",
+            path=layout,
+            rule=Rule.SERVER,
+            handler=do.delete_mail_layout,
+            summary="Go back to Nova's own layout",
             status=204,
         ),
     )

@@ -40,8 +40,13 @@ from nova.features.deliveries.funnel import DeliveryFunnel, funnel
 from nova.features.deliveries.lanes.browsers import BrowserLane
 from nova.features.deliveries.lanes.hooks import HookLane
 from nova.features.deliveries.lanes.lane import Lane, Meters, Pacing
+from nova.features.deliveries.lanes.mail_bound import MailBound
+from nova.features.deliveries.lanes.mailboxes import MailLane
 from nova.features.deliveries.lanes.platforms import Badges, PlatformLane
 from nova.features.deliveries.ledger import Ledger
+from nova.features.deliveries.mail import templates as mail_templates
+from nova.features.deliveries.mail.samples import Samples, Titles
+from nova.features.deliveries.mail.templates import MailTemplates
 from nova.features.deliveries.models import (
     LANES,
     Detail,
@@ -94,6 +99,10 @@ class Knobs(Struct, frozen=True, kw_only=True):
     """What a deployment may choose."""
 
     public_url: str = ""
+    sender: str = ""
+    """From whom mail comes, as people read it."""
+    link_schemes: frozenset[str] = frozenset()
+    """Of app links that notifications may lead to."""
     spread_s: float = 60.0
     retention_days: float = 30.0
     bounds: Bounds = Bounds()
@@ -124,10 +133,12 @@ class Deliveries:
         zones: Collection[str],
         signing_secret: bytes,
         rehearsal: Rehearsal,
+        samples: Titles,
+        catcher: Carrier,
         knobs: Knobs | None = None,
         roll: Callable[[], float] = random.random,
     ) -> None:
-        """`carriers` by platform: every one of them has one, a provider's or the sink."""
+        """`carriers` by platform: every one of them has one, a provider's or the catcher."""
         self.knobs = knobs = knobs or Knobs()
         self._db = db
         self._clock = clock
@@ -136,6 +147,17 @@ class Deliveries:
         self.unsubscribe = Unsubscribe(preferences, signing_secret, knobs.public_url)
         self.quiet = QuietBook(db, clock, people, zones=zones)
         self.policies = Policies(db, clock)
+        self.mails = MailTemplates(db, clock)
+        bound = MailBound(db, clock, knobs.bounds.mails_per_hour)
+        self.samples = Samples(
+            self.mails,
+            clock,
+            samples,
+            carrier=carriers["mail"],
+            catcher=catcher,
+            schemes=knobs.link_schemes,
+            link_of=knobs.public_url,
+        )
         self.webhooks = Webhooks(db, clock, hooks, people, rings=self.ring)
         endings = Endings(self.webhooks.wanted)
         self.ledger = Ledger(db, clock, endings=endings, rings=self.ring)
@@ -163,6 +185,7 @@ class Deliveries:
             rings=self.ring,
             spread_s=knobs.spread_s,
             bounds=knobs.bounds,
+            schemes=knobs.link_schemes,
         )
         self.release = Release(
             db,
@@ -181,6 +204,8 @@ class Deliveries:
             planner=self.planner,
             policies=self.policies,
             links=self.unsubscribe.link,
+            mails=self.mails,
+            bound=bound,
         )
         self.burial = Burial(db, clock, graves, knobs.caution)
         common: dict[str, Any] = {
@@ -190,8 +215,15 @@ class Deliveries:
             "meters": Meters(registry),
             "roll": roll,
         }
+        of_mail = {
+            "mails": self.mails,
+            "people": people,
+            "links": self.unsubscribe.link,
+            "bound": bound,
+        }
+        kinds: dict[str, type[PlatformLane]] = {"web": BrowserLane, "mail": MailLane}
         self.platforms: dict[str, PlatformLane] = {
-            name: (BrowserLane if name == "web" else PlatformLane)(
+            name: kinds.get(name, PlatformLane)(
                 name,
                 carriers[name],
                 badges=badges,
@@ -199,7 +231,7 @@ class Deliveries:
                 inbox=inbox,
                 preferences=preferences,
                 titles=self.digests.titles,
-                links=self.unsubscribe.link,
+                **(of_mail if name == "mail" else {}),
                 pacing=knobs.pacing.get(name),
                 patience=knobs.patience.get(name, rules.PATIENCE[name]),
                 **common,
@@ -217,6 +249,7 @@ class Deliveries:
         signals.on(webhooks.SIGNAL, self.webhooks.forget)
         signals.on(quiet_hours.SIGNAL, self.quiet.forget)
         signals.on(policies.SIGNAL, self.policies.forget)
+        signals.on(mail_templates.SIGNAL, self.mails.forget)
 
     def ring(self, lane: str) -> None:
         """Say that something is due in a lane."""
@@ -240,9 +273,10 @@ class Deliveries:
         """Count how far the deliveries of the last hours came, by channel."""
         return await funnel(self._db, self._clock, hours)
 
-    async def outbox(self, user: UUID | None, limit: int) -> Rendereds:
+    async def outbox(self, user: UUID | None, limit: int, lane: str | None = None) -> Rendereds:
         """Return the newest that the sink took, of one person or of all."""
-        return Rendereds(await store_log.outbox(self._db, user, limit))
+        found = await store_log.outbox(self._db, user, limit, sender=self.knobs.sender, lane=lane)
+        return Rendereds(found, dict(await self.mails.images()))
 
     async def one(self, id_: UUID) -> Detail:
         found = await store_log.one(self._db, id_)

@@ -12,6 +12,7 @@ from nova.features.deliveries.models import (
     LANES,
     PHASES,
     Attempt,
+    CaughtMail,
     Delivery,
     LaneState,
     Redrive,
@@ -104,8 +105,9 @@ select l.*,
 
 OUTBOX = """
 select o.* from deliveries.outbox o
- where $1::uuid is null
-    or exists (select from deliveries.deliveries d where d.id = o.id and d.user_id = $1)
+ where ($1::uuid is null
+    or exists (select from deliveries.deliveries d where d.id = o.id and d.user_id = $1))
+   and ($3::text is null or o.lane = $3)
  order by o.number desc limit $2
 """
 
@@ -233,17 +235,27 @@ def _lane(row: Row, carrier: str, breaker: str, in_flight: int, now: datetime) -
     )
 
 
-async def outbox(db: Queries, user: UUID | None, most: int) -> list[Rendered]:
-    return [
-        Rendered(
-            number=row["number"],
-            id=row["id"],
-            at=row["at"],
-            lane=row["lane"],
-            parcel=msgspec.json.decode(row["parcel"]),
+async def outbox(
+    db: Queries, user: UUID | None, most: int, *, sender: str, lane: str | None = None
+) -> list[Rendered]:
+    return [_rendered(row, sender) for row in await db.fetch(OUTBOX, user, most, lane)]
+
+
+def _rendered(row: Row, sender: str) -> Rendered:
+    parcel: dict[str, Any] = msgspec.json.decode(row["parcel"])
+    mail = None
+    if row["lane"] == "mail":
+        mail = CaughtMail(
+            subject=parcel["title"],
+            sender=sender,
+            to=parcel["target"]["address"],
+            text=parcel["body"],
+            html=parcel.get("html") or "",
+            unsubscribe_url=parcel.get("unsubscribe_url"),
         )
-        for row in await db.fetch(OUTBOX, user, most)
-    ]
+    return Rendered(
+        number=row["number"], id=row["id"], at=row["at"], lane=row["lane"], parcel=parcel, mail=mail
+    )
 
 
 async def everything(db: Queries, user: UUID) -> list[Delivery]:

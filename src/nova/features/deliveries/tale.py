@@ -27,6 +27,7 @@ WHY = {
     "coalesced": "put together with others",
     "parted": "looked at anew: one that it was put together with was taken back or turned off",
     "released": "released after quiet hours",
+    "gathered": "more mails than one person gets in an hour: put together with the rest",
     "rate": "more of this type wait than its rate lets out",
     "fallback": "needed, since nothing else got through",
     "redriven": "to be tried again",
@@ -88,6 +89,8 @@ def _delivery(row: Row, attempts: Sequence[Row]) -> Iterator[tuple[str, datetime
     if row["phase"] in ("held", "standby", "dropped", "dead", "failed", "merged") or row["due"]:
         due = f" until {row['due']:%Y-%m-%d %H:%M:%S} UTC" if row["due"] is not None else ""
         at = attempts[-1]["finished_at"] if attempts else None
-        yield f"{channel}_{row['phase']}", at or row["made_at"], f"{why or row['phase']}{due}."
+        rule = f" ({row['rule']})" if row["rule"] and row["reason"] == "coalesced" else ""
+        says = f"{why or row['phase']}{rule}{due}."
+        yield f"{channel}_{row['phase']}", at or row["made_at"], says
     if row["delivered_at"] is not None:
         yield f"{channel}_delivered", row["delivered_at"], "The device said that it came."

@@ -84,6 +84,8 @@ class Bounds(Struct, frozen=True, kw_only=True):
 
     pushes_per_minute: int = 0
     """To one person; 0 is no bound."""
+    mails_per_hour: int = 0
+    """To one person; 0 is no bound. Kept where mails leave, in `lanes/mail_bound`."""
     per_actor: bool = False
     """Whether there is a bound of each actor where the policy of a type has none."""
 

@@ -44,6 +44,8 @@ class Said(Struct, frozen=True):
     body: str
     actor: UUID | None
     actor_name: str | None
+    metadata: str
+    """JSON."""
 
 
 class _Group(Struct):
@@ -289,4 +291,5 @@ def _reworded(group: _Group, kind: Any, profiles: Mapping[UUID, Profile]) -> Not
 
 def _said(row: Row, profiles: Mapping[UUID, Profile]) -> Said:
     actor = profiles.get(row["actor_id"]) if row["actor_id"] is not None else None
-    return Said(row["title"], row["body"], row["actor_id"], actor.name if actor else None)
+    name = actor.name if actor else None
+    return Said(row["title"], row["body"], row["actor_id"], name, row["metadata"])

@@ -1,12 +1,16 @@
 """A rehearsal: decides about an event as the pipeline does, and does nothing about it."""
 
+from collections.abc import Mapping
 from datetime import datetime
 
 from msgspec import Raw, Struct
 
+from nova.features.notifications.catalogue import someone
 from nova.features.notifications.events import EventAccepted, NotificationStored
 from nova.features.notifications.pipeline import People, Pipeline
+from nova.features.notifications.templates import MOST_BODY, MOST_TITLE
 from nova.features.notifications.traces import REASONS
+from nova.features.notifications.types import Types
 from nova.kernel.ids import new_id
 from nova.web.people import UnknownPerson, unknown
 
@@ -24,9 +28,22 @@ class Rehearsed(Struct, frozen=True):
 class Rehearsal:
     """Asks the pipeline."""
 
-    def __init__(self, pipeline: Pipeline, people: People) -> None:
+    def __init__(self, pipeline: Pipeline, people: People, types: Types) -> None:
         self._pipeline = pipeline
         self._people = people
+        self._types = types
+
+    async def sample(
+        self, kind: str, locale: str, actor: str, metadata: Mapping[str, object]
+    ) -> tuple[str, str, str] | None:
+        """Return locale, title and body of a notification; None for a type that nobody knows."""
+        known = (await self._types.known()).get(kind)
+        if known is None:
+            return None
+        best, title, body = known.worded(locale)
+        values = {"actor.name": actor, "event.type": kind, "someone": someone(best)}
+        said = title.fill(values, metadata, MOST_TITLE), body.fill(values, metadata, MOST_BODY)
+        return best, *said
 
     async def rehearse(
         self,

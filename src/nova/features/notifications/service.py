@@ -101,7 +101,7 @@ class Notifications:
             reach=reach,
         )
         self.ingest = Ingest(db, clock, self.types, self.pipeline, people)
-        self.rehearsal = Rehearsal(self.pipeline, people)
+        self.rehearsal = Rehearsal(self.pipeline, people, self.types)
         self.inbox = Inbox(db, clock, people, Cursors(signing_secret, "inbox", int))
         self.removal = Removal(db, clock, remembered_s=ages.dedupe_s)
         self.post_rings = PostRings(clock, self.valid)

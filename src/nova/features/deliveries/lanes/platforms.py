@@ -1,14 +1,13 @@
 """The lane of a platform: to phones, browsers or mailboxes, by a carrier."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal, Protocol, TypeAlias
 from uuid import UUID
 
 import msgspec
 from msgspec import structs
 
-from nova.features.deliveries import rendering
 from nova.features.deliveries.asks import Devices, Inbox, Preferences, Reach
 from nova.features.deliveries.lanes import store, untried
 from nova.features.deliveries.lanes.gates import Breaker, Gate, State
@@ -48,16 +47,13 @@ class PlatformLane(Lane):
         inbox: Inbox,
         preferences: Preferences,
         titles: Titles,
-        links: Callable[[UUID, str], str | None],
         **rest: Any,
     ) -> None:
-        """`links` makes the address that unsubscribes a user from a type's mail."""
         super().__init__(platform, **rest)
         self._platform: Platform = platform
         self.carrier = carrier
         self._badges = badges
         self._devices = devices
-        self._links = links
         self._wishes = Wishes(self._db, preferences)
         self._still_valid = StillValid(self._db, self._clock, inbox, titles)
         self._gate = Gate(self._roll, self._pacing.at_once)
@@ -170,7 +166,7 @@ class PlatformLane(Lane):
 
     async def _unread(self, claimed: Sequence[Claimed]) -> Mapping[UUID, int]:
         """Return what the icons of these users' apps should show."""
-        if self._platform == "mail" or not claimed:
+        if not claimed:
             return {}
         return await self._badges.unread(list({each.user for each in claimed}))
 
@@ -178,8 +174,6 @@ class PlatformLane(Lane):
         return await self.carrier.send(self._parcel(one, badge))
 
     def _parcel(self, one: Claimed, badge: int | None) -> Parcel:
-        mail = self._platform == "mail"
-        link = self._links(one.user, one.type) if mail else None
         return Parcel(
             id=one.id,
             target=Target(
@@ -190,14 +184,14 @@ class PlatformLane(Lane):
             ),
             title=one.title,
             body=one.body,
-            html=rendering.html(one.title, one.body, one.url, link, one.locale) if mail else None,
+            html=None,
             url=one.url,
             data=_keys.decode(one.data) | {"delivery": str(one.id)},
             collapse_id=one.collapse_id,
             urgent=one.urgent,
             expires_at=one.expires_at,
             locale=one.locale,
-            unsubscribe_url=link,
+            unsubscribe_url=None,
             badge=badge,
         )
 
@@ -207,4 +201,5 @@ def _way(one: Claimed, reach: Sequence[Reach]) -> Reach | None:
 
 
 def _to(one: Claimed, way: Reach) -> Claimed:
-    return structs.replace(one, address=way.address, keys=_encode(way.keys).decode())
+    keys = _encode(way.keys).decode()
+    return structs.replace(one, address=way.address, keys=keys, reader=way.locale)

@@ -105,19 +105,21 @@ class StillValid:
         told = [title for title in titles if title]
         if len(told) < len(titles) or len(told) == 1:
             return outdated(one, self._clock.now())
-        title, body = rendering.summary(told, one.locale)
-        return structs.replace(one, title=title, body=body)
+        title, body = rendering.summary(told, one.locale, one.channel)
+        return structs.replace(one, title=title, body=body, count=len(told))
 
 
 def _digest(one: Claimed, entries: Sequence[Row], titles: Mapping[UUID, str]) -> Claimed | Noted:
     if not entries:
         return _taken_back(one)
     title, body = worded(entries, titles)
-    return structs.replace(one, title=title, body=body)
+    return structs.replace(one, title=title, body=body, count=len(entries))
 
 
 def _saying(one: Claimed, said: Said) -> Claimed:
     body = plan.cut(said.body, one.channel)
+    if one.channel == "email":
+        one = structs.replace(one, actor_name=said.actor_name, metadata=said.metadata)
     if (one.title, one.body) == (said.title, body):
         return one
     data = _data.decode(one.data)

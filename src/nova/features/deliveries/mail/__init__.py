@@ -1,0 +1,1 @@
+"""Mails as their readers see them: templates of the app, and Nova's own."""
