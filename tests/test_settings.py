@@ -116,3 +116,34 @@ def test_what_would_fail_at_the_start_is_found_when_settings_are_checked(
 ) -> None:
     with pytest.raises(Misconfigured, match=says):
         load([], {}, flags)
+
+
+@pytest.mark.parametrize(
+    ("scheme", "says"),
+    [
+        ("javascript", "never safe"),
+        ("data", "never safe"),
+        ("vbscript", "never safe"),
+        ("file", "never safe"),
+        ("blob", "never safe"),
+        ("view-source", "never safe"),
+        ("https", "allowed anyway"),
+        ("MyApp", "no scheme"),
+        ("myapp://", "no scheme"),
+        ("my app", "no scheme"),
+        ("", "no scheme"),
+    ],
+)
+def test_no_link_may_have_a_scheme_that_is_never_safe(scheme: str, says: str) -> None:
+    with pytest.raises(Misconfigured, match=f"deliveries.link_schemes: .*{says}"):
+        load([], {}, {"deliveries.link_schemes": [scheme]})
+
+
+def test_links_into_apps_are_allowed_by_their_scheme() -> None:
+    loaded = load([], {"NOVA_DELIVERIES_LINK_SCHEMES": "myapp,com.example.app"}, {})
+    assert loaded.settings.deliveries.link_schemes == ("myapp", "com.example.app")
+
+
+def test_a_bound_of_mails_leaves_room_for_the_one_that_gathers() -> None:
+    with pytest.raises(Misconfigured, match=r"deliveries\.mails_per_hour: give 0"):
+        load([], {}, {"deliveries.mails_per_hour": 2})
