@@ -127,7 +127,7 @@ class PostgresOutbox:
     ) -> Sequence[Publication]:
         """Run a transaction's last statement, and return what it published. Raises Overtaken."""
         rows = await self._publish(queries.last, conclusion.sql, conclusion.arguments, step)
-        return _placed(rows, [None] * len(rows))
+        return conclusion.published(rows)
 
     async def _publish(
         self,

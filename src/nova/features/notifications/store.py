@@ -11,69 +11,106 @@ from nova.features.notifications.events import EventAccepted
 from nova.features.notifications.models import Counts, Notification
 from nova.features.notifications.rules import Decision
 from nova.kernel.subjects import Stands
+from nova.ports.channels import Publication
 from nova.ports.database import Queries, Row
 
 CHANNEL = "user:"
 
 # One statement for what was not decided before: a dead letter may be replayed more than once.
 # `behind` says how many more of the same recipient follow in this batch. Boxes are taken in the
-# order of users, by everybody who needs several. A full join, since it can only be a hash or a
-# merge join: the planner takes the batch for ten rows and would else compare all with all.
-# What the socket says is put together here, around the numbers that are known here first.
-_PLACE = """
+# order of users, by everybody who needs several. Full joins, since they can only be hash or merge
+# joins: the planner takes the batch for ten rows and would else compare all with all. Only ids and
+# numbers are sorted and joined, since that costs by the byte: the rest is written from where it
+# came, with its numbers, which are arrays by place.
+_DEAL = """
 with decided as (
     select id from notifications.inbox where id = any($4::uuid[])
      union all
     select id from notifications.suppressed where id = any($4::uuid[])
-), new as materialized (
-    select w.*, row_number() over (partition by w.user_id order by w.place desc) - 1 as behind
-      from unnest($4::uuid[], $5::uuid[], $6::uuid[], $7::timestamptz[], $8::timestamptz[],
-                  $9::timestamptz[], $10::text[], $11::text[], $12::text[], $13::text[],
-                  $14::text[], $15::text[], $16::text[], $17::text[], $18::text[],
-                  $19::bytea[], $20::bytea[], $21::text[], $22::uuid[], $23::uuid[],
-                  $24::uuid[]) with ordinality
-        as w (id, user_id, actor_id, occurred_at, accepted_at, expires_at, type, event_id,
-              related_entity_id, title, body, locale, rule, metadata, burst, head, tail,
-              subject_kind, subject_item, subject_within, subject_owner, place)
-     where w.id not in (select id from decided)
+), batch as materialized (
+    select user_id, place, is_new,
+           count(*) filter (where is_new) over (partition by user_id order by place desc) - 1
+               as behind
+      from (select user_id, place, id not in (select id from decided) as is_new
+              from unnest($4::uuid[], $5::uuid[]) with ordinality as w (id, user_id, place)) w
+), tally as materialized (
+    select user_id, count(*) as n from batch where is_new group by user_id
 ), dealt as (
     insert into notifications.boxes as box (user_id, top, unseen, unread)
-    select user_id, count(*), count(*), count(*) from new group by user_id order by user_id
+    select user_id, n, n, n from tally order by user_id
         on conflict (user_id) do update
        set top = box.top + excluded.top,
            unseen = box.unseen + excluded.unseen,
            unread = box.unread + excluded.unread
     returning user_id, top, unseen, unread
+)"""
+
+_PLACE = """
+, placed as materialized (
+    select place, is_new, top - behind as number, unseen - behind as unseen,
+           unread - behind as unread
+      from batch full join dealt using (user_id)
+), numbers as materialized (
+    select array_agg(number) as number from (select number from placed order by place) p
+)"""
+
+# The channels after the boxes, as everybody locks them.
+_PLACE_TO_PUBLISH = """
+, boxes as materialized (
+    select user_id, 'user:' || user_id as channel, n, top, unseen, unread
+      from tally full join dealt using (user_id)
+), raised as materialized (
+    select o.* from (select array_agg(channel) as channels, array_agg(n) as counts from boxes) b,
+           backbone.take_offsets($25, $27, $28, $29, $30, $31, b.channels, b.counts) o
 ), placed as materialized (
-    select new.*, top - behind as number,
-           head || (top - behind)::text::bytea || tail || format(
-               ',"unseen":%s,"unread":%s}', unseen - behind, unread - behind
-           )::bytea as told
-      from new full join dealt using (user_id)
-), added as (
+    select place, is_new, b.top - behind as number, unseen - behind as unseen,
+           unread - behind as unread, r.id, r.epoch, r.top - behind as "offset"
+      from batch
+      full join (boxes b full join raised r using (channel)) using (user_id)
+), numbers as materialized (
+    select array_agg(number) as number, array_agg(unseen) as unseen, array_agg(unread) as unread,
+           array_agg(id) as channel, array_agg("offset") as "offset"
+      from (select * from placed order by place) p
+), published as (
+    insert into backbone.publications (channel_id, number, writer, data)
+    select n.channel[place], n."offset"[place], $26,
+           head || n.number[place]::text::bytea || tail || (
+               ',"unseen":' || n.unseen[place] || ',"unread":' || n.unread[place] || '}'
+           )::bytea
+      from numbers n, unnest($23::bytea[], $24::bytea[]) with ordinality as w (head, tail, place)
+     where n.number[place] is not null
+), now as materialized (select (extract(epoch from now()) * 1000)::bigint as at_ms)"""
+
+_STORE = """
+, added as (
     insert into notifications.inbox (
         heard_at, created_at, run, id, user_id, number, actor_id, occurred_at, accepted_at,
         expires_at, type, event_id, related_entity_id, title, body, locale, rule, metadata, burst,
         subject_kind, subject_item, subject_within, subject_owner)
-    select $1, $2, $3, id, user_id, number, actor_id, occurred_at, accepted_at,
+    select $1, $2, $3, id, user_id, n.number[place], actor_id, occurred_at, accepted_at,
            expires_at, type, event_id, related_entity_id, title, body, locale, rule, metadata,
            burst, subject_kind, subject_item, subject_within, subject_owner
-      from placed
+      from numbers n,
+           unnest($4::uuid[], $5::uuid[], $6::uuid[], $7::timestamptz[], $8::timestamptz[],
+                  $9::timestamptz[], $10::text[], $11::text[], $12::text[], $13::text[],
+                  $14::text[], $15::text[], $16::text[], $17::text[], $18::text[],
+                  $19::text[], $20::uuid[], $21::uuid[], $22::uuid[]) with ordinality
+        as w (id, user_id, actor_id, occurred_at, accepted_at, expires_at, type, event_id,
+              related_entity_id, title, body, locale, rule, metadata, burst,
+              subject_kind, subject_item, subject_within, subject_owner, place)
+     where n.number[place] is not null
 )
 """
 
-_TELL = "select place, number, told from placed order by place"
+_TELL = "select place, number, unseen, unread from placed where is_new order by place"
 
-_PUBLISH = """
-select p.* from (
-    select array_agg('user:' || user_id order by place) as channels,
-           array_agg(told order by place) as told
-      from placed
-) made, backbone.publish($25, $26, $27, $28, $29, $30, $31, made.channels, made.told, null) p
+_TELL_PUBLISHED = """
+select place, number, unseen, unread, epoch, "offset", at_ms
+  from placed, now where is_new order by place
 """
 
-ADD = _PLACE + _TELL
-DELIVER = _PLACE + _PUBLISH
+ADD = _DEAL + _PLACE + _STORE + _TELL
+DELIVER = _DEAL + _PLACE_TO_PUBLISH + _STORE + _TELL_PUBLISHED
 
 SUPPRESS = """
 insert into notifications.suppressed (
@@ -122,6 +159,11 @@ class Made(Struct, frozen=True):
     stands: Stands | None = None
     """Of one that stands on more than its actor."""
 
+    def told(self, row: Row) -> bytes:
+        """Return what the socket says, with its numbers; the database stores the same."""
+        numbers = row["number"], self.tail, row["unseen"], row["unread"]
+        return b'%b%d%b,"unseen":%d,"unread":%d}' % (self.head, *numbers)
+
 
 class Unmade(Struct, frozen=True):
     """An event that becomes no notification, and why."""
@@ -136,18 +178,31 @@ async def add(db: Queries, run: Run, made: Sequence[Made]) -> list[tuple[Made, i
 
     Returns each of these with its number, and what to publish.
     """
-    rows = await db.fetch(ADD, *_columns(run, made))
-    return [(made[row["place"] - 1], row["number"], row["told"]) for row in rows]
+    placed = [(made[row["place"] - 1], row) for row in await db.fetch(ADD, *_columns(run, made))]
+    return [(each, row["number"], each.told(row)) for each, row in placed]
 
 
 def delivery(run: Run, made: Sequence[Made]) -> Conclusion:
     """Return the statement that numbers, stores and publishes those not decided before."""
-    channels = {f"{CHANNEL}{each.user}" for each in made}
-    return Conclusion(DELIVER, _columns(run, made), list(channels))
+    channels = [f"{CHANNEL}{each.user}" for each in made]
+
+    def published(rows: Sequence[Row]) -> list[Publication]:
+        return [
+            _publication(channels[row["place"] - 1], made[row["place"] - 1], row) for row in rows
+        ]
+
+    said = [each.head for each in made], [each.tail for each in made]
+    return Conclusion(DELIVER, (*_columns(run, made), *said), {*channels}, published)
+
+
+def _publication(channel: str, made: Made, row: Row) -> Publication:
+    return Publication(channel, row["offset"], made.told(row), None, row["at_ms"], row["epoch"])
 
 
 def _columns(run: Run, made: Sequence[Made]) -> Sequence[object]:
     facts = [each.fact for each in made]
+    own = any(fact.origin for fact in facts)  # else these columns are null: short arrays will do
+    bursts = any(fact.burst for fact in facts)
     return (
         run.heard_at,
         run.decided_at,
@@ -166,13 +221,11 @@ def _columns(run: Run, made: Sequence[Made]) -> Sequence[object]:
         [each.locale for each in made],
         [each.rule for each in made],
         [bytes(fact.metadata).decode() for fact in facts],
-        [fact.burst for fact in facts],
-        [each.head for each in made],
-        [each.tail for each in made],
-        [fact.origin.kind if fact.origin else None for fact in facts],
-        [fact.origin.item if fact.origin else None for fact in facts],
-        [each.stands.within if each.stands else None for each in made],
-        [each.stands.owner if each.stands else None for each in made],
+        [fact.burst for fact in facts] if bursts else (),
+        [fact.origin.kind if fact.origin else None for fact in facts] if own else (),
+        [fact.origin.item if fact.origin else None for fact in facts] if own else (),
+        [each.stands.within if each.stands else None for each in made] if own else (),
+        [each.stands.owner if each.stands else None for each in made] if own else (),
     )
 
 
