@@ -78,18 +78,14 @@ class Json:
 
     def publication(self, publication: Publication) -> bytes:
         # By hand, since this is the hot path: data is JSON already.
-        parts = [
-            b'{"push":{"channel":',
+        info = b"" if publication.info is None else b',"info":' + publication.info
+        offset = b',"offset":%d' % publication.offset if publication.offset else b""
+        return b'{"push":{"channel":%b,"pub":{"data":%b%b%b}}}' % (
             self._encode(publication.channel),
-            b',"pub":{"data":',
             one_line(publication.data),
-        ]
-        if publication.info is not None:
-            parts += [b',"info":', publication.info]
-        if publication.offset:
-            parts.append(b',"offset":%d' % publication.offset)
-        parts.append(b"}}}")
-        return b"".join(parts)
+            info,
+            offset,
+        )
 
 
 class Protobuf:

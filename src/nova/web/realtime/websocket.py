@@ -140,7 +140,8 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         """Write the frames that were gathered."""
         gathered, self._gathered, self._size = self._gathered, None, 0
         if gathered is not None:
-            self._joins = len(gathered) > 1
+            was_second = self._turn == self._writes.turn - 1  # the turn has ended by now
+            self._joins = was_second or len(gathered) > 1
             self._send(gathered[0] if len(gathered) == 1 else b"".join(gathered))
 
     def _send(self, data: bytes) -> None:
