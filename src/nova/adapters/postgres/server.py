@@ -141,10 +141,15 @@ _INITDB = {
 }
 
 
+# A statement about a thousand rows takes megabytes, and the next one again. A backend that gave them
+# back to the kernel each time would spend its time on getting them anew (mallopt(3)).
+_MEMORY = {"MALLOC_TRIM_THRESHOLD_": str(16 << 20), "MALLOC_MMAP_THRESHOLD_": str(16 << 20)}
+
+
 def _environment() -> dict[str, str]:
     """Return ours without PG… variables, which would be taken for settings."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
-    return kept | {"LC_ALL": "C", "TZ": "UTC"}
+    return {**_MEMORY, **kept, "LC_ALL": "C", "TZ": "UTC"}
 
 
 def _end_with(parent: int) -> Callable[[], None]:
