@@ -69,7 +69,8 @@ async def read(
         most,
     )
     first = rows[0]
-    records = [record(row) for row in rows] if first["position"] is not None else []
+    found = rows if first["position"] is not None else ()
+    records = [Record(*list(row.values())[2:]) for row in found]
     return Stretch(records, first["xmin"], first["xmax"])
 
 

@@ -52,6 +52,8 @@ class Template(Struct, frozen=True):
         No value turns what stands around it: those that could are isolated. What is `ready` is put
         in as it is.
         """
+        if not self.parts:
+            return ""
         pieces: list[str] = []
         gap = False
         alone = len(self.parts) == 1
@@ -59,7 +61,7 @@ class Template(Struct, frozen=True):
             if isinstance(part, str):
                 pieces.append(part)
                 continue
-            if part.name in ready:
+            if ready and part.name in ready:
                 pieces.append(ready[part.name])
                 continue
             found = _inside(metadata, part.path) if part.path else values.get(part.name)

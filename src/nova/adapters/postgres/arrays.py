@@ -20,6 +20,8 @@ _MICROSECOND = timedelta(microseconds=1)
 _HEADER = Struct(">iiIii")
 _NO_ELEMENTS = Struct(">iiI")
 _NULL = b"\xff\xff\xff\xff"
+_SPELLED = 1024
+_SIZES = [size.to_bytes(4) for size in range(_SPELLED)]
 _REFUSED_NONE = (TypeError, AttributeError, KeyError, struct.error)
 """What encoders raise for None: asking each element first would cost more than encoding it."""
 
@@ -59,7 +61,8 @@ def encoder(kind: Kind) -> Callable[[Sequence[Any]], bytes]:
 
     def sized(value: Any) -> bytes:
         data = encode(value)
-        return len(data).to_bytes(4) + data
+        size = len(data)
+        return (_SIZES[size] if size < _SPELLED else size.to_bytes(4)) + data
 
     return encoded
 

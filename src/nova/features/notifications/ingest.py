@@ -329,7 +329,7 @@ class Ingest:
         if len(facts) <= FEW:
             self._foresee([fact for fact in facts if not self._foreseen.get(fact.recipient_id)])
         new = await self._db.take_in(offers, at)
-        known = {offer.id: intake.Known(offer.digest, offer.record) for offer in offers}
+        known: dict[str, intake.Offer | intake.Known] = {offer.id: offer for offer in offers}
         if len(new) < len(offers):
             known |= await intake.known(self._db, [id_ for id_ in known if id_ not in new])
         return [_admission(item, known[item.event.id], new) for item in items]
@@ -360,7 +360,9 @@ def _groups(requests: Sequence[Sequence[Checked]]) -> Iterator[list[Sequence[Che
     yield group
 
 
-def _admission(item: Checked, known: intake.Known, new: set[str]) -> Admission | Refused:
+def _admission(
+    item: Checked, known: intake.Offer | intake.Known, new: set[str]
+) -> Admission | Refused:
     id_ = item.event.id
     if id_ in new:
         new.discard(id_)  # what follows in the same batch is a duplicate

@@ -40,11 +40,13 @@ from nova.features.notifications.types import Types
 from nova.kernel.clock import Clock
 from nova.kernel.events import Heard
 from nova.kernel.ids import new_id
+from nova.kernel.placeholders import Template
 from nova.kernel.subjects import Stands
 from nova.web.people import Person, shown
 
 _encode = msgspec.json.Encoder().encode
 _metadata = msgspec.json.Decoder(dict[str, Any])
+_NUMBER, _COUNTS = b'"number":', b',"unseen":0,"unread":0}'
 
 
 class People(Protocol):
@@ -402,8 +404,11 @@ def _saying(fact: EventAccepted, words: Mapping[str, str]) -> EventAccepted:
 def _around_numbers(notification: Notification) -> tuple[bytes, bytes]:
     """Return what the socket says up to the notification's number, and on to the counts."""
     said = _encode(Arrived(notification=notification, unseen=0, unread=0))
-    head, number, tail = said.partition(b'"number":')
-    return head + number, tail.removeprefix(b"0").removesuffix(b',"unseen":0,"unread":0}')
+    at = said.index(_NUMBER) + len(_NUMBER)
+    return said[:at], said[at + 1 : -len(_COUNTS)]
+
+
+_Words = tuple[str, Template, Template, str]
 
 
 class Writer:
@@ -425,6 +430,7 @@ class Writer:
         self._lifetime_s = lifetime_s
         self._expiry: dict[float | None, datetime] = {}
         self._actors: dict[UUID | None, Person | None] = {None: None}
+        self._words: dict[tuple[str, str | None], _Words] = {}
 
     def write(self, fact: EventAccepted, user: UUID, decision: Decision) -> Made:
         known = self._known
@@ -432,7 +438,9 @@ class Writer:
         actor = known.ids.get(fact.actor_id) if fact.actor_id is not None else None
         actor_profile = known.profiles.get(actor) if actor is not None else None
         kind = known.types[fact.event_type]
-        locale, title, body = kind.worded(self._locale or (reader.locale if reader else None))
+        locale, title, body, somebody = self._worded(
+            kind, self._locale or (reader.locale if reader else None)
+        )
         metadata = (
             _metadata.decode(fact.metadata) if title.uses_metadata or body.uses_metadata else None
         )
@@ -443,7 +451,7 @@ class Writer:
             "event.type": fact.event_type,
             "event.id": fact.id,
             "related_entity_id": fact.related_entity_id,
-            "someone": someone(locale),
+            "someone": somebody,
         }
         notification = Notification(
             id=fact.notification,
@@ -470,7 +478,7 @@ class Writer:
             decision.rule,
             notification.expires_at,
             *_around_numbers(notification),
-            self._stands.get(fact.notification),
+            self._stands.get(fact.notification) if self._stands else None,
         )
 
     def _shown(self, actor: UUID | None) -> Person | None:
@@ -479,6 +487,14 @@ class Writer:
             return self._actors[actor]
         profile = self._known.profiles.get(actor) if actor is not None else None
         found = self._actors[actor] = shown(profile)
+        return found
+
+    def _worded(self, kind: Ready, locale: str | None) -> _Words:
+        """Return the locale that serves a reader best, title, body, and what nobody is called."""
+        found = self._words.get((kind.name, locale))
+        if found is None:
+            best, title, body = kind.worded(locale)
+            found = self._words[kind.name, locale] = best, title, body, someone(best)
         return found
 
     def _expires(self, kind: Ready) -> datetime:

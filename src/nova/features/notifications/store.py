@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from functools import lru_cache
 from uuid import UUID
 
 from msgspec import Raw, Struct
@@ -15,6 +16,13 @@ from nova.ports.channels import Publication
 from nova.ports.database import Queries, Row
 
 CHANNEL = "user:"
+
+
+@lru_cache(maxsize=65_536)
+def channel(user: UUID) -> str:
+    """Return where a person's sockets hear of notifications; to spell an id takes its time."""
+    return f"{CHANNEL}{user}"
+
 
 # One statement for what was not decided before: a dead letter may be replayed more than once.
 # `behind` says how many more of the same recipient follow in this batch. Boxes are taken in the
@@ -126,9 +134,12 @@ returning id, reason
 
 NAMELESS = "update notifications.inbox set unknown_actor = true where id = any($1::uuid[])"
 
+# Its commit waits for no disk, so that those of events do not wait for it: what is lost with the
+# machine is lost with a killed process, too, which has not yet written it.
 RAN = """
 insert into notifications.runs (id, stored_at, published_at)
-select * from unnest($1::uuid[], $2::timestamptz[], $3::timestamptz[])
+select w.* from set_config('synchronous_commit', 'off', true),
+       unnest($1::uuid[], $2::timestamptz[], $3::timestamptz[]) as w
     on conflict (id) do nothing
 """
 
@@ -159,10 +170,9 @@ class Made(Struct, frozen=True):
     stands: Stands | None = None
     """Of one that stands on more than its actor."""
 
-    def told(self, row: Row) -> bytes:
+    def told(self, number: int, unseen: int, unread: int) -> bytes:
         """Return what the socket says, with its numbers; the database stores the same."""
-        numbers = row["number"], self.tail, row["unseen"], row["unread"]
-        return b'%b%d%b,"unseen":%d,"unread":%d}' % (self.head, *numbers)
+        return b'%b%d%b,"unseen":%d,"unread":%d}' % (self.head, number, self.tail, unseen, unread)
 
 
 class Unmade(Struct, frozen=True):
@@ -178,25 +188,26 @@ async def add(db: Queries, run: Run, made: Sequence[Made]) -> list[tuple[Made, i
 
     Returns each of these with its number, and what to publish.
     """
-    placed = [(made[row["place"] - 1], row) for row in await db.fetch(ADD, *_columns(run, made))]
-    return [(each, row["number"], each.told(row)) for each, row in placed]
+    found = [tuple(row.values()) for row in await db.fetch(ADD, *_columns(run, made))]
+    placed = [(made[place - 1], numbers) for place, *numbers in found]
+    return [(each, numbers[0], each.told(*numbers)) for each, numbers in placed]
 
 
 def delivery(run: Run, made: Sequence[Made]) -> Conclusion:
     """Return the statement that numbers, stores and publishes those not decided before."""
-    channels = [f"{CHANNEL}{each.user}" for each in made]
+    channels = [channel(each.user) for each in made]
 
     def published(rows: Sequence[Row]) -> list[Publication]:
-        return [
-            _publication(channels[row["place"] - 1], made[row["place"] - 1], row) for row in rows
-        ]
+        return [_publication(*row.values()) for row in rows]
+
+    def _publication(  # noqa: PLR0917  # the columns of the statement
+        place: int, number: int, unseen: int, unread: int, epoch: str, offset: int, at_ms: int
+    ) -> Publication:
+        told = made[place - 1].told(number, unseen, unread)
+        return Publication(channels[place - 1], offset, told, None, at_ms, epoch)
 
     said = [each.head for each in made], [each.tail for each in made]
     return Conclusion(DELIVER, (*_columns(run, made), *said), {*channels}, published)
-
-
-def _publication(channel: str, made: Made, row: Row) -> Publication:
-    return Publication(channel, row["offset"], made.told(row), None, row["at_ms"], row["epoch"])
 
 
 def _columns(run: Run, made: Sequence[Made]) -> Sequence[object]:
