@@ -32,6 +32,14 @@ async def data(client: Rude) -> Any:
     return heard["push"]["pub"]["data"]
 
 
+async def after_a_lone_frame(server: Sockets, client: Rude) -> Any:
+    """Return the only client's transport, with a turn behind it in which it sent one frame."""
+    [session] = server.hub._sessions.values()
+    server.hub.deliver([Publication("room:one", 1, b"1")])
+    assert await data(client) == 1
+    return session._transport
+
+
 async def turns(count: int) -> None:
     for _ in range(count):
         await asyncio.sleep(0)
@@ -71,10 +79,27 @@ async def test_a_turn_of_one_socket_leaves_in_few_pieces(server: Sockets) -> Non
     async with rude(server.host, server.port, "ada") as ada:
         ada.say({"id": 9, "subscribe": {"channel": "room:one"}})
         await ada.heard()
-        server.hub.deliver([Publication("room:one", n, b"%d" % n) for n in range(1, 51)])
-        [session] = server.hub._sessions.values()
-        transport: Any = session._transport
+        transport = await after_a_lone_frame(server, ada)
+        server.hub.deliver([Publication("room:one", n, b"%d" % n) for n in range(2, 52)])
         assert len(transport._gathered) == 49
         heard = [await data(ada) for _ in range(50)]
-        assert heard == list(range(1, 51))
+        assert heard == list(range(2, 52))
         assert transport._gathered is None
+
+
+async def test_after_a_turn_of_two_frames_the_first_one_waits_for_the_second(
+    server: Sockets,
+) -> None:
+    async with rude(server.host, server.port, "ada") as ada:
+        ada.say({"id": 9, "subscribe": {"channel": "room:one"}})
+        await ada.heard()
+        transport = await after_a_lone_frame(server, ada)
+        number = 1
+        waiting = []
+        for frames in (2, 2, 1, 1):
+            numbers = range(number + 1, number + 1 + frames)
+            server.hub.deliver([Publication("room:one", n, b"%d" % n) for n in numbers])
+            waiting.append(len(transport._gathered or []))
+            assert [await data(ada) for _ in numbers] == [*numbers]
+            number += frames
+        assert waiting == [1, 2, 1, 0]  # a lone one waits once, and then no more

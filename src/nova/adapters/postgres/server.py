@@ -141,8 +141,8 @@ _INITDB = {
 }
 
 
-# A statement about a thousand rows takes megabytes, and the next one again. A backend that gave them
-# back to the kernel each time would spend its time on getting them anew (mallopt(3)).
+# A statement about a thousand rows takes megabytes, and the next one again: a backend keeps them
+# instead of giving them back to the kernel each time (mallopt(3)).
 _MEMORY = {"MALLOC_TRIM_THRESHOLD_": str(16 << 20), "MALLOC_MMAP_THRESHOLD_": str(16 << 20)}
 
 
