@@ -11,11 +11,13 @@ from prometheus_client import CollectorRegistry
 from structlog.testing import capture_logs
 
 from nova.adapters.postgres.metrics import register
-from nova.adapters.postgres.pool import PostgresPool, open_pool
+from nova.adapters.postgres.pool import PostgresPool
 from nova.bench.proxy import Proxy, proxied
 from nova.ports.database import DatabaseUnavailable
-from support.postgres import new_database
+from support.postgres import new_database, patient_pool
 from support.waiting import until
+
+LOCK = "select pg_advisory_xact_lock(1)"
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +36,7 @@ async def proxy(dsn: str) -> AsyncIterator[Proxy]:
 @asynccontextmanager
 async def listening(dsn: str, *, size: int = 3, wait_s: float = 600) -> AsyncIterator[PostgresPool]:
     """Open a pool that waits for ten minutes: only the breaker refuses anybody sooner."""
-    async with open_pool(dsn, size=size, wait_s=wait_s, statement_timeout_s=600) as pool:
+    async with patient_pool(dsn, size=size, wait_s=wait_s) as pool:
         await pool.listen("bell", lambda _payload, _own: None)
         pool.breaker._judges_from = 0.0  # as if it had started a while ago
         yield pool
@@ -123,12 +125,14 @@ async def test_one_slow_statement_is_waited_for_and_so_is_everybody_else(dsn: st
 
 
 async def test_slow_statements_that_take_all_connections_are_let_finish(dsn: str) -> None:
-    async with listening(dsn, size=2) as pool:
-        slow = [asyncio.ensure_future(pool.fetch("select pg_sleep(1.5)")) for _ in range(2)]
-        await until(lambda: pool.state().open == 2 and pool.state().idle == 0)
-        with pytest.raises(DatabaseUnavailable, match="busy"):
-            await pool.value("select 1")
-        assert not any(each.done() for each in slow)
+    async with listening(dsn, size=2) as pool, patient_pool(dsn, size=1) as other:
+        async with other.begin() as queries:
+            await queries.run(LOCK)
+            slow = [asyncio.ensure_future(pool.fetch(LOCK)) for _ in range(2)]
+            await until(lambda: pool.state().open == 2 and pool.state().idle == 0)
+            with pytest.raises(DatabaseUnavailable, match="busy"):
+                await pool.value("select 1")
+            assert not any(each.done() for each in slow)
         await asyncio.gather(*slow)
         assert pool.breaker.opened == 0
         assert await works(pool)

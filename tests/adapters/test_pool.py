@@ -5,6 +5,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -23,7 +24,7 @@ from nova.ports.database import (
     Queries,
     Violated,
 )
-from support.postgres import new_database
+from support.postgres import new_database, patient_pool
 from support.waiting import until
 
 SCHEMA = """
@@ -44,7 +45,7 @@ async def database(server_dsn: str) -> AsyncIterator[str]:
 
 @pytest.fixture
 async def empty_dsn(database: str) -> str:
-    async with open_pool(database, size=1) as pool:
+    async with patient_pool(database, size=1) as pool:
         await pool.run(SCHEMA)
     return database
 
@@ -52,7 +53,7 @@ async def empty_dsn(database: str) -> str:
 @pytest.fixture
 async def one(empty_dsn: str) -> AsyncIterator[PostgresPool]:
     """A pool of a single connection, so that a connection left in a bad state shows."""
-    async with open_pool(empty_dsn, size=1) as pool:
+    async with patient_pool(empty_dsn, size=1) as pool:
         yield pool
 
 
@@ -195,7 +196,7 @@ async def test_bugs_are_not_taken_for_unavailability(one: PostgresPool) -> None:
 
 
 async def test_a_long_statement_is_cancelled_by_the_server(empty_dsn: str) -> None:
-    async with open_pool(empty_dsn, size=1, statement_timeout_s=0.05) as pool:
+    async with patient_pool(empty_dsn, size=1, statement_timeout_s=0.05) as pool:
         with pytest.raises(DatabaseUnavailable, match="too long"):
             await pool.fetch("select pg_sleep(60)")
         assert await works(pool)
@@ -203,7 +204,7 @@ async def test_a_long_statement_is_cancelled_by_the_server(empty_dsn: str) -> No
 
 async def test_a_cached_statement_survives_a_change_of_the_schema(one: PostgresPool) -> None:
     await one.fetch("select * from t")
-    async with open_pool(one._line.dsn, size=1) as other:
+    async with patient_pool(one._line.dsn, size=1) as other:
         await other.run("alter table t add column more int")
     assert len(await one.fetch("select * from t")) == 1
 
@@ -212,7 +213,7 @@ async def test_a_cancelled_call_leaves_neither_its_locks_nor_a_spoiled_connectio
     one: PostgresPool, empty_dsn: str
 ) -> None:
     cancelled = asyncio.ensure_future(run_within(one, "lock table t; select pg_sleep(60)"))
-    async with open_pool(empty_dsn, size=1) as other:
+    async with patient_pool(empty_dsn, size=1) as other:
         asleep = "select count(*) from pg_stat_activity where wait_event = 'PgSleep'"
         await until(lambda: other.value(asleep))
         cancelled.cancel()
@@ -226,7 +227,7 @@ async def test_a_cancelled_call_leaves_neither_its_locks_nor_a_spoiled_connectio
 async def test_a_cancelled_statement_leaves_its_connection_to_others(
     one: PostgresPool, empty_dsn: str, call: str
 ) -> None:
-    async with open_pool(empty_dsn, size=1) as other:
+    async with patient_pool(empty_dsn, size=1) as other:
         mine = await one.value("select pg_backend_pid()")
         cancelled = asyncio.ensure_future(getattr(one, call)("select pg_sleep(60)"))
         asleep = "select count(*) from pg_stat_activity where pid = $1 and wait_event = 'PgSleep'"
@@ -242,8 +243,8 @@ async def test_an_exhausted_pool_sheds_callers_while_others_still_wait_for_a_loc
     empty_dsn: str,
 ) -> None:
     async with (
-        open_pool(empty_dsn, size=2) as others,
-        open_pool(empty_dsn, size=2, wait_s=0.25) as pool,
+        patient_pool(empty_dsn, size=2) as others,
+        patient_pool(empty_dsn, size=2, wait_s=0.25) as pool,
     ):
         async with others.begin() as queries:
             await queries.run("lock table t")
@@ -260,8 +261,8 @@ async def test_an_exhausted_pool_sheds_callers_while_others_still_wait_for_a_loc
 
 async def test_who_waits_for_a_lock_too_long_is_told_so(empty_dsn: str) -> None:
     async with (
-        open_pool(empty_dsn, size=1) as owner,
-        open_pool(empty_dsn, size=1, lock_timeout_s=0.05) as pool,
+        patient_pool(empty_dsn, size=1) as owner,
+        patient_pool(empty_dsn, size=1, lock_timeout_s=0.05) as pool,
         owner.begin() as queries,
     ):
         await queries.run("lock table t")
@@ -272,7 +273,7 @@ async def test_who_waits_for_a_lock_too_long_is_told_so(empty_dsn: str) -> None:
 
 async def test_metrics_tell_who_has_a_connection_and_who_waits(empty_dsn: str) -> None:
     registry = CollectorRegistry()
-    async with open_pool(empty_dsn, size=1, wait_s=600) as pool:
+    async with patient_pool(empty_dsn, size=1, wait_s=600) as pool:
         register(pool, registry)
 
         def shown(name: str) -> float | None:
@@ -307,7 +308,7 @@ async def test_who_is_served_in_the_turn_in_which_its_time_is_up_is_not_shed(
     loop = asyncio.get_running_loop()
     faults: list[dict[str, object]] = []
     loop.set_exception_handler(lambda _, fault: faults.append(fault))
-    async with open_pool(empty_dsn, size=1, wait_s=0.2) as pool:
+    async with patient_pool(empty_dsn, size=1, wait_s=0.2) as pool:
         connection = pool.take()
         assert connection
         waiting = asyncio.ensure_future(pool.value("select 1"))
@@ -320,7 +321,7 @@ async def test_who_is_served_in_the_turn_in_which_its_time_is_up_is_not_shed(
 
 
 async def test_while_the_process_is_held_up_nobody_is_shed(empty_dsn: str) -> None:
-    async with open_pool(empty_dsn, size=1, wait_s=0.2) as pool:
+    async with patient_pool(empty_dsn, size=1, wait_s=0.2) as pool:
         connection = pool.take()
         assert connection
         waiting = asyncio.ensure_future(pool.value("select 1"))
@@ -335,16 +336,29 @@ async def test_while_the_process_is_held_up_nobody_is_shed(empty_dsn: str) -> No
 
 
 async def test_many_callers_share_few_connections(empty_dsn: str) -> None:
-    async with open_pool(empty_dsn, size=3, wait_s=30) as pool:
+    async with patient_pool(empty_dsn, size=3, wait_s=30) as pool:
         answers = await asyncio.gather(*(pool.value("select $1::int", n) for n in range(200)))
         assert answers == list(range(200))
         assert pool.state().open <= 3
 
 
+async def test_a_connection_cut_between_preparing_and_executing_is_unavailability(
+    one: PostgresPool,
+) -> None:
+    asking: Any = asyncio.ensure_future(one.value("select 'never prepared before'"))
+    await asyncio.sleep(0)
+    while not asking._fut_waiter.done():  # noqa: ASYNC110  # there is no event to wait for
+        await asyncio.sleep(0)
+    one.cut_all()
+    with pytest.raises(DatabaseUnavailable):
+        await asking
+    assert await works(one)
+
+
 async def test_a_cut_commit_reply_is_an_unknown_outcome_and_a_retry_with_its_key_does_no_harm(
     proxy: Proxy,
 ) -> None:
-    async with open_pool(proxy.dsn, size=1) as pool:
+    async with patient_pool(proxy.dsn, size=1) as pool:
         proxy.cut_reply_to = b"commit"
         with pytest.raises(DatabaseUnavailable, match="outcome is unknown") as refusal:
             await run_within(pool, "insert into t values (2)")
@@ -368,7 +382,7 @@ async def test_a_commit_reply_that_never_comes_is_not_waited_for_for_ever(proxy:
 
 
 async def test_a_server_that_is_gone_is_unavailable_and_found_again(proxy: Proxy) -> None:
-    async with open_pool(proxy.dsn, size=4, wait_s=0.25) as pool:
+    async with patient_pool(proxy.dsn, size=4, wait_s=0.25) as pool:
         assert await works(pool)
         await proxy.refuse()
         for _ in range(3):
@@ -384,7 +398,7 @@ async def test_a_server_that_is_gone_is_unavailable_and_found_again(proxy: Proxy
 async def test_behind_a_silent_network_callers_are_shed_while_one_still_hopes(
     proxy: Proxy,
 ) -> None:
-    async with open_pool(proxy.dsn, size=1, wait_s=0.25) as pool:
+    async with patient_pool(proxy.dsn, size=1, wait_s=0.25) as pool:
         proxy.blackhole = True
         hoping = asyncio.ensure_future(pool.value("select 1"))
         await until(lambda: pool.state().idle == 0)
@@ -399,7 +413,7 @@ async def test_behind_a_silent_network_callers_are_shed_while_one_still_hopes(
 
 
 async def test_connections_cut_while_idle_are_never_handed_out(proxy: Proxy) -> None:
-    async with open_pool(proxy.dsn, size=4, wait_s=30) as pool:
+    async with patient_pool(proxy.dsn, size=4, wait_s=30) as pool:
         await asyncio.gather(*(pool.fetch("select pg_sleep(0.01)") for _ in range(4)))
         assert pool.state().idle == 4
         idle = list(pool._idle)
@@ -421,7 +435,7 @@ async def test_notifications_are_heard_and_own_ones_are_known(
     await one.listen("bell", lambda payload, own: heard.append((payload, own)))
     await one.notify("bell", "mine")
     await run_within(one, "select pg_notify('bell', 'mine in a transaction')")
-    async with open_pool(empty_dsn, size=1) as other:
+    async with patient_pool(empty_dsn, size=1) as other:
         await other.notify("bell", "theirs")
         await other.notify("whistle", "not listened to")
     await until(lambda: len(heard) >= 3)
@@ -432,7 +446,7 @@ async def test_after_a_reconnect_listeners_are_told_that_they_may_have_missed_so
     proxy: Proxy,
 ) -> None:
     heard: list[tuple[str, bool]] = []
-    async with open_pool(proxy.dsn, size=1) as pool:
+    async with patient_pool(proxy.dsn, size=1) as pool:
         await pool.listen("bell", lambda payload, own: heard.append((payload, own)))
         proxy.reset()
         await until(lambda: heard == [("", False)])
@@ -448,7 +462,7 @@ async def test_a_listener_goes_on_hearing_after_it_was_asked_whether_it_does(
     empty_dsn: str,
 ) -> None:
     heard: list[str] = []
-    async with open_pool(empty_dsn, size=1, look_s=0.01) as pool:
+    async with patient_pool(empty_dsn, size=1, look_s=0.01) as pool:
         await pool.listen("bell", lambda payload, _own: heard.append(payload))
         listener = pool._ear._connection
         await asyncio.sleep(0.1)
@@ -458,7 +472,7 @@ async def test_a_listener_goes_on_hearing_after_it_was_asked_whether_it_does(
 
 
 async def test_a_pool_that_hears_nothing_is_not_ready(proxy: Proxy) -> None:
-    async with open_pool(proxy.dsn, size=1) as pool:
+    async with patient_pool(proxy.dsn, size=1) as pool:
         await pool.listen("bell", lambda _payload, _own: None)
         assert await pool.ping()
         await proxy.refuse()

@@ -11,6 +11,7 @@ import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 from uuid import uuid4
 
@@ -64,11 +65,13 @@ async def server_apart() -> AsyncIterator[str]:
 
 
 @asynccontextmanager
-async def patient_pool(dsn: str, *, size: int = 8) -> AsyncIterator[PostgresPool]:
-    """Yield a pool that calls no server hung, and refuses nobody, since the machine is busy."""
-    async with open_pool(
-        dsn, size=size, wait_s=SOON_S, statement_timeout_s=SOON_S, lock_timeout_s=SOON_S
-    ) as pool:
+async def patient_pool(dsn: str, **knobs: Any) -> AsyncIterator[PostgresPool]:
+    """Yield a pool that calls no server hung, and refuses nobody, since the machine is busy.
+
+    `knobs` are those of `open_pool`, where a test is about one of them.
+    """
+    patient = dict.fromkeys(("wait_s", "statement_timeout_s", "lock_timeout_s"), SOON_S)
+    async with open_pool(dsn, **(patient | knobs)) as pool:
         pool.breaker._judges_from = math.inf
         yield pool
 

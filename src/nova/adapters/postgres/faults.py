@@ -10,6 +10,9 @@ DISK_RETRY_AFTER_S = 5.0
 CONNECTING = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 """What a failed attempt to connect raises; a TimeoutError is an OSError."""
 
+_CUT = (*CONNECTING, AttributeError)
+"""asyncpg has no protocol left where a connection is cut between preparing and executing."""
+
 _UNAVAILABLE = (
     "08",  # connection exceptions
     "25006",  # read only: a standby answers
@@ -43,7 +46,7 @@ def translated(wrong: Exception, *, closed: bool) -> Exception:
         return unavailable(*_TOLD[state])
     if state.startswith(_UNAVAILABLE) or isinstance(wrong, OSError):
         return unavailable()
-    return unavailable() if closed and isinstance(wrong, CONNECTING) else wrong
+    return unavailable() if closed and isinstance(wrong, _CUT) else wrong
 
 
 def unavailable(
