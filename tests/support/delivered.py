@@ -56,6 +56,11 @@ def apns(name: str) -> str:
 
 
 SENT = outcome(Verdict.SENT)
+DUE = """
+select exists (select from deliveries.digests where closed_at is null and closes_at <= $1)
+    or exists (select from deliveries.deliveries
+                where phase in ('held', 'standby') and due <= $1 and expires_at > $1)
+"""
 
 
 class Post:
@@ -214,6 +219,16 @@ class Delivered(World):
 
         await until(enough)
         return found
+
+    async def due(self) -> None:
+        """Close and release what is due: also what something else is just at, as jobs do later."""
+
+        async def nothing_left() -> bool:
+            await self.deliveries.digests.close_due()
+            await self.deliveries.release.due()
+            return not await self.pool.value(DUE, self.clock.now())
+
+        await until(nothing_left)
 
     async def sees(self, holds: Callable[[], object]) -> None:
         await until(holds)

@@ -17,6 +17,8 @@ from support.app import App
 from support.waiting import SOON_S
 
 NOVA = ("-m", "nova")
+SHOWN = 10_000
+"""Bytes of what a server said last that are shown of a test that failed."""
 
 
 class Deployment:
@@ -176,5 +178,8 @@ async def deployed(
     try:
         yield deployment
         await deployment.close()
+    except BaseException:
+        sys.stdout.write(deployment.output[-SHOWN:].decode(errors="replace"))
+        raise
     finally:
         await deployment.kill()

@@ -44,7 +44,7 @@ async def tried(here: Delivered, lane: str) -> None:
 async def an_hour_later(here: Delivered) -> None:
     assert isinstance(here.clock, ManualClock)
     here.clock.advance(AN_HOUR_S)
-    await here.deliveries.release.due()
+    await here.due()
     for lane in here.deliveries.lanes:
         here.deliveries.ring(lane)
 

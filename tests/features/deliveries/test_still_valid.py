@@ -53,8 +53,7 @@ class Life:
     async def later(self, seconds: float = HOURS_S) -> None:
         """Let time go by, and everything happen that is due then."""
         self.clock.advance(seconds)
-        await self.world.deliveries.digests.close_due()
-        await self.world.deliveries.release.due()
+        await self.world.due()
         await self.world.pool.run(PAUSE, None)
         for lane in self.world.deliveries.lanes:
             self.world.deliveries.ring(lane)
