@@ -8,13 +8,19 @@ from itertools import count
 from pathlib import Path
 
 from nova.bench.processes import Server, serving
+from support.programs import run as run_program
 
-README = (Path(__file__).parents[2] / "README.md").read_text("utf-8")
+ROOT = Path(__file__).parents[2]
+
+
+def blocks(language: str, holding: str, page: str = "README.md") -> list[str]:
+    text = (ROOT / page).read_text("utf-8")
+    found: list[str] = re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
+    return [each for each in found if holding in each]
 
 
 def block(language: str, holding: str) -> str:
-    blocks: list[str] = re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
-    [found] = [each for each in blocks if holding in each]
+    [found] = blocks(language, holding)
     return found
 
 
@@ -57,3 +63,27 @@ async def test_the_commands_make_a_notification_that_the_listener_prints() -> No
         finally:
             listening.kill()
             await listening.wait()
+
+
+async def test_the_tutorial_goes_from_people_to_the_inbox() -> None:
+    settings, *steps = blocks("sh", "$", page="docs/tutorials/first-notification.md")
+    async with serving({}) as server:
+        here = settings.replace("$(cat nova-data/server.key)", server.server_key)
+        here = here.replace("127.0.0.1:8000", f"{server.host}:{server.port}")
+        for step, said in zip(steps, ("created", "accepted", "outcome", "data"), strict=True):
+            told = await run(server, "sh", "-c", here + step)
+            answer = (await told.communicate())[0].decode()
+            assert f'"{said}"' in answer
+            assert answer.endswith("}\n")
+
+
+async def test_a_backend_in_javascript_sends_the_same(tmp_path: Path) -> None:
+    async with serving({}) as server:
+        program = block("javascript", "like-2").replace(
+            "nova-data/server.key", str(tmp_path / "key")
+        )
+        program = program.replace("127.0.0.1:8000", f"{server.host}:{server.port}")
+        (tmp_path / "key").write_text(server.server_key)
+        assert '"accepted"' in (await run_program("JavaScript", program, tmp_path)).replace(
+            "'", '"'
+        )

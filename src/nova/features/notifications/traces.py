@@ -125,7 +125,8 @@ class Traces:
         if self._failures is not None:
             error = await self._failures.of_fact("EventAccepted", "notification", str(id_))
         says = (
-            "It waits for its turn, unless its recipient was erased: then no more is kept of it."
+            "Accepted, and not decided yet: ask again in a moment. If its recipient was erased, no "
+            "more is kept of it."
             if error is None
             else f"Handling it failed, and it waits for a replay: {error.splitlines()[0]}"
         )
