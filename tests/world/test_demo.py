@@ -145,7 +145,7 @@ async def test_likes_are_gathered_into_one_mail(page: Page) -> None:
 
 async def test_a_comment_that_was_seen_is_not_mailed(page: Page) -> None:
     await page.click("[data-act=comment]")
-    await expect(page.locator("#inbox .chip.standby")).to_contain_text("mail: stands by until")
+    await expect(page.locator("#inbox .chip.standby")).to_contain_text("mail: waits until")
     await page.click("#read")
     await expect(page.locator("#inbox .chip.dropped")).to_have_text("mail: not sent")
     await expect(page.locator("#mailbox .letter")).to_have_count(0)

@@ -36,6 +36,15 @@ async def box(part: Locator) -> dict[str, float]:
     return dict(found)
 
 
+async def tell(demo: Demo, actor: str, kind: str, **metadata: str) -> None:
+    """Tell Nova as a backend that somebody did something to Ben."""
+    key = {"Authorization": f"Bearer {demo.key.read_text().strip()}"}
+    event = {"id": f"{kind}-1", "event_type": kind, "recipient_id": "ben", "actor_id": actor}
+    async with http_client(demo.address, headers=key) as client:
+        told = await client.post("/v1/events", json=event | {"metadata": metadata})
+        assert told.is_success
+
+
 async def test_follow_ben_follows_him_and_a_reload_shows_it(page: Page, demo: Demo) -> None:
     follow = page.get_by_role("button", name="Follow Ben", exact=True)
     unfollow = page.get_by_role("button", name="Unfollow Ben")
@@ -71,11 +80,9 @@ async def test_what_happened_is_said_above_everything_else(page: Page) -> None:
 
 
 async def test_what_a_backend_tells_is_said_there_too(page: Page, demo: Demo) -> None:
-    key = {"Authorization": f"Bearer {demo.key.read_text().strip()}"}
-    event = {"id": "like-1", "event_type": "like", "recipient_id": "ben", "actor_id": "cleo"}
-    async with http_client(demo.address, headers=key) as client:
-        assert (await client.post("/v1/events", json=event)).is_success
+    await tell(demo, "cleo", "like")
     await expect(page.locator("#happened")).to_contain_text("Cleo liked")
+    await expect(page.locator("#reached")).to_contain_text("bell: shown")
 
 
 async def test_buttons_look_as_they_are(page: Page) -> None:
@@ -113,6 +120,8 @@ async def test_a_phone_has_bell_phone_and_mail_one_tap_away(browser: Browser, de
         await page.get_by_role("button", name="Like", exact=True).tap()
         await expect(page.locator("#places [data-to=bell] .news")).to_have_text("1")
         await expect(page.locator("#places [data-to=phone] .news")).to_have_text("new")
+        await tell(demo, "cleo", "comment", text="W" * 300)
+        await expect(page.locator("#places [data-to=bell] .news")).to_have_text("2")
         assert (await box(page.locator("#latest")))["y"] < PHONE["height"] / 2
         for name, part in PARTS.items():
             button = page.get_by_role("button", name=name, exact=False).and_(
@@ -171,8 +180,7 @@ async def test_names_from_right_to_left_turn_nothing_round(
     async with http_client(demo.address, headers=key) as client:
         people = {"users": [{"external_id": "somebody", "name": name}]}
         assert (await client.post("/v1/users/bulk", json=people)).is_success
-        event = {"id": "1", "event_type": "like", "recipient_id": "ben", "actor_id": "somebody"}
-        assert (await client.post("/v1/events", json=event)).is_success
+    await tell(demo, "somebody", "like")
     for title in (page.locator("#inbox .title").first, page.locator("#phone .push b").first):
         await expect(title).to_contain_text(before)
         left, right = await title.evaluate(WORDS, [name, before])

@@ -19,11 +19,11 @@ function inOneSentence({ says, to, again, ms, isMissed, isRecovered }, story) {
   return ms ? `${says} Ben saw it after ${ms}.` : says;
 }
 
-function bellChip({ ms, isMissed, isRecovered }, story) {
+function bellChip({ ms, isShown, isMissed, isRecovered }, story) {
   if (story && story.outcome !== 'stored' && story.outcome !== 'pending') return [];
   if (isRecovered) return [make('span', 'chip done', 'bell: recovered')];
   if (isMissed) return [make('span', 'chip waiting', 'bell: waits for Ben')];
-  return ms ? [make('span', 'chip done', `bell: ${ms}`)] : [];
+  return ms || isShown ? [make('span', 'chip done', `bell: ${ms ?? 'shown'}`)] : [];
 }
 
 export class Latest {
@@ -51,7 +51,7 @@ export class Latest {
 
   arrived(id, { ms, isRecovered }) {
     if (this.#now?.id !== id) return;
-    Object.assign(this.#now, { ms, isRecovered });
+    Object.assign(this.#now, { ms, isRecovered, isShown: true });
     this.#show();
   }
 

@@ -8,7 +8,7 @@ const PLACES = { web_push: 'browser', push: 'phone', email: 'mail', webhook: 'we
 const DONE = new Set(['sent', 'delivered', 'dropped', 'merged', 'dead', 'failed', 'gone', 'refused']);
 const WORDS = {
   planned: 'on its way', tried: 'being sent', retry: 'to be tried again', unknown: 'to be tried again',
-  sent: 'sent', delivered: 'delivered', held: 'held', standby: 'stands by', gathered: 'in a digest',
+  sent: 'sent', delivered: 'delivered', held: 'held', standby: 'waits', gathered: 'in a digest',
   closed: 'digest closed', dropped: 'not sent', merged: 'sent with others', dead: 'given up',
   failed: 'failed', gone: 'address is dead', refused: 'refused', waiting: 'waits',
 };

@@ -12,7 +12,7 @@ WHY = {
     "throttled": "too many of its type, or by one person, in a short time",
     "always_quiet": "quiet hours that never end",
     "quiet_hours": "held for quiet hours",
-    "unless_seen": "stands by, in case it is not seen",
+    "unless_seen": "waits: it is sent only if it is not seen in the app",
     "seen_elsewhere": "cancelled: it was seen elsewhere",
     "removed": "cancelled: it was taken back",
     "blocked": "cancelled: its actor was blocked",
