@@ -15,7 +15,7 @@ async def console(browser: Browser, app: App, view: str = "", **how: Any) -> Asy
     """Sign in, and look at a view."""
     async with opened(browser, f"{app.url}/console#{view}", **how) as page:
         await sign_in(page, app.server.server_key)
-        await expect(page.get_by_role("navigation", name="Views")).to_be_visible()
+        await expect(page.get_by_role("button", name="Sign out")).to_be_visible()
         yield page
 
 

@@ -212,7 +212,7 @@ async def test_the_funnel_leads_to_the_deliveries_behind_a_number(
     async with console(browser, app, "funnel") as page:
         await expect(page.locator(".funnels")).to_contain_text("In the app")
         await expect(page.locator(".by-email")).to_contain_text("sent")
-        await page.locator(".by-push").get_by_role("link", name="standby").click()
+        await page.locator(".by-push").get_by_role("link", name="stands by").click()
         lines = page.get_by_role("list", name="Deliveries, the newest first")
         await expect(lines.locator(".chip.standby").first).to_be_visible()
         assert await page.get_by_label("phase").input_value() == "standby"

@@ -23,7 +23,7 @@ HOSTILE = "<img src=x onerror=alert(1)><script>alert(2)</script>"
 
 async def test_a_type_is_added_changed_and_removed(browser: Browser, app: App) -> None:
     name = f"order_{uuid4().hex[:8]}"
-    async with console(browser, app, "types/new", tolerates=("422",)) as page:
+    async with console(browser, app, "types/+", tolerates=("422",)) as page:
         await page.get_by_label("Name", exact=True).fill("Not A Name")
         title = page.locator(".wording input").nth(1)
         await title.fill("{actor.nam} shipped it")
@@ -57,21 +57,29 @@ async def test_a_policy_is_changed_and_taken_back(browser: Browser, app: App) ->
     async with console(browser, app, "policies/stream_update", tolerates=("422",)) as page:
         now = page.locator(".told").first
         await expect(now).to_have_text("Now: Mail: gathered, sent at 18:00.")
-        digests = page.get_by_label("Digests by channel")
-        await digests.fill("{")
+        gathered = page.get_by_role("group", name="Gather several into one")
+        each = page.get_by_role("group", name="For each person")
+        unseen = page.get_by_role("group", name="Only if unseen")
+        mail = gathered.get_by_label("Mail")
+        await expect(mail).to_have_value("18:00")
+        await mail.fill("")
+        push = gathered.get_by_label("Push", exact=True)
+        await push.fill("evening")
         await page.get_by_role("button", name="Save").click()
-        await expect(digests).to_have_accessible_description(re.compile("not JSON"))
-        await digests.fill('{"email": {"by": "type"}}')
+        await expect(push).to_have_accessible_description(re.compile("a time such as 22:00"))
+        await push.fill("900")
+        bound = each.get_by_label("At most")
+        await bound.fill("0")
         await page.get_by_role("button", name="Save").click()
-        await expect(digests).to_have_accessible_description(re.compile("either"))
-        await digests.fill("")
+        await expect(bound).to_have_accessible_description(re.compile("1"))
         await page.get_by_label("Urgent").check()
-        await page.get_by_label("For each person: at most").fill("3")
-        await page.get_by_label("in so many seconds").first.fill("3600")
-        await page.get_by_label("Mail: only if unseen").fill("900")
+        await bound.fill("3")
+        await each.get_by_label("In so many seconds").fill("3600")
+        await unseen.get_by_label("Mail").fill("900")
         await page.get_by_role("button", name="Save").click()
         await expect(now).to_have_text(
-            "Now: urgent; at most 3 in 1 hour for each person; Mail: only if unseen for 15 minutes."
+            "Now: urgent; at most 3 in 1 hour for each person; Push: gathered, sent 15 minutes "
+            "after the first; Mail: only if unseen for 15 minutes."
         )
         await page.get_by_role("button", name="Go back to the built-in policy").click()
         await page.get_by_role("button", name="Lose your changes?").click()

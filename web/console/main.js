@@ -92,8 +92,10 @@ function menu() {
     groups.get(group).append(make('li', '', link));
   }
   return [...groups].map(([group, list]) => {
+    const name = make('p', 'group', group);
+    name.setAttribute('aria-hidden', 'true'); // the list has it as its label
     if (group) list.setAttribute('aria-label', group);
-    return make('div', '', group && make('h2', '', group), list);
+    return make('div', '', group && name, list);
   });
 }
 

@@ -8,6 +8,7 @@ import { called } from '../parts/words.js';
 import { Person, PROFILE } from './person.js';
 
 const PAGE = 50;
+const NEW = '+'; // nobody's id
 const WAIT_MS = 250;
 
 export class People {
@@ -17,7 +18,7 @@ export class People {
 
   constructor(room, api, context) {
     const [id] = context.asked;
-    if (id === 'new') this.inner = new NewPerson(room, api);
+    if (id === NEW) this.inner = new NewPerson(room, api);
     else this.inner = id ? new Person(room, api, context) : new List(room, api, context);
   }
 
@@ -40,7 +41,7 @@ class List {
       clearTimeout(this.timer);
       this.timer = setTimeout(() => this.refresh().catch(tell), WAIT_MS);
     });
-    const form = make('form', 'row', this.search, Object.assign(make('a', 'button', 'Create a person'), { href: '#people/new' }));
+    const form = make('form', 'row', this.search, Object.assign(make('a', 'button', 'Create a person'), { href: `#people/${NEW}` }));
     form.addEventListener('submit', (submitted) => {
       submitted.preventDefault();
       this.refresh().catch(tell);

@@ -66,9 +66,9 @@ class List {
   }
 }
 
-const bound = (name, label, hint) => [
-  { name: `${name}_limit`, label: `${label}: at most`, kind: 'number', least: 1, hint, also: [name] },
-  { name: `${name}_per_s`, label: 'in so many seconds', kind: 'number', least: 0 },
+const bound = (name, group, hint) => [
+  { group, name: `${name}_limit`, label: 'At most', kind: 'number', least: 1, hint, also: [name] },
+  { group, name: `${name}_per_s`, label: 'In so many seconds', kind: 'number', least: 0 },
 ];
 
 class Policy {
@@ -79,15 +79,15 @@ class Policy {
     this.acts = make('div', 'row');
     this.says = make('p', 'told');
     this.form = new Form({
-      label: 'Delivery policy', submit: 'Save', says: 'Saved.', codes: { unclear_digest: 'digests' },
+      label: 'Delivery policy', submit: 'Save', says: 'Saved.', codes: { unclear_digest: 'digest_push' },
       fields: [
         { name: 'urgent', label: 'Urgent: wakes a sleeping phone', kind: 'check', wide: true },
         { name: 'ttl_s', label: 'Worth trying for so many seconds', kind: 'number', hint: 'The provider’s usual time when empty.' },
         ...bound('throttle', 'For each person', 'What is beyond stays in the inbox only.'),
         ...bound('per_actor', 'From one person to another', 'A built-in bound when empty.'),
         ...bound('rate', 'Over all people', 'What is beyond waits for its turn.'),
-        ...OUTSIDE.map((channel) => ({ name: `escalate_${channel}`, label: `${CHANNELS[channel]}: only if unseen after so many seconds`, kind: 'number', least: 0, also: ['escalate_after_s'], hint: channel === 'push' ? 'Empty: it goes out at once. It also goes out as soon as the other channels have failed.' : '' })),
-        { name: 'digests', label: 'Digests by channel (JSON)', kind: 'json', rows: 4, wide: true, placeholder: '{"email": {"at": ["18:00"]}}', hint: 'Gather several into one: {"email": {"at": ["18:00"]}} at a time of day, or {"push": {"window_s": 900}} for so many seconds from the first.' },
+        ...OUTSIDE.map((channel) => ({ group: 'Only if unseen after so many seconds', name: `escalate_${channel}`, label: CHANNELS[channel], kind: 'number', least: 0, also: ['escalate_after_s'], hint: channel === 'push' ? 'Empty: at once. Or as soon as the other channels have failed.' : '' })),
+        ...OUTSIDE.map((channel, at) => ({ group: 'Gather several into one', name: `digest_${channel}`, label: CHANNELS[channel], also: ['digests'], placeholder: at ? '' : '18:00, or 900', hint: at ? '' : 'At times such as 08:00, 18:00, or for so many seconds from the first. Empty: each by itself.' })),
       ],
       send: (values) => api.put(path(type), this.#policy(values)),
       done: (said) => this.#show(said),
@@ -106,8 +106,9 @@ class Policy {
     this.says.textContent = `Now: ${inWords(policy)}.`;
     const bounds = Object.fromEntries(['throttle', 'per_actor', 'rate'].flatMap((name) => [[`${name}_limit`, policy[name]?.limit], [`${name}_per_s`, policy[name]?.per_s]]));
     const escalations = Object.fromEntries(OUTSIDE.map((channel) => [`escalate_${channel}`, policy.escalate_after_s?.[channel]]));
-    const digests = Object.fromEntries(Object.entries(policy.digests ?? {}).map(([channel, rule]) => [channel, Object.fromEntries(Object.entries(rule).filter(([, value]) => value !== null))]));
-    this.form.fill({ urgent: policy.urgent, ttl_s: policy.ttl_s ?? undefined, ...bounds, ...escalations, digests: Object.keys(digests).length ? digests : undefined });
+    const digests = Object.fromEntries(OUTSIDE.map((channel) => [`digest_${channel}`, policy.digests?.[channel]?.at?.join(', ') ?? policy.digests?.[channel]?.window_s ?? undefined]));
+    this.policy = policy;
+    this.form.fill({ urgent: policy.urgent, ttl_s: policy.ttl_s ?? undefined, ...bounds, ...escalations, ...digests });
     this.acts.replaceChildren(
       ...(changed ? [sure('Go back to the built-in policy', 'Lose your changes?', () => this.api.delete(path(this.type)).then(() => this.#load()).catch(this.tell))] : []),
       Object.assign(make('a', '', 'Texts of this type'), { href: `#types/${encodeURIComponent(this.type)}` }));
@@ -117,9 +118,17 @@ class Policy {
     const bounds = ['throttle', 'per_actor', 'rate'].filter((name) => values[`${name}_limit`] !== undefined || values[`${name}_per_s`] !== undefined)
       .map((name) => [name, { limit: values[`${name}_limit`], per_s: values[`${name}_per_s`] }]);
     const later = OUTSIDE.filter((channel) => values[`escalate_${channel}`] !== undefined).map((channel) => [channel, values[`escalate_${channel}`]]);
+    const digests = OUTSIDE.filter((channel) => values[`digest_${channel}`] !== undefined)
+      .map((channel) => [channel, this.#digest(channel, values[`digest_${channel}`])]);
     return {
       urgent: values.urgent, ...(values.ttl_s !== undefined && { ttl_s: values.ttl_s }), ...Object.fromEntries(bounds),
-      escalate_after_s: Object.fromEntries(later), digests: values.digests ?? {},
+      escalate_after_s: Object.fromEntries(later), digests: Object.fromEntries(digests),
     };
+  }
+
+  // What the form does not show of a digest (days, by what it is gathered) stays as it is.
+  #digest(channel, text) {
+    const { at: _at, window_s: _window, ...kept } = this.policy.digests?.[channel] ?? {};
+    return { ...kept, ...(/^[\d.]+$/.test(text) ? { window_s: Number(text) } : { at: text.split(',').map((each) => each.trim()) }) };
   }
 }

@@ -6,6 +6,7 @@ import { Form } from '../parts/form.js';
 import { Table } from '../parts/table.js';
 import { CHANNELS, spaced } from '../parts/words.js';
 
+const NEW = '+'; // no type's name
 const EMPTY = { templates: { en: { title: '', body: '' } }, fallback: 'en', channels: {}, critical: false };
 const PLACEHOLDERS = ['actor.name', 'recipient.name', 'others', 'metadata.title', 'metadata.title|your post'];
 const path = (name) => `/v1/notification-types/${encodeURIComponent(name)}`;
@@ -29,7 +30,7 @@ class List {
   constructor(room, api) {
     this.api = api;
     this.table = new Table('Types', ['Type', 'Title', 'Languages', 'Channels', 'Kind']);
-    room.append(make('h2', '', 'Types of notifications', Object.assign(make('a', 'button', 'Add a type'), { href: '#types/new' })),
+    room.append(make('h2', '', 'Types of notifications', Object.assign(make('a', 'button', 'Add a type'), { href: `#types/${NEW}` })),
       make('p', 'quiet', 'What an event is called in `event_type`, and what people read of it.'.replaceAll('`', '')), this.table.root);
   }
 
@@ -49,7 +50,7 @@ class Type {
   constructor(room, api, { tell, asked: [name] }) {
     this.api = api;
     this.tell = tell;
-    this.name = name === 'new' ? '' : name;
+    this.name = name === NEW ? '' : name;
     this.wordings = make('div', 'wordings');
     this.wordings.tabIndex = -1;
     this.acts = make('div', 'row');

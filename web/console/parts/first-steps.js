@@ -51,7 +51,7 @@ export class FirstSteps {
       step('Create two people', has.person,
         make('p', '', 'Nova needs to know the people of your app. Your backend sends them; for a first try, create two here, or with this:'),
         command(curl(location.origin, '/v1/users/bulk', people), 'Create two people with curl'),
-        make('div', 'row', make2, link('#people/new', 'Create somebody else'))),
+        make('div', 'row', make2, link('#people/+', 'Create somebody else'))),
       step('Send an event', has.event,
         make('p', '', 'An event says what happened in your app, and whom to tell. Nova makes a notification of it. Send one from this page, and see what became of it:'),
         make('p', '', Object.assign(make('a', 'button primary', 'Send a test event'), { href: '#send' })),

@@ -32,7 +32,7 @@ const WRITE = {
   json: (input, value) => { input.value = value === undefined ? '' : JSON.stringify(value, null, 2); },
 };
 
-// A field: {name, label, kind, hint, required, most, placeholder, options, also}. `also` are further
+// A field: {name, label, kind, hint, required, most, placeholder, options, group, also}. `also` are further
 // places in the body that it stands for, and `root` and `control` may be given by who has their own.
 export class Field {
   constructor(spec) {
@@ -85,6 +85,22 @@ export class Field {
   }
 }
 
+// Fields with the same `group` stand together, under its name.
+function grouped(fields) {
+  const groups = new Map();
+  return fields.flatMap(({ spec: { group }, root }) => {
+    if (!group) return [root];
+    const box = groups.get(group);
+    if (box) {
+      box.append(root);
+      return [];
+    }
+    const fresh = make('div', 'fields', root);
+    groups.set(group, fresh);
+    return [make('fieldset', 'group', make('legend', '', group), fresh)];
+  });
+}
+
 const sentence = (refused) => [refused.message, refused.hint].filter(Boolean).join(' ');
 
 // `send(values, fields)` calls the API. What it refuses is shown at the field that its `at` or `code`
@@ -96,7 +112,7 @@ export class Form {
     this.button = make('button', 'primary', submit);
     this.told = make('p', 'form-says');
     this.told.setAttribute('role', 'status');
-    this.root = make('form', 'fields', ...[...this.fields.values()].map(({ root }) => root),
+    this.root = make('form', 'fields', ...grouped([...this.fields.values()]),
       make('div', 'row wide', this.button, ...more, this.told));
     this.root.noValidate = true;
     if (label) this.root.setAttribute('aria-label', label);

@@ -7,6 +7,7 @@ import { LANES, counted } from './words.js';
 export const LATE_S = 5;
 const STUCK_S = 60;
 const CLOCK_S = 60;
+const ENGINES_EVERY = 3; // turns
 const LINKS = { true: 'set forward', false: 'set back' };
 
 function ofEngines(engines) {
@@ -72,14 +73,18 @@ export class Health {
   constructor(api) {
     this.api = api;
     this.found = null;
+    this.turns = 0;
     this.heard = new Set();
   }
 
   async refresh() {
     const askedAt = Date.now();
-    const [seen, consumers, engines, lanes, letters] = await Promise.all([
-      ...['/v1/overview', '/v1/consumers', '/v1/engines', '/v1/delivery-lanes'].map((path) => this.api.get(path)),
+    const asks = !this.found || this.turns % ENGINES_EVERY === 0; // each asks the providers themselves
+    this.turns += 1;
+    const [seen, consumers, lanes, letters, engines] = await Promise.all([
+      ...['/v1/overview', '/v1/consumers', '/v1/delivery-lanes'].map((path) => this.api.get(path)),
       this.api.get('/v1/dead-letters', { limit: MOST_LETTERS }),
+      asks ? this.api.get('/v1/engines') : { data: this.found?.engines ?? [] },
     ]);
     const all = {
       seen, consumers: consumers.data, engines: engines.data, lanes: lanes.data,

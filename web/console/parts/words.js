@@ -6,6 +6,9 @@ export const CHANNELS = {
 export const LANES = {
   ios: 'iOS', android: 'Android', web: 'Browsers', mail: 'Mail', hook: 'Webhooks', webhook: 'Webhooks',
 };
+export const PHASES = {
+  dead: 'given up', failed: 'address is dead', standby: 'stands by', merged: 'sent with others', dropped: 'not sent',
+};
 
 export const spaced = (word) => word.replaceAll('_', ' ');
 export const number = (value) => value.toLocaleString();

@@ -4,11 +4,10 @@ import { make, opening, press } from '../../shared/dom.js';
 import { moment } from '../../shared/time.js';
 import { ofLane } from '../parts/health.js';
 import { Picker } from '../parts/picker.js';
-import { CHANNELS as NAMES, LANES, counted, number } from '../parts/words.js';
+import { CHANNELS as NAMES, LANES, PHASES as PHASES_SAID, counted, number } from '../parts/words.js';
 
 const PHASES = ['', 'dead', 'failed', 'waiting', 'held', 'standby', 'done', 'dropped', 'merged'];
 const CHANNELS = ['', 'push', 'web_push', 'email', 'webhook'];
-const PHASE_WORDS = { dead: 'given up', failed: 'address is dead', standby: 'stands by', merged: 'sent with others', dropped: 'not sent' };
 const STORIES = new Set(['single', 'recall']); // of one notification, not of a digest or a webhook's call
 const REDRIVABLE = new Set(['dead', 'failed']);
 
@@ -29,7 +28,7 @@ export class Deliveries {
   constructor(room, api, { tell, asked: [phase, channel, user, id] }) {
     this.api = api;
     this.tell = tell;
-    this.phase = choice('phase', PHASES, phase, PHASE_WORDS);
+    this.phase = choice('phase', PHASES, phase, PHASES_SAID);
     this.channel = choice('channel', CHANNELS, channel, NAMES);
     this.user = new Picker(api, { label: 'User', placeholder: 'Anybody, or one person', onChange: () => this.refresh().catch(tell) });
     this.user.value = user;
@@ -106,7 +105,7 @@ export class Deliveries {
     const line = opening(
       [
         make('time', '', moment(each.made_at)),
-        make('span', `chip ${each.phase}`, each.phase === 'done' ? each.status : PHASE_WORDS[each.phase] ?? each.phase),
+        make('span', `chip ${each.phase}`, each.phase === 'done' ? each.status : PHASES_SAID[each.phase] ?? each.phase),
         make('span', 'what', make('b', '', each.title || each.type), ' ', make('small', '', NAMES[each.channel] ?? each.channel, each.kind === 'single' ? '' : `, ${each.kind}`)),
         make('span', 'who', each.text || each.reason?.replaceAll('_', ' ') || `…${each.address.slice(-8)}`),
       ],

@@ -2,12 +2,12 @@
 
 import { make } from '../../shared/dom.js';
 import { columns, inWords } from '../../shared/draw.js';
+import { CHANNELS, PHASES, spaced } from '../parts/words.js';
 
 const STEPS = ['planned', 'tried', 'sent'];
 const RECEIPTS = ['delivered', 'opened'];
 const WITHOUT_RECEIPTS = new Set(['email', 'webhook']);
 const STATES = ['waiting', 'held', 'standby', 'merged', 'dropped', 'failed', 'dead'];
-const NAMES = { push: 'Push', web_push: 'Web Push', email: 'Mail', webhook: 'Webhooks' };
 const HOURS = { 1: 'the last hour', 24: 'the last day', 168: 'the last week' };
 
 const count = (number) => number.toLocaleString();
@@ -27,7 +27,7 @@ function steps(pairs) {
 // What did not go on, and why; `link` leads to those deliveries.
 function asides(pairs, link) {
   return make('div', 'chips', ...pairs.filter(([, number]) => number > 0).map(([name, number]) => {
-    const text = `${name.replaceAll('_', ' ')}: ${count(number)}`;
+    const text = `${PHASES[name] ?? spaced(name)}: ${count(number)}`;
     const chip = make(link ? 'a' : 'span', `chip ${name}`, text);
     if (link) chip.href = link(name);
     return chip;
@@ -76,7 +76,7 @@ export class Funnel {
 
   #channel(each) {
     const names = WITHOUT_RECEIPTS.has(each.channel) ? STEPS : [...STEPS, ...RECEIPTS];
-    return make('article', `by-${each.channel}`, make('h3', '', NAMES[each.channel] ?? each.channel),
+    return make('article', `by-${each.channel}`, make('h3', '', CHANNELS[each.channel] ?? each.channel),
       steps(names.map((step) => [step, each[step]])),
       asides(STATES.map((state) => [state, each[state]]), (state) => `#deliveries/${state}/${each.channel}`),
       asides([['open_digests', each.open_digests]]), ...latency(each.latency));

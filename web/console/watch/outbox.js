@@ -10,6 +10,7 @@ import { Picker } from '../parts/picker.js';
 import { LANES } from '../parts/words.js';
 
 const MOST = 100;
+const MOST_PUSHES = 30;
 
 export class Outbox {
   static title = 'Push and mail';
@@ -71,7 +72,7 @@ export class Outbox {
     this.#showMails(data.filter(({ lane }) => lane === 'mail'));
     const pushes = data.filter(({ lane }) => lane !== 'mail');
     this.noPush.hidden = pushes.length > 0;
-    this.pushes.replaceChildren(...pushes.map(strip));
+    this.pushes.replaceChildren(...pushes.slice(0, MOST_PUSHES).map(strip));
   }
 
   #showMails(mails) {
