@@ -142,7 +142,7 @@ function show() {
   opens(false);
   document.title = `${View.title} · Nova console`;
   tell('');
-  const room = make('section', `pane ${shownName}`);
+  const room = make('section', 'pane');
   room.setAttribute('aria-label', View.title);
   $('view').replaceChildren(room);
   if (shown?.close) shown.close();

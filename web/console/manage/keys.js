@@ -11,7 +11,6 @@ export class Keys {
   static title = 'Keys';
   static group = 'System';
   every_ms = 10_000;
-  #key = '';
 
   constructor(room, api, { tell }) {
     this.api = api;
@@ -34,10 +33,7 @@ export class Keys {
 
   async refresh() {
     const { data } = await this.api.get('/v1/keys');
-    const key = JSON.stringify(data);
-    if (key === this.#key) return; // a button that was pressed once stays as it is
-    this.#key = key;
-    this.table.show(data.map((each) => this.#row(each)));
+    this.table.show(data, (each) => this.#row(each));
   }
 
   #row(each) {

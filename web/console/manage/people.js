@@ -29,7 +29,6 @@ export class People {
 
 class List {
   #cursor;
-  #key = '';
 
   constructor(room, api, { tell }) {
     this.api = api;
@@ -61,16 +60,12 @@ class List {
     this.empty.textContent = page.data.length ? `The first ${PAGE} found. Type more to find others.`
       : search ? 'Nobody has such a name, mail address or id.' : 'There is nobody yet. Your backend creates people with POST /v1/users/bulk.';
     this.empty.hidden = page.data.length > 0 && !(search && page.data.length === PAGE);
-    const key = JSON.stringify([search, page.data]);
-    if (key === this.#key) return;
-    this.#key = key;
-    this.table.show(page.data.map(row));
-    this.#goesOn(page);
+    if (this.table.show(page.data, row)) this.#goesOn(page);
   }
 
   async #more() {
     const page = await this.api.get('/v1/users', { order: 'newest', limit: PAGE, cursor: this.#cursor });
-    this.table.add(page.data.map(row));
+    this.table.add(page.data, row);
     this.#goesOn(page);
   }
 

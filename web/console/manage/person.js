@@ -30,9 +30,8 @@ export function zones(input) {
 }
 
 export class Person {
-  #devices = '';
-  #inbox = '';
   #filled = false;
+  #key = '';
 
   constructor(room, api, { tell, asked: [id] }) {
     this.api = api;
@@ -95,6 +94,9 @@ export class Person {
 
   #show(person) {
     this.person = person;
+    const key = JSON.stringify(person);
+    if (key === this.#key) return;
+    this.#key = key;
     this.title.replaceChildren(make('span', '', called(person)), person.suspended ? make('span', 'chip dead', 'suspended') : '');
     this.facts.replaceChildren(facts({
       'Nova’s id': person.id, 'Your id': person.external_id, Created: moment(person.created_at), Changed: moment(person.updated_at),
@@ -117,28 +119,22 @@ export class Person {
   #showDevices(devices) {
     this.noDevices.hidden = devices.length > 0;
     this.devices.root.hidden = devices.length === 0;
-    const key = JSON.stringify(devices);
-    if (key === this.#devices) return; // a button that was pressed once stays as it is
-    this.#devices = key;
-    this.devices.show(devices.map((each) => [
+    this.devices.show(devices, (each) => [
       [PLATFORMS[each.platform] ?? each.platform, each.app === 'default' ? '' : make('small', '', ` ${each.app}`),
         each.dead_at ? make('span', 'chip dead', `dead since ${moment(each.dead_at)}: ${each.dead_reason}`) : ''],
       make('code', '', shortened(each.token)), moment(each.created_at), moment(each.seen_at),
       sure('Forget', 'Send no more push to it?', () => this.api.delete(`${this.path}/devices/${each.id}`).then(() => this.refresh()).catch(this.tell)),
-    ]));
+    ]);
   }
 
   #showInbox(data) {
     this.noInbox.hidden = data.length > 0;
     this.inbox.root.hidden = data.length === 0;
-    const key = JSON.stringify(data);
-    if (key === this.#inbox) return;
-    this.#inbox = key;
-    this.inbox.show(data.map((each) => {
+    this.inbox.show(data, (each) => {
       const link = Object.assign(make('a', '', each.title), { href: `#events/${each.id}` });
       const state = each.archived_at ? 'archived' : each.read_at ? 'read' : each.seen_at ? 'seen' : 'new';
       return [link, each.type, moment(each.created_at), state];
-    }));
+    });
   }
 }
 

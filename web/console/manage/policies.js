@@ -59,10 +59,10 @@ class List {
     const [policies, types] = await Promise.all([this.api.get('/v1/delivery-policies'), this.api.get('/v1/notification-types')]);
     const known = new Map(policies.map((policy) => [policy.type, policy]));
     const names = [...new Set([...types.map(({ name }) => name), ...known.keys()])].sort();
-    this.table.show(names.map((name) => [
-      Object.assign(make('a', '', spaced(name)), { href: `#policies/${encodeURIComponent(name)}` }), inWords(known.get(name)?.policy ?? {}),
-      make('span', 'chip', known.get(name)?.changed ? 'changed' : known.has(name) ? 'built in' : 'plain'),
-    ]));
+    this.table.show(names.map((name) => ({ name, ...known.get(name) })), ({ name, policy, changed }) => [
+      Object.assign(make('a', '', spaced(name)), { href: `#policies/${encodeURIComponent(name)}` }), inWords(policy ?? {}),
+      make('span', 'chip', changed ? 'changed' : policy ? 'built in' : 'plain'),
+    ]);
   }
 }
 

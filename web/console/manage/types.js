@@ -36,12 +36,12 @@ class List {
 
   async refresh() {
     const types = await this.api.get('/v1/notification-types');
-    this.table.show(types.map(({ name, built_in: builtIn, changed, kind }) => {
+    this.table.show(types, ({ name, built_in: builtIn, changed, kind }) => {
       const link = Object.assign(make('a', '', spaced(name)), { href: `#types/${name}` });
       const off = Object.entries(kind.channels ?? {}).map(([channel, isOn]) => `${CHANNELS[channel] ?? channel}: ${isOn ? 'on' : 'off'}`);
       return [link, make('span', 'template', kind.templates[kind.fallback ?? 'en']?.title ?? ''), Object.keys(kind.templates).join(', '),
         off.join(', ') || 'all', [make('span', 'chip', builtIn ? changed ? 'built in, changed' : 'built in' : 'your own'), kind.critical ? make('span', 'chip dead', 'critical') : '']];
-    }));
+    });
   }
 }
 

@@ -1,6 +1,6 @@
 // Webhooks: who is told of deliveries, with each one's last calls.
 
-import { make, opening, press } from '../../shared/dom.js';
+import { make, press } from '../../shared/dom.js';
 import { moment } from '../../shared/time.js';
 import { sure } from '../parts/confirm.js';
 import { secretOnce } from '../parts/copy.js';
@@ -63,8 +63,6 @@ export class Webhooks {
 }
 
 class Card {
-  #key = '';
-
   constructor(webhook, api, view) {
     this.api = api;
     this.webhook = webhook;
@@ -106,13 +104,10 @@ class Card {
     const { data } = await this.api.get('/v1/deliveries', { webhook: this.webhook.id, limit: LAST });
     this.none.hidden = data.length > 0;
     this.calls.root.hidden = data.length === 0;
-    const key = JSON.stringify(data);
-    if (key === this.#key) return;
-    this.#key = key;
-    this.calls.show(data.map((each) => {
+    this.calls.show(data, (each) => {
       const link = Object.assign(make('a', '', each.type), { href: `#deliveries////${each.id}` });
       return [link, moment(each.made_at), make('span', `chip ${each.phase}`, PHASES[each.phase] ?? each.phase),
         [each.code, each.text].filter(Boolean).join(': ') || '–', String(each.attempts ?? 0)];
-    }));
+    });
   }
 }

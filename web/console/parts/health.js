@@ -36,7 +36,7 @@ export function ofLane(lane) {
   else if (lane.breaker !== 'closed') say('the provider fails, so nothing is sent for a while (the circuit breaker is open).');
   if (lane.paused_until) say(`paused: ${lane.why}`);
   if (lane.purging === false) say(`dead addresses are kept: ${lane.purging_why}`);
-  if ((lane.oldest_s ?? 0) > STUCK_S && !lane.paused_until) say(`stuck: the first in line has waited for ${took(lane.oldest_s * 1_000)}.`);
+  if ((lane.oldest_s ?? 0) > STUCK_S && !lane.paused_until && lane.breaker === 'closed') say(`stuck: the first in line has waited for ${took(lane.oldest_s * 1_000)}.`);
   return found;
 }
 

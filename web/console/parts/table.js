@@ -20,12 +20,17 @@ export class Table {
     this.root.setAttribute('aria-label', label);
   }
 
-  show(rows) {
-    this.rows.replaceChildren(...rows.map((cells) => this.row(cells)));
+  // Rows of `data`, made anew only when it has changed: a link or a button in them keeps its focus.
+  show(data, cells) {
+    const key = JSON.stringify(data);
+    if (key === this.key) return false;
+    this.key = key;
+    this.rows.replaceChildren(...data.map((each) => this.row(cells(each))));
+    return true;
   }
 
-  add(rows) {
-    this.rows.append(...rows.map((cells) => this.row(cells)));
+  add(data, cells) {
+    this.rows.append(...data.map((each) => this.row(cells(each))));
   }
 
   row([name, ...cells]) {

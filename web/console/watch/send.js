@@ -39,10 +39,12 @@ export class Send {
     this.nobody = make('div', 'first-steps', make('p', '', 'There is nobody to tell yet.'),
       press('Create Ada and Ben', () => this.#people().catch(tell), 'primary'));
     this.nobody.hidden = true;
+    this.told = make('div');
+    this.told.setAttribute('role', 'status');
     this.result = make('div', 'result');
     room.append(make('h2', '', Send.title),
       make('p', 'quiet', 'It goes the same way as events of your backend: the person really gets it.'),
-      this.nobody, this.form.root, this.result);
+      this.nobody, this.form.root, this.told, this.result);
     this.#types().catch(tell);
   }
 
@@ -75,18 +77,25 @@ export class Send {
   #sent({ id, result }) {
     this.#event = id;
     this.#key = '';
-    const warning = result.warnings ?? result.warning;
-    this.result.replaceChildren(make('p', 'told', `Accepted as ${id}.`, warning ? ` ${[warning].flat().map((each) => each.detail ?? each).join(' ')}` : ''));
-    this.result.setAttribute('role', 'status');
+    this.result.replaceChildren();
+    this.told.replaceChildren(make('p', 'told', `Accepted as ${id}.`));
+    this.#warn(result);
     this.refresh().catch(this.tell);
+  }
+
+  // Whom nobody knows is said beside the field that names them.
+  #warn({ warnings = [] }) {
+    for (const { field, message, hint } of warnings) this.form.fields.get(field)?.says(`${message} ${hint}`);
   }
 
   async #try() {
     const values = this.form.values();
     this.#event = undefined;
+    this.told.replaceChildren();
     try {
       const said = await this.api.post('/v1/notifications/explain', this.#body(values));
       this.result.replaceChildren(make('h3', '', 'What would happen'), ...explained(said));
+      this.#warn(said);
     } catch (refused) {
       this.form.refused(refused);
     }
