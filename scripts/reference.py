@@ -1,13 +1,13 @@
 """Write the generated pages of docs/reference; `--check` fails when one is out of date."""
 
-import argparse
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
 
-from nova.cli import parser
+from nova.cli import EXITS, parser
+from nova.cli.arguments import Parser
 from nova.cli.configure import reference as settings
 from nova.features.accounts import events as accounts
 from nova.features.deliveries import events as deliveries
@@ -26,32 +26,55 @@ ROOMS = {
 FOLDER = Path(__file__).parents[1] / "docs" / "reference"
 
 
+INTRODUCTION = """\
+# The command line
+
+`nova <verb> --help` shows the options of a verb. A verb, option or setting that does not exist is
+answered with the nearest name: `nova sevre` asks whether you meant `serve`.
+
+## Exit status
+
+| status | meaning |
+|---|---|
+{exits}
+
+## JSON
+
+With `--json`, a verb prints exactly one JSON object on standard output, and nothing else there. A
+result is an object of its fields, a list is `{{"data": […]}}`, and a refusal is
+`{{"error": {{"code": …, "detail": …, "hint": …}}}}`, as in the HTTP API. Progress, warnings and log
+lines go to standard error. `serve`, `demo` and `simulate`, which run until they are stopped, and
+`completion`, which prints a script, have no `--json`.
+
+## Log lines
+
+Log lines go to standard error: as text in a terminal, and as one JSON object a line elsewhere. The
+setting `log_format` (`NOVA_LOG_FORMAT`) chooses `text` or `json` for both. Colours are used in a
+terminal only, and not where `NO_COLOR` is set.
+"""
+
+
 def commands() -> str:
     """Return the reference of the command line."""
-    return "\n".join(["# The command line", "", *_verbs(parser(), "nova", "##")])
+    exits = "\n".join(f"| {status} | {meaning} |" for status, meaning in EXITS.items())
+    return "\n".join([INTRODUCTION.format(exits=exits), *_verbs(parser(), "##")])
 
 
-def _verbs(of: argparse.ArgumentParser, name: str, level: str) -> Iterator[str]:
-    for action in of._actions:  # noqa: SLF001  # argparse has no public list of them
-        if not isinstance(action, argparse._SubParsersAction):  # noqa: SLF001  # likewise
-            continue
-        about = {each.dest: each.help for each in action._choices_actions}  # noqa: SLF001
-        for verb, inner in action.choices.items():
-            yield f"{level} `{name} {verb}`"
-            yield ""
-            yield f"{(about[verb] or '').capitalize()}."
-            yield ""
-            yield from _arguments(inner)
-            yield from _verbs(inner, f"{name} {verb}", level + "#")
+def _verbs(of: Parser, level: str) -> Iterator[str]:
+    abouts = of.abouts()
+    for verb, inner in of.verbs().items():
+        yield f"{level} `{inner.prog}`"
+        yield ""
+        yield f"{abouts[verb][:1].upper()}{abouts[verb][1:]}."
+        yield ""
+        if isinstance(inner.epilog, str):
+            yield from ["```", inner.epilog, "```", ""]
+        yield from _arguments(inner)
+        yield from _verbs(inner, level + "#")
 
 
-def _arguments(of: argparse.ArgumentParser) -> Iterator[str]:
-    shown = [
-        action
-        for action in of._actions  # noqa: SLF001
-        if action.help != argparse.SUPPRESS
-        and not isinstance(action, argparse._SubParsersAction | argparse._HelpAction)  # noqa: SLF001
-    ]
+def _arguments(of: Parser) -> Iterator[str]:
+    shown = of.arguments()
     for action in shown:
         names = ", ".join(f"`{each}`" for each in action.option_strings) or f"`{action.dest}`"
         choices = f" ({', '.join(map(str, action.choices))})" if action.choices else ""

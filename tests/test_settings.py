@@ -1,8 +1,11 @@
+import re
+import tomllib
 from pathlib import Path
 
 import pytest
 
-from nova.settings import Misconfigured, knobs, load
+from nova.cli.configure import GENERATED, reference, template
+from nova.settings import Knob, Misconfigured, knobs, load
 
 
 def written(folder: Path, text: str) -> Path:
@@ -99,6 +102,93 @@ def test_a_broken_file_is_a_problem_not_a_traceback(tmp_path: Path) -> None:
 
 def test_every_knob_has_a_sentence() -> None:
     assert [knob.name for knob in knobs() if not knob.sentence.endswith(".")] == []
+
+
+def entry(knob: Knob) -> str:
+    """Return what nova init writes about a setting: its sentence and its default."""
+    head, _, last = knob.name.rpartition(".")
+    section = re.split(r"^\[.*\]$", template(), flags=re.MULTILINE)[0]
+    if head:
+        section = template().partition(f"\n[{head}]\n")[2].partition("\n[")[0]
+    found = re.search(rf"^# (?P<about>.+)\n# {last} = .+$", section, re.MULTILINE)
+    return found[0] if found else ""
+
+
+@pytest.mark.parametrize("knob", list(knobs()), ids=lambda knob: knob.name)
+def test_every_setting_is_in_what_init_writes_and_in_the_reference(knob: Knob) -> None:
+    assert knob.sentence in entry(knob)
+    (row,) = [line for line in reference().splitlines() if line.startswith(f"| `{knob.name}` |")]
+    assert knob.sentence in row
+    assert f"`{knob.variable}`" in row
+    assert ("| generated |" in row) is knob.generated
+    for choice in knob.choices:
+        assert choice in entry(knob).partition("\n")[0]
+        assert f"`{choice}`" in row
+
+
+def test_what_init_writes_is_the_defaults_once_the_marks_are_taken_away() -> None:
+    taken = re.sub(r"^# (?=[a-z_]+ = )", "", template(), flags=re.MULTILINE)
+    with pytest.raises(tomllib.TOMLDecodeError):  # nobody turns on an empty secret by mistake
+        tomllib.loads(taken)
+    given = tomllib.loads(re.sub(rf"^.* = {re.escape(GENERATED)}$", "", taken, flags=re.MULTILINE))
+    for knob in knobs():
+        head, _, last = knob.name.rpartition(".")
+        if not knob.generated:
+            value = given[head][last] if head else given[last]
+            assert value == (
+                str(knob.default) if isinstance(knob.default, Path) else knob.default
+            ) or (tuple(value) == knob.default)
+
+
+SECRETS = {"tokens.secret", "tokens.signing_secret", "smtp.password", "webpush.private_key"}
+
+
+def test_the_secrets_are_known_as_such() -> None:
+    secret = {knob.name for knob in knobs() if knob.secret}
+    assert secret >= SECRETS | {"http.metrics_token", "database", "graph"}
+    named = {
+        knob.name for knob in knobs() if re.search("password|secret|token$|private", knob.name)
+    }
+    assert named <= secret
+
+
+@pytest.mark.parametrize("knob", [each for each in knobs() if each.choices], ids=lambda k: k.name)
+def test_a_wrong_choice_is_answered_with_those_that_there_are(knob: Knob) -> None:
+    for given in ({knob.variable: "wrong"}, {}):
+        flags = {} if given else {knob.name: "wrong"}
+        with pytest.raises(Misconfigured, match=f"expected one of: {', '.join(knob.choices)}"):
+            load([], given, flags)
+
+
+@pytest.mark.parametrize(
+    ("variable", "meant"),
+    [
+        ("NOVA_HTTP_PROT", "NOVA_HTTP_PORT"),
+        ("NOVA_PORT", "NOVA_HTTP_PORT or NOVA_SMTP_PORT"),
+        ("NOVA_SMTP_PASSWORT_FILE", "NOVA_SMTP_PASSWORD_FILE"),
+        ("NOVA_GRAPH_MEMORY", "NOVA_GRAPH_MEMORY_MB"),
+    ],
+)
+def test_an_unknown_variable_is_answered_with_the_nearest(variable: str, meant: str) -> None:
+    with pytest.raises(Misconfigured) as caught:
+        load([], {variable: "/nowhere"}, {})
+    assert caught.value.problems == [f"{variable}: unknown variable; did you mean {meant}?"]
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        ("port = 1", "http.port or smtp.port"),
+        ("[htpp]\nport = 1", "http.port"),
+        ("[smtp]\npasswort = 'x'", "smtp.password"),
+        ("[[namespaces]]\nname = 'room'\nprsence = true", "'presence'"),
+    ],
+)
+def test_an_unknown_setting_in_a_file_is_answered_with_the_nearest(
+    tmp_path: Path, text: str, meant: str
+) -> None:
+    with pytest.raises(Misconfigured, match=f"did you mean {meant}\\?"):
+        load([written(tmp_path, text)], {}, {})
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,12 @@
 """Carriers from settings, against simulators that run as programs."""
 
+import asyncio
 import json
 import os
 import ssl
 import subprocess
 import sys
+from asyncio.subprocess import PIPE, Process
 from pathlib import Path
 from urllib.request import HTTPSHandler, ProxyHandler, Request, build_opener
 
@@ -18,6 +20,7 @@ from nova.kernel.clock import SystemClock
 from nova.ports.carriers import Verdict
 from nova.settings import Misconfigured, Outgoing, load
 from support.carried import android, iphone, mailbox, parcel, vapid_key
+from support.waiting import SOON_S
 
 TARGETS = {"fcm": android("ben"), "apns": iphone("ab12"), "smtp": mailbox("ben@example.net")}
 TINY = Plan(pushes=20, mails=5, rounds=1, at_once=4, mails_at_once=2, subscriptions=3)
@@ -170,6 +173,53 @@ def test_simulators_do_not_write_over_each_others_settings(tmp_path: Path) -> No
         assert (tmp_path / "nova-simulated/fcm/nova.toml").read_text() == wanted
         first.terminate()
         other.terminate()
+
+
+async def reachable(file: Path) -> set[str]:
+    """Return the providers that settings name; all of them have to be reached."""
+    found = [finding async for finding in carried(load([file], {}, {}).settings)]
+    assert all(each.healthy for each in found), found
+    return {each.name for each in found}
+
+
+@pytest.mark.parametrize("apart", [False, True])
+async def test_the_last_settings_printed_are_those_of_all_simulators_that_run(
+    tmp_path: Path, *, apart: bool
+) -> None:
+    block = tmp_path / "pasted.toml"
+    running: list[Process] = []
+
+    async def begin(*words: str) -> None:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "nova", "simulate", *words), cwd=tmp_path, stdout=PIPE
+        )
+        running.append(process)
+        assert process.stdout is not None
+        printed = b""
+        async with asyncio.timeout(SOON_S):
+            while not printed.endswith(b"\n\n") or b"ca_file" not in printed:
+                printed += await process.stdout.readline()
+        block.write_bytes(printed)
+
+    wanted = ["smtp", "fcm", "webpush", "apns"]
+    try:
+        for names in wanted if apart else ["all"]:
+            await begin(names)
+        assert await reachable(block) == set(wanted)
+        if apart:
+            running[0].terminate()  # the one of mail
+            await running[0].wait()
+            await begin("fcm", "--folder", "elsewhere")
+            assert await reachable(block) == {"fcm"}
+            running[1].terminate()
+            await running[1].wait()
+            await begin("fcm")
+            assert await reachable(block) == {"fcm", "webpush", "apns"}
+    finally:
+        for process in running:
+            if process.returncode is None:
+                process.terminate()
+                await process.wait()
 
 
 def test_without_its_packages_the_simulator_names_the_extra() -> None:

@@ -1,6 +1,7 @@
 """No secret reaches the log, whichever way it went in."""
 
 import logging as standard
+import re
 from collections.abc import Iterator
 from io import BytesIO
 from typing import Any
@@ -31,6 +32,22 @@ def log() -> Iterator[BytesIO]:
     structlog.reset_defaults()
 
 
+class Terminal(BytesIO):
+    """A terminal that keeps what is written to it."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.fixture
+def terminal(log: BytesIO, monkeypatch: pytest.MonkeyPatch) -> Terminal:
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    stream = Terminal()
+    logging.configure(stream=stream)
+    return stream
+
+
 def lines(log: BytesIO) -> list[dict[str, Any]]:
     return [msgspec.json.decode(line) for line in log.getvalue().splitlines()]
 
@@ -40,6 +57,43 @@ def test_an_event_is_one_line_of_json(log: BytesIO) -> None:
     (line,) = lines(log)
     assert line.pop("timestamp").endswith("Z")
     assert line == {"event": "thing_happened", "level": "info", "count": 3, "name": "é\n"}
+
+
+def test_a_terminal_shows_lines_that_people_read(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    get_logger().warning("thing_happened", count=3, name="Ada L", why="late")
+    line = terminal.getvalue().decode()
+    assert re.fullmatch(r"\x1b\[2m\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\x1b\[0m .*\n", line)
+    assert "\x1b[33mwarning" in line
+    assert line.endswith('thing_happened\x1b[0m count=3 name="Ada L" why=late\n')
+    monkeypatch.setenv("NO_COLOR", "1")
+    logging.configure(stream=terminal)
+    get_logger().warning("thing_happened")
+    assert "\x1b" not in terminal.getvalue().decode().splitlines()[-1]
+
+
+def test_the_setting_decides_over_the_terminal(terminal: Terminal, log: BytesIO) -> None:
+    logging.configure(stream=terminal, form="json")
+    get_logger().info("thing_happened")
+    assert lines(terminal)[0]["event"] == "thing_happened"
+    logging.configure(stream=log, form="text")
+    get_logger().info("thing_happened", count=3)
+    assert log.getvalue().endswith(b"info     thing_happened count=3\n")
+
+
+def test_what_is_logged_cannot_write_a_line_or_move_the_cursor(terminal: Terminal) -> None:
+    bad = "a\nb\x1b[2Jc\x9bd\u202ee\r"
+    get_logger().error(bad, **{"n\x1b[1m": bad}, path=bad, exc_info=ValueError(bad))
+    said = terminal.getvalue().decode()
+    own = re.sub(r"\x1b\[(?:0|1|2|31)m", "", said)
+    assert all(each.isprintable() or each == "\n" for each in own)
+    assert [line[:4] for line in own.splitlines()[1:]] == ["    "] * (len(own.splitlines()) - 1)
+
+
+def test_secrets_are_blotted_out_in_a_terminal_too(terminal: Terminal) -> None:
+    get_logger().warning("odd", token=CANARY, url=f"/x?token={CANARY}")
+    assert CANARY.encode() not in terminal.getvalue()
 
 
 @pytest.mark.parametrize(

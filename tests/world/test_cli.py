@@ -72,10 +72,45 @@ async def test_a_token_for_somebody_who_does_not_exist_is_minted_with_a_word(
     status, said = await stopped.run("token", "mint", "ada")
     assert (status, "There is no user 'ada' yet" in said) == (0, True), said
     (token,) = [line for line in said.splitlines() if not line.startswith("nova:")]
-    assert (await stopped.run("token", "check", token))[0] == 0
+    status, said = await stopped.run("token", "check", token)
+    assert (status, "FAIL user: There is no user 'ada'" in said) == (1, True), said
     assert (await stopped.run("user", "create", "--external-id", "ada"))[0] == 0
     status, said = await stopped.run("token", "mint", "ada")
     assert (status, "no user" in said) == (0, False), said
+
+
+async def test_what_is_said_of_a_token_is_what_the_server_answers(stopped: Deployment) -> None:
+    app = await stopped.start()
+
+    async def answers(token: str, path: str = "/v1/users/me") -> int:
+        async with app.client() as client:
+            headers = {"Authorization": f"Bearer {token}"}
+            return (await client.get(path, headers=headers)).status_code
+
+    async def says(token: str) -> str:
+        _, said = await stopped.run("token", "check", token)
+        return next(line for line in said.splitlines() if " user: " in line)
+
+    for name in ("ada", "suspended", "revoked", "erased"):
+        assert (await stopped.run("user", "create", "--external-id", name))[0] == 0
+    tokens = {
+        name: mint(stopped.secret, name)
+        for name in ("ada", "suspended", "revoked", "erased", "nobody")
+    }
+    async with app.client() as client:
+        await client.patch("/v1/users/suspended", json={"suspended": True})
+        await client.post("/v1/tokens/revoke", json={"token": tokens["revoked"]})
+        await client.delete("/v1/users/erased")
+    said = {name: await says(token) for name, token in tokens.items()}
+    assert {name: await answers(token) for name, token in tokens.items()} == {
+        name: 200 if line.startswith("ok ") else 401 for name, line in said.items()
+    }
+    assert [name for name, line in said.items() if line.startswith("ok ")] == ["ada"]
+    assert "The user is suspended" in said["suspended"]
+    assert "The token was revoked" in said["revoked"]
+    await stopped.end()
+    unknown = await says(tokens["nobody"])
+    assert unknown.startswith("?    user: not looked up: the database is not running")
 
 
 async def test_a_word_about_a_token_waits_for_no_database(tmp_path: Path) -> None:
@@ -139,9 +174,10 @@ async def test_people_and_keys_are_administered(stopped: Deployment, *, running:
     _, minted = await stopped.run("token", "mint", "ada")
     assert ("There is no user 'ada' yet" in minted) is running  # no server is started to ask
     assert (await stopped.run("user", "create", "--external-id", "ada", "--name", "Ada"))[0] == 0
-    _, shown = await stopped.run("user", "show", "ada")
+    assert "name         Ada\n" in (await stopped.run("user", "show", "ada"))[1]
+    _, shown = await stopped.run("user", "show", "ada", "--json")
     assert json.loads(shown)["name"] == "Ada"
-    _, created = await stopped.run("key", "create", "ci")
+    _, created = await stopped.run("key", "create", "ci", "--json")
     key = json.loads(created)
     _, listed = await stopped.run("key", "list")
     assert key["id"] in listed
@@ -168,7 +204,7 @@ async def test_edges_are_imported(stopped: Deployment, *, running: bool) -> None
     assert (status, "line 3: there is no user 'zoe'" in said) == (1, True), said
     assert "Edges added: 1, known before: 0, lines refused: 1." in said
     assert (
-        "imported before, and is not read now"
+        "imported before, and was not read now"
         in (await stopped.run("import", "edges", str(file)))[1]
     )
     said = (await stopped.run("import", "edges", str(file), "--again"))[1]
@@ -178,7 +214,7 @@ async def test_edges_are_imported(stopped: Deployment, *, running: bool) -> None
     status, said = await stopped.run("import", "edges", str(file))
     assert (status, said.count("expected follower,followee")) == (1, 100), said
     assert said.count("150 lines, 0 edges added") == 1
-    assert "50 more than those above were refused." in said
+    assert "50 more lines were refused." in said
     assert "whose name ends in .csv holds follower,followee" in said
 
 
@@ -212,7 +248,7 @@ async def test_an_event_that_failed_is_traced_diagnosed_and_replayed(
         await pool.run("alter table notifications.inbox drop constraint whole")
         async with app.phone(ben) as phone:
             status, said = await deployment.run("replay", "--all")
-            assert (status, said.strip()) == (0, "1 dead letters will be tried again.")
+            assert (status, said.strip()) == (0, "1 dead letter will be tried again.")
             await phone.until(lambda phone: phone.rings == ["broken"])
         status, said = await deployment.run("trace", "broken")
         assert status == 0

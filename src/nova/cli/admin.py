@@ -2,7 +2,6 @@
 
 import argparse
 import asyncio
-import sys
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from math import nan
@@ -13,12 +12,14 @@ import msgspec
 
 from nova import app
 from nova.app.starting import CannotStart
-from nova.cli.options import Verbs, say, settings
+from nova.cli import token_check
+from nova.cli.arguments import Verbs
 from nova.cli.options import add as add_options
-from nova.features.accounts.models import NewKey, NewUser
+from nova.cli.options import add_json, settings, warn
+from nova.cli.output import Listed, fields, show, table
+from nova.features.accounts.models import CreatedKey, KeyInfo, NewKey, NewUser, User
 from nova.kernel.choices import choices
-from nova.kernel.clock import SystemClock
-from nova.kernel.errors import Invalid, NotFound, Unavailable
+from nova.kernel.errors import Invalid, NoSuchUser, Unavailable
 from nova.kernel.ids import parse_id
 from nova.settings import Settings
 from nova.web import tokens
@@ -27,7 +28,7 @@ T = TypeVar("T")
 
 NOBODY = (
     "nova: There is no user {0!r} yet, so the token is refused until 'nova user create "
-    "--external-id {0}' or tokens.create_users makes one.\n"
+    "--external-id {0}' or the setting tokens.create_users makes one."
 )
 LONGEST_S = 10.0 * 365 * 86_400
 """Lifetime of a token that is made by hand."""
@@ -40,31 +41,33 @@ def add(verbs: Verbs) -> None:
 
 
 def _token(verbs: Verbs) -> None:
-    actions = _group(verbs, "token", "make or examine user tokens")
+    actions = _group(verbs, "token", "make or check user tokens")
     mint = _action(actions, "mint", "print a token for a user", _mint)
     mint.add_argument("sub", help="the user's id, or the host app's own id")
-    mint.add_argument("--lifetime", type=_lifetime, default=3600.0, help="seconds (3600)")
-    check = _action(actions, "check", "say of each claim whether it holds", _check)
-    check.add_argument("token")
+    mint.add_argument(
+        "--lifetime", type=_lifetime, default=3600.0, metavar="S", help="seconds (3600)"
+    )
+    check = _action(actions, "check", "tell which claims of a token are right", token_check.run)
+    check.add_argument("token", help="the token, as clients send it")
 
 
 def _key(verbs: Verbs) -> None:
     actions = _group(verbs, "key", "make, list or revoke server keys")
-    create = _action(actions, "create", "print a new server key, this once", _create_key)
+    create = _action(actions, "create", "make a server key and print it; this once", _create_key)
     create.add_argument("name", help="what the key is for")
     _action(actions, "list", "list the keys, without their secrets", _list_keys)
     revoke = _action(actions, "revoke", "stop a key from working, within a second", _revoke_key)
-    revoke.add_argument("id")
+    revoke.add_argument("id", help="the key's id, as 'nova key list' prints it")
 
 
 def _user(verbs: Verbs) -> None:
     actions = _group(verbs, "user", "create, show or delete users")
     create = _action(actions, "create", "create a user", _create_user)
-    create.add_argument("--external-id", help="the host app's own id")
-    create.add_argument("--name")
-    show = _action(actions, "show", "show a user", _show_user)
+    create.add_argument("--external-id", metavar="ID", help="the host app's own id")
+    create.add_argument("--name", help="the name that others see")
+    show_ = _action(actions, "show", "show a user", _show_user)
     delete = _action(actions, "delete", "delete a user and everything about them", _delete_user)
-    for verb in (show, delete):
+    for verb in (show_, delete):
         verb.add_argument("user", help="the user's id, or the host app's own id")
 
 
@@ -76,6 +79,7 @@ def _action(
     actions: Verbs, name: str, text: str, run: Callable[[argparse.Namespace], int]
 ) -> argparse.ArgumentParser:
     action = actions.add_parser(name, help=text)
+    add_json(action)
     add_options(action)
     action.set_defaults(run=run)
     return action
@@ -85,17 +89,18 @@ def _mint(args: argparse.Namespace) -> int:
     chosen = settings(args).settings
     given = chosen.tokens
     if not given.secret:
-        raise _no_secret(chosen)
+        raise token_check.no_secret(chosen)
     claims = {"aud": given.audience, "iss": given.issuer}
     named: dict[str, Any] = {claim: value for claim, value in claims.items() if value}
-    say(tokens.mint(given.secret, args.sub, lifetime_s=args.lifetime, **named))
+    token = tokens.mint(given.secret, args.sub, lifetime_s=args.lifetime, **named)
+    show(args, {"token": token, "sub": args.sub, "lifetime_s": args.lifetime}, lambda: token)
     if not given.create_users and asyncio.run(_is_nobody(chosen, args.sub)):
-        sys.stderr.write(NOBODY.format(args.sub))
+        warn(NOBODY.format(args.sub))
     return 0
 
 
 async def _is_nobody(chosen: Settings, sub: str) -> bool:
-    """Tell whether there is surely no such user; where that cannot be asked at once, it is not."""
+    """Tell whether there is surely no such user; False where the database is not at hand."""
     if not await app.answers(chosen):
         return False
     with suppress(CannotStart, Unavailable):
@@ -104,69 +109,58 @@ async def _is_nobody(chosen: Settings, sub: str) -> bool:
     return False
 
 
-def _check(args: argparse.Namespace) -> int:
-    chosen = settings(args).settings
-    if not (chosen.tokens.secret or chosen.tokens.jwks_url or chosen.tokens.jwks_file):
-        raise _no_secret(chosen)
-    verifier, keys = app.verifier(chosen, SystemClock())
-
-    async def checked() -> list[tokens.Check]:
-        try:
-            return await verifier.explain(args.token)
-        finally:
-            if keys is not None:
-                await keys.close()
-
-    checks = asyncio.run(checked())
-    for check in checks:
-        say(f"{'ok  ' if check.passed else 'FAIL'} {check.name}: {check.detail}")
-    return 0 if all(check.passed for check in checks) else 1
-
-
-def _no_secret(chosen: Settings) -> CannotStart:
-    return CannotStart(
-        f"There is no token secret in {chosen.data.absolute()}. Name the folder of your Nova with "
-        "--data or NOVA_DATA, set tokens.secret, or make a secret there with 'nova init'."
-    )
-
-
 def _create_key(args: argparse.Namespace) -> int:
     new = _valid({"name": args.name}, NewKey)
-    return _in_house(args, lambda house: house.credentials.create_key(new.name))
+    made: CreatedKey = _in_house(args, lambda house: house.credentials.create_key(new.name))
+    show(args, made, lambda: fields(made))
+    return 0
 
 
 def _list_keys(args: argparse.Namespace) -> int:
-    return _in_house(args, lambda house: house.credentials.keys())
+    keys: list[KeyInfo] = _in_house(args, lambda house: house.credentials.keys())
+    show(args, Listed(keys), lambda: table(keys, empty="There are no server keys."))
+    return 0
 
 
 def _revoke_key(args: argparse.Namespace) -> int:
-    return _in_house(args, lambda house: house.credentials.revoke_key(_id(args.id)))
+    key = _id(args.id)
+    _in_house(args, lambda house: house.credentials.revoke_key(key))
+    show(args, {"revoked": key}, lambda: f"The key {key} is revoked.")
+    return 0
 
 
 def _create_user(args: argparse.Namespace) -> int:
     given = {"external_id": args.external_id, "name": args.name}
     new = _valid({name: value for name, value in given.items() if value is not None}, NewUser)
-    return _in_house(args, lambda house: house.accounts.create(new))
+    user: User = _in_house(args, lambda house: house.accounts.create(new))
+    show(args, user, lambda: fields(user))
+    return 0
 
 
 def _show_user(args: argparse.Namespace) -> int:
-    async def show(house: app.House) -> object:
+    async def found(house: app.House) -> User:
         return await house.accounts.get(await _found(house, args.user))
 
-    return _in_house(args, show)
+    user = _in_house(args, found)
+    show(args, user, lambda: fields(user))
+    return 0
 
 
 def _delete_user(args: argparse.Namespace) -> int:
-    async def delete(house: app.House) -> None:
-        await house.accounts.delete(await _found(house, args.user))
+    async def delete(house: app.House) -> UUID:
+        user = await _found(house, args.user)
+        await house.accounts.delete(user)
+        return user
 
-    return _in_house(args, delete)
+    user = _in_house(args, delete)
+    show(args, {"deleted": user}, lambda: f"The user {user} is deleted.")
+    return 0
 
 
 async def _found(house: app.House, reference: str) -> UUID:
     user = await house.auth.resolve(reference)
     if user is None:
-        raise NotFound(f"There is no user {reference!r}.")
+        raise NoSuchUser(f"There is no user {reference!r}.")
     return user
 
 
@@ -197,15 +191,12 @@ def _id(text: str) -> UUID:
     return parsed
 
 
-def _in_house(args: argparse.Namespace, do: Callable[[app.House], Awaitable[object]]) -> int:
-    """Do something over the database, and print what it returns as JSON."""
+def _in_house(args: argparse.Namespace, do: Callable[[app.House], Awaitable[T]]) -> T:
+    """Do something over the database, beside a running server or without one."""
     chosen = settings(args).settings
 
-    async def run() -> object:
+    async def run() -> T:
         async with app.visited(chosen) as house:
             return await do(house)
 
-    result = asyncio.run(run())
-    if result is not None:
-        say(msgspec.json.format(msgspec.json.encode(result)).decode())
-    return 0
+    return asyncio.run(run())

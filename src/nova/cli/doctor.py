@@ -5,7 +5,6 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Iterator
 
-import msgspec
 from msgspec import Struct
 
 from nova import app
@@ -15,8 +14,10 @@ from nova.app.carriers import carriers, caught
 from nova.app.starting import EMBEDDED, CannotStart
 from nova.app.truth import ClocksApart, clocks, database_named
 from nova.backbone import migrations
-from nova.cli.options import Verbs, say, settings
+from nova.cli.arguments import Verbs
 from nova.cli.options import add as add_options
+from nova.cli.options import add_json, settings
+from nova.cli.output import show
 from nova.cli.running_server import RunningServer, asked
 from nova.kernel.clock import SystemClock
 from nova.kernel.errors import Unavailable
@@ -34,14 +35,14 @@ select (select count(*) from backbone.dead_letters) as dead,
 
 
 def add(verbs: Verbs) -> None:
-    doctor = verbs.add_parser("doctor", help="check every engine, and say how to mend it")
-    doctor.add_argument("--json", action="store_true", help="print JSON")
+    doctor = verbs.add_parser("doctor", help="check every engine, and tell how to mend what fails")
+    add_json(doctor)
     add_options(doctor)
     doctor.set_defaults(run=_doctor)
 
 
 class Finding(Struct, frozen=True):
-    """What the doctor found out about one thing."""
+    """The state of one thing that was checked."""
 
     name: str
     healthy: bool
@@ -49,15 +50,23 @@ class Finding(Struct, frozen=True):
     fix: str = ""
 
 
+class Findings(Struct, frozen=True):
+    """The state of everything."""
+
+    healthy: bool
+    data: list[Finding]
+
+
 def _doctor(args: argparse.Namespace) -> int:
-    findings = asyncio.run(_found(args))
-    if args.json:
-        say(msgspec.json.format(msgspec.json.encode(findings)).decode())
-    else:
-        for one in findings:
-            mark = "ok  " if one.healthy else "FAIL"
-            say(f"{mark} {one.name}: {one.detail}" + (f" Fix: {one.fix}" if one.fix else ""))
-    return 0 if all(one.healthy for one in findings) else 1
+    found = asyncio.run(_found(args))
+    findings = Findings(all(one.healthy for one in found), found)
+    show(args, findings, lambda: "\n".join(map(_line, found)))
+    return 0 if findings.healthy else 1
+
+
+def _line(one: Finding) -> str:
+    fix = f" Fix: {one.fix}" if one.fix else ""
+    return f"{'ok  ' if one.healthy else 'FAIL'} {one.name}: {one.detail}{fix}"
 
 
 async def _found(args: argparse.Namespace) -> list[Finding]:
@@ -67,7 +76,7 @@ async def _found(args: argparse.Namespace) -> list[Finding]:
 async def _examined(args: argparse.Namespace) -> AsyncIterator[Finding]:
     loaded = settings(args)
     given = sum(origin != "default" for origin in loaded.origins.values())
-    yield Finding("configuration", healthy=True, detail=f"valid; {given} settings given.")
+    yield Finding("configuration", healthy=True, detail=f"valid; settings given: {given}.")
     server = await asyncio.to_thread(asked, loaded.settings)
     yield _running(server)
     yield _descriptors(server)

@@ -2,34 +2,40 @@
 
 import argparse
 import asyncio
-import sys
 from collections.abc import Coroutine, Mapping
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import uvloop
 
 from nova.bench import deliveries, graph, kills, notifications, ranking, transports
 from nova.bench.attack import runner as attack
-from nova.cli.options import Verbs, say
+from nova.cli.arguments import Misused, Verbs
+from nova.cli.options import add_json, warn
+from nova.cli.output import show
 
 
 def add(verbs: Verbs) -> None:
     bench = verbs.add_parser("bench", help="measure the published numbers on this machine")
-    bench.add_argument("what", choices=["notifications", "graph", "channels", "attack"])
-    bench.add_argument("--json", action="store_true", help="print JSON instead of a table")
-    bench.add_argument("--quick", action="store_true", help="a short look, not for publication")
+    bench.add_argument(
+        "what",
+        choices=["notifications", "graph", "channels", "attack"],
+        help="which part of Nova is measured",
+    )
+    add_json(bench)
+    bench.add_argument(
+        "--quick", action="store_true", help="a short run, too short to publish its numbers"
+    )
     bench.add_argument(
         "--edges",
         type=Path,
         metavar="FILE",
-        help="graph: how good suggestions are, on this list of friendships, two ids a line",
+        help="graph: measure how good suggestions are on this list of friendships, two ids a line",
     )
     bench.add_argument(
         "--neo4j",
         metavar="URL",
-        help="graph: ask a Neo4j, too; what Nova has in it is emptied",
+        help="graph: measure a Neo4j server too; Nova's data in it is deleted",
     )
     bench.set_defaults(run=_bench)
 
@@ -38,7 +44,8 @@ def _bench(args: argparse.Namespace) -> int:
     if args.edges is not None:
         return _ranking(args)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        _print(runner.run(_chosen(args)), as_json=args.json)
+        result = runner.run(_chosen(args))
+    show(args, result, lambda: _table(result))
     return 0
 
 
@@ -62,25 +69,23 @@ async def _channels(*, quick: bool) -> Mapping[str, Any]:
 
 def _ranking(args: argparse.Namespace) -> int:
     if args.what != "graph":
-        sys.stderr.write("nova bench: --edges belongs to `nova bench graph`\n")
-        return 2
+        raise Misused("nova bench", "--edges is an option of 'nova bench graph' only")
     try:
-        _print(asyncio.run(ranking.measure(args.edges)), as_json=args.json)
+        result = asyncio.run(ranking.measure(args.edges))
     except (OSError, UnicodeDecodeError, ranking.BadEdges) as wrong:
-        sys.stderr.write(f"nova bench: {wrong}\n")
-        return 2
+        raise Misused("nova bench", f"--edges: {wrong}") from wrong
+    show(args, result, lambda: _table(result))
     return 0
 
 
-def _print(result: Mapping[str, Any], *, as_json: bool) -> None:
-    if as_json:
-        say(msgspec.json.format(msgspec.json.encode(result)).decode())
-        return
+def _table(result: Mapping[str, Any]) -> str:
+    lines = []
     for name, value in result.items():
         inner = value.items() if isinstance(value, Mapping) else ()
         for each, number in [(f"{name}.{one}", two) for one, two in inner] or [(name, value)]:
-            say(f"{each:<36}{number:>14,.2f}")
+            lines.append(f"{each:<36}{number:>14,.2f}")
+    return "\n".join(lines)
 
 
 def _progress(what: str) -> None:
-    sys.stderr.write(f"measuring {what} …\n")
+    warn(f"measuring {what} …")

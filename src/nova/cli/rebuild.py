@@ -2,18 +2,20 @@
 
 import argparse
 import asyncio
-import sys
 from time import perf_counter
 
 from nova import app
 from nova.app import graph as app_graph
-from nova.cli.options import Verbs, say, settings
+from nova.cli.arguments import Verbs
 from nova.cli.options import add as add_options
+from nova.cli.options import add_json, settings, warn
+from nova.cli.output import show
 
 
 def add(verbs: Verbs) -> None:
     rebuild = verbs.add_parser("rebuild", help="fill an index from the database again")
-    rebuild.add_argument("what", choices=["graph"])
+    rebuild.add_argument("what", choices=["graph"], help="which index")
+    add_json(rebuild)
     add_options(rebuild)
     rebuild.set_defaults(run=_rebuild)
 
@@ -24,12 +26,19 @@ def _rebuild(args: argparse.Namespace) -> int:
     async def run() -> bool:
         async with app.visited(chosen) as house:
             if house.outside is not None:
-                sys.stderr.write("Filling the graph index; the database answers meanwhile.\n")
+                warn("Filling the graph index; the database answers meanwhile.")
             return await app_graph.rebuild(house.backbone, house.outside)
 
     start = perf_counter()
-    if asyncio.run(run()):
-        say(f"The graph index was filled in {perf_counter() - start:.1f} s.")
-    else:
-        say("Every running server fills its graph index now; others do when they start.")
+    is_filled = asyncio.run(run())
+    took = perf_counter() - start
+    show(
+        args,
+        {"index": "graph", "filled": is_filled, "seconds": round(took, 3)},
+        lambda: (
+            f"The graph index was filled in {took:.1f} s."
+            if is_filled
+            else "Every running server fills its graph index now; others do so when they start."
+        ),
+    )
     return 0

@@ -11,8 +11,10 @@ import uvloop
 
 from nova import app, secrets
 from nova.app import CannotStart
-from nova.cli.options import Verbs, say, settings
+from nova.cli.arguments import Verbs
 from nova.cli.options import add as add_options
+from nova.cli.options import port, say, settings
+from nova.settings import Settings
 from nova.web import logging
 
 MARK = "made-by-nova-demo"
@@ -41,8 +43,10 @@ def add(verbs: Verbs) -> None:
         "--data", help="folder to keep the demo's data in; without it, data is deleted"
     )
     for verb in (serve, demo):
-        verb.add_argument("--host", help="address to listen on")
-        verb.add_argument("--port", type=int, help="port to listen on; 0 takes a free one")
+        verb.add_argument("--host", metavar="ADDRESS", help="address to listen on (127.0.0.1)")
+        verb.add_argument(
+            "--port", type=port, metavar="N", help="port to listen on (8000); 0 takes a free one"
+        )
     serve.set_defaults(run=_serve)
     demo.set_defaults(run=_demo)
 
@@ -50,7 +54,7 @@ def add(verbs: Verbs) -> None:
 def _serve(args: argparse.Namespace) -> int:
     secrets.ensure(settings(args).settings.data)
     chosen = settings(args).settings
-    _run(app.serve(chosen, announce=lambda address: say(f"Nova listens on {address}")))
+    _run(chosen, app.serve(chosen, announce=lambda address: say(f"Nova listens on {address}")))
     return 0
 
 
@@ -70,7 +74,7 @@ def _demo(args: argparse.Namespace) -> int:
                 say(f"Port {chosen.http.port} is taken, so the demo listens on port {port}.")
             say(GREETING.format(address=address, key=secrets.key_file(chosen.data), end=end))
 
-        _run(app.serve(chosen, demo=True, any_port=any_port, announce=announce))
+        _run(chosen, app.serve(chosen, demo=True, any_port=any_port, announce=announce))
     say("The demo has ended.")
     return 0
 
@@ -93,7 +97,7 @@ def _folder(named: str | None) -> Iterator[Path]:
     yield folder
 
 
-def _run(main: Coroutine[None, None, None]) -> None:
-    logging.configure()
+def _run(chosen: Settings, main: Coroutine[None, None, None]) -> None:
+    logging.configure(form=chosen.log_format)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(main)

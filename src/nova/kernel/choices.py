@@ -1,4 +1,4 @@
-"""What may stand where, in words, for messages that name the way out."""
+"""Validation messages that name the values, fields and forms that are allowed."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -9,10 +9,12 @@ from typing import Any
 import msgspec
 from msgspec import inspect
 
+from nova.kernel.suggestions import did_you_mean
 from nova.kernel.text import SPELLED
 
 _STEP = re.compile(r"\.(?P<field>[^.\[\]]+)|\[[^\]]*\]")
 _KEY = "key` in `"
+_UNKNOWN_FIELD = "Object contains unknown field `"
 
 _Lists = (inspect.CollectionType, inspect.VarTupleType)
 
@@ -32,6 +34,9 @@ class Choices:
             says += f"; expected one of: {', '.join(values)}"
         elif says.startswith("Expected `str` matching regex") and (words := self._words(path)):
             says = f"Expected {words}"
+        elif says.startswith(_UNKNOWN_FIELD):
+            near = did_you_mean(says.removeprefix(_UNKNOWN_FIELD).rstrip("`"), self._fields(path))
+            says += f"; {near}" if near else ""
         return f"{says}{at}{where}"
 
     def at(self, where: str) -> list[str]:
@@ -41,6 +46,15 @@ class Choices:
     def _words(self, where: str) -> str:
         """Return what is said in place of the pattern at a path."""
         return " or ".join(dict.fromkeys(w for node in self._nodes(where) for w in _spelled(node)))
+
+    def _fields(self, where: str) -> list[str]:
+        """Return the names of the fields that an object at a path may have."""
+        return [
+            field.encode_name
+            for node in self._nodes(where)
+            for each in _members(node)
+            for field in getattr(each, "fields", ())
+        ]
 
     def _nodes(self, where: str) -> Sequence[inspect.Type]:
         if self._root is None:  # only errors need it

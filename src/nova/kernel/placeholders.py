@@ -1,13 +1,13 @@
 """Text templates with `{placeholders}`: taken apart once, filled in without evaluating anything."""
 
 from collections.abc import Collection, Iterator, Mapping
-from difflib import get_close_matches
 from types import MappingProxyType
 from typing import Any
 
 from msgspec import Struct
 
 from nova.kernel.bidi import isolated, undirected
+from nova.kernel.suggestions import nearest
 from nova.kernel.text import beginning, shortened
 
 MOST_INSERTED = 1_000
@@ -146,7 +146,7 @@ def _placeholder(inner: str, at: int, fields: Collection[str]) -> Placeholder:
     path = tuple(name.removeprefix(METADATA).split("."))
     if name.startswith(METADATA) and all(path):
         return Placeholder(name, path, said)
-    near = get_close_matches(name[:64], fields, 1)
+    near = nearest(name, fields)
     mend = f"; did you mean {{{near[0]}}}?" if near else "."
     short = beginning(name, 64)
     raise BadPlaceholder(f"There is no placeholder {{{short}}} (character {at}){mend}", at)

@@ -4,14 +4,14 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
-from nova.settings.kinds import Secret, about
+from nova.settings.kinds import Generated, about
 
 
 class Tokens(Struct, frozen=True, kw_only=True):
     """User tokens, signed by the host app."""
 
     secret: Annotated[
-        Secret, about("Shared secret of HS256 user tokens; generated at the first start.")
+        Generated, about("Shared secret of HS256 user tokens; generated at the first start.")
     ] = ""
     jwks_url: Annotated[
         str, about("Where to fetch public keys (RS256, ES256, EdDSA) of user tokens.")
@@ -33,4 +33,6 @@ class Tokens(Struct, frozen=True, kw_only=True):
     create_users: Annotated[
         bool, about("Create a user for a valid token whose `sub` is not known yet.")
     ] = False
-    signing_secret: Annotated[Secret, about("Signs cursors; generated at the first start.")] = ""
+    signing_secret: Annotated[
+        Generated, about("Signs cursors and links in mail; generated at the first start.")
+    ] = ""

@@ -2,11 +2,12 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple, get_args, get_type_hints
+from typing import Annotated, Any, Literal, NamedTuple, get_args, get_type_hints
 
 import msgspec
 from msgspec import Meta, Struct, field
 
+from nova.kernel.choices import Choices
 from nova.settings.access import Tokens
 from nova.settings.carriers import Apns, Fcm, Outgoing, Smtp, Webpush
 from nova.settings.features import Deliveries, Feeds, Notifications
@@ -40,6 +41,13 @@ class Settings(Struct, frozen=True, kw_only=True):
             "follows; beyond, the database answers in its place."
         ),
     ] = 1_000
+    log_format: Annotated[
+        Literal["auto", "text", "json"],
+        about(
+            "How log lines are written: `text` for people, `json` for programs; `auto` writes text "
+            "to a terminal and JSON elsewhere."
+        ),
+    ] = "auto"
     namespaces: Annotated[
         tuple[Namespace, ...],
         about("Families of channels for the app's own use; see the socket's reference."),
@@ -68,6 +76,10 @@ class Knob(NamedTuple):
     default: object
     sentence: str
     secret: bool
+    generated: bool = False
+    """Whether the first start makes up a value for this secret."""
+    choices: tuple[str, ...] = ()
+    """The values that there are, if they are a choice."""
 
     @property
     def variable(self) -> str:
@@ -89,4 +101,6 @@ def knobs(section: type[Struct] = Settings, prefix: str = "") -> Iterator[Knob]:
             each.default,
             next((meta.description for meta in metas if meta.description), ""),
             any((meta.extra or {}).get("secret") for meta in metas),
+            any((meta.extra or {}).get("generated") for meta in metas),
+            tuple(Choices(kind).at("$")),
         )

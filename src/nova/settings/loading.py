@@ -2,15 +2,18 @@
 
 import tomllib
 from collections.abc import Mapping, Sequence
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, NamedTuple, get_args, get_origin
 
 import msgspec
 
 from nova.kernel.choices import Choices
+from nova.kernel.suggestions import nearest
 from nova.settings.checks import contradictions
 from nova.settings.everything import Knob, Settings, knobs
+
+PREFIX, OF_FILE = "NOVA_", "_FILE"
+LISTED = "'nova config doc' lists all settings"
 
 
 class Loaded(NamedTuple):
@@ -81,14 +84,13 @@ def _from_environment(
     given: dict[str, object] = {}
     for variable, value in environment.items():
         text = value
-        if not variable.startswith("NOVA_") or variable.startswith("NOVA_TEST_"):
+        if not variable.startswith(PREFIX) or variable.startswith("NOVA_TEST_"):
             continue
         knob = by_variable.get(variable)
-        if knob is None and variable.endswith("_FILE"):
-            knob = by_variable.get(variable.removesuffix("_FILE"))
+        if knob is None and (knob := by_variable.get(variable.removesuffix(OF_FILE))):
             text = _file_of(variable, text, problems)
         if knob is None:
-            problems.append(f"{variable}: unknown{_suggestion(variable, by_variable)}")
+            problems.append(f"{variable}: unknown variable{_variable_meant(variable, known)}")
         else:
             given[knob.name] = _parsed(knob, text)
     return _checked(given, known, "environment", problems)
@@ -120,7 +122,7 @@ def _checked(
     right = {}
     for name, value in given.items():
         if name not in known:
-            problems.append(f"{origin}: {name}: unknown setting{_suggestion(name, known)}")
+            problems.append(f"{origin}: {name}: unknown setting{_setting_meant(name, known)}")
             continue
         try:
             right[name] = msgspec.convert(
@@ -137,9 +139,23 @@ def _path(kind: type[Any], value: object) -> Path:
     raise ValueError("Expected the path of a folder")
 
 
-def _suggestion(name: str, known: Mapping[str, object]) -> str:
-    close = get_close_matches(name, known, 1)
-    return f"; did you mean {close[0]}?" if close else "; `nova config doc` lists all settings"
+def _setting_meant(name: str, known: Mapping[str, Knob]) -> str:
+    found = nearest(name, known, separator=".")
+    return f"; did you mean {' or '.join(found)}?" if found else f"; {LISTED}"
+
+
+def _variable_meant(variable: str, known: Mapping[str, Knob]) -> str:
+    """Return which variable may have been meant; `NOVA_PORT` may mean `NOVA_HTTP_PORT`."""
+    variables = {
+        f"{knob.name}{suffix}".lower().replace("_", ""): knob.variable + suffix
+        for suffix in ("", OF_FILE)
+        for knob in known.values()
+    }
+    name = variable.removeprefix(PREFIX).lower()
+    for dotted in (name.replace("_", ".", 1), name):
+        if found := nearest(dotted.replace("_", ""), variables, separator="."):
+            return f"; did you mean {' or '.join(variables[each] for each in found)}?"
+    return f"; {LISTED}"
 
 
 def _nested(values: Mapping[str, object]) -> dict[str, Any]:

@@ -5,8 +5,8 @@ import fcntl
 import json
 import os
 from base64 import urlsafe_b64encode
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -18,7 +18,10 @@ from nova.simulators.fcm import FcmSimulator
 from nova.simulators.smtp import SmtpSimulator
 from nova.simulators.webpush import WebPushSimulator
 
-SETTINGS, LOCK = "nova.toml", ".lock"
+SETTINGS, SECTION, AUTHORITY, TRUSTED = "nova.toml", "section.toml", "authority.pem", "ca.pem"
+"""In a simulator's folder: the settings for all that run beside it, its own part of them, its own
+authority, and the authorities of all."""
+LOCK = ".lock"
 KEY_ID, TEAM_ID, TOPIC = "SIMULATED1", "SIMULATED0", "social.nova.simulated"
 Say = Callable[[str], None]
 Closing = Callable[[], Awaitable[None]]
@@ -28,30 +31,72 @@ class FolderTaken(Exception):
     """Another simulator has this folder."""
 
 
-async def start(which: str, host: str, port: int, folder: Path, say: Say) -> Closing:
-    """Start a simulator; return what ends it.
+async def run(
+    folders: Mapping[str, Path], host: str, port: int, say: Say, *, beside: Path | None = None
+) -> None:
+    """Run simulators, each in a folder of its own, until cancelled. Raises FolderTaken.
 
-    Its settings stand in `folder`/nova.toml, and are said.
+    The settings that are said and written are those of all of them, and of all other simulators
+    that run in folders of `beside`.
     """
+    folders = _absolute(folders)
+    async with AsyncExitStack() as stack:
+        for which, folder in folders.items():
+            stack.enter_context(_held(folder))
+            stack.push_async_callback(await _started(which, host, port, folder))
+        running = [*folders.values(), *_running_in(beside)]
+        for folder in folders.values():
+            settings = _combined(folder, running)
+            _private(folder / SETTINGS, settings)
+        say(f"# Settings for all simulators that run, also in {folder / SETTINGS}:\n\n{settings}")
+        await asyncio.Event().wait()
+
+
+def _absolute(folders: Mapping[str, Path]) -> dict[str, Path]:
+    return {which: folder.absolute() for which, folder in folders.items()}
+
+
+async def _started(which: str, host: str, port: int, folder: Path) -> Closing:
+    """Start a simulator; return what ends it."""
     authority = Authority()
-    folder = _prepared(folder, authority)
-    settings, close = await _STARTS[which](host, port, folder, authority)
-    settings += f"\n[outgoing]\nca_file = {_text(folder / 'ca.pem')}\n"
-    if which == "webpush":
-        settings += 'allowed_networks = ["127.0.0.0/8", "::1/128"]\n'
-    _private(folder / SETTINGS, settings)
-    say(f"# Settings that send to this simulator, also in {folder / SETTINGS}:\n\n{settings}")
+    authority.write(folder / AUTHORITY)
+    section, close = await _STARTS[which](host, port, folder, authority)
+    _private(folder / SECTION, section)
     return close
 
 
-async def run(which: str, host: str, port: int, folder: Path, say: Say) -> None:
-    """Run until cancelled. Raises FolderTaken."""
-    with _held(folder):
-        close = await start(which, host, port, folder, say)
+def _combined(folder: Path, running: Sequence[Path]) -> str:
+    """Return the settings for all that run, with their authorities in a file of this folder."""
+    sections: dict[str, str] = {}
+    authorities = []
+    for each in running:
+        section = (each / SECTION).read_text("utf-8")
+        name = section.partition("\n")[0]
+        if name not in sections:
+            sections[name] = section
+            authorities.append((each / AUTHORITY).read_bytes())
+    (folder / TRUSTED).write_bytes(b"".join(authorities))
+    outgoing = f"[outgoing]\nca_file = {_text(folder / TRUSTED)}\n"
+    if "[webpush]" in sections:
+        outgoing += 'allowed_networks = ["127.0.0.0/8", "::1/128"]\n'
+    return "\n".join([*sections.values(), outgoing])
+
+
+def _running_in(folder: Path | None) -> list[Path]:
+    """Return the folders in this one that running simulators hold."""
+    return [] if folder is None else sorted(filter(_runs, folder.absolute().iterdir()))
+
+
+def _runs(folder: Path) -> bool:
+    """Tell whether a simulator that has started holds a folder."""
+    if not (folder / LOCK).is_file():
+        return False
+    with (folder / LOCK).open() as lock:
         try:
-            await asyncio.Event().wait()
-        finally:
-            await close()
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return (folder / SECTION).is_file() and (folder / AUTHORITY).is_file()
+    return False
 
 
 @contextmanager
@@ -65,6 +110,7 @@ def _held(folder: Path) -> Iterator[None]:
             raise FolderTaken(
                 f"{folder} is in use by a simulator that runs; choose another with --folder"
             ) from None
+        (folder / SECTION).unlink(missing_ok=True)  # of an earlier start
         yield
 
 
@@ -126,12 +172,6 @@ async def _smtp(host: str, port: int, _: Path, authority: Authority) -> tuple[st
         'sender = "Nova <no-reply@example.com>"\n'
         f"# Control: {control}/rules, {control}/received\n"
     ), office.close
-
-
-def _prepared(folder: Path, authority: Authority) -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
-    authority.write(folder / "ca.pem")
-    return folder.absolute()
 
 
 _STARTS = {"fcm": _fcm, "apns": _apns, "webpush": _webpush, "smtp": _smtp}

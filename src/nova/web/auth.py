@@ -14,7 +14,7 @@ from nova.kernel.errors import Unauthenticated, Unavailable
 from nova.kernel.recent import Changes, Recent, hear
 from nova.web import access
 from nova.web.actors import NOBODY, Actor, Meeting, ServerKey, User
-from nova.web.tokens import Claims, Token, TokenInvalid, Tokens
+from nova.web.tokens import Check, Claims, Token, TokenInvalid, Tokens
 
 KEY_PREFIX = "nova_sk_"
 _LONGEST_KEY = 128
@@ -215,6 +215,23 @@ class Auth:
         user = await self._admitted(verified)
         claims = verified.claims
         return Subscription(user, claims.channel or "", verified.id, claims.exp, bytes(claims.info))
+
+    async def explain(self, token: str) -> Check:
+        """Check what only the database knows of a token that is right by itself.
+
+        Nobody is created, also where tokens create their users.
+        """
+        verified = await self._tokens.any(token)
+        sub = verified.claims.sub
+        try:
+            known = not sub or await self._people.find(sub) is not None
+            if known or not self._creates or await self._revocations.revoked(erased(sub)):
+                user = await self._admitted(verified)
+            else:
+                return Check("user", passed=True, detail=f"the first call creates {sub!r}")
+        except TokenInvalid as wrong:
+            return Check("user", passed=False, detail=wrong.detail)
+        return Check("user", passed=True, detail="nobody" if user == NOBODY else str(user))
 
     async def resolve(self, reference: str) -> UUID | None:
         found = await self._people.find(reference)

@@ -4,7 +4,6 @@ from asyncio import Timeout, get_running_loop, timeout
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from difflib import get_close_matches
 from math import isfinite
 from typing import Annotated, Any, get_args, get_type_hints
 from urllib.parse import parse_qsl
@@ -15,6 +14,7 @@ from starlette.types import Receive
 
 from nova.kernel.choices import Choices
 from nova.kernel.errors import Invalid, Malformed, Refused, TooMany
+from nova.kernel.suggestions import did_you_mean
 from nova.kernel.text import beginning
 from nova.web import readable
 from nova.web.problems import Overloaded, TooLarge, UnsupportedMedia
@@ -407,9 +407,8 @@ def _pairs(query: bytes) -> list[tuple[str, str]]:
 
 
 def _unknown(name: str, known: Mapping[str, object]) -> UnknownParameter:
-    near = get_close_matches(name[:64], known, n=1)
     says = f"There is no parameter '{beginning(name, 64)}'"
-    if near:
-        return UnknownParameter(f"{says}; did you mean '{near[0]}'?")
+    if near := did_you_mean(name, known):
+        return UnknownParameter(f"{says}; {near}")
     takes = ", ".join(known) or "none"
     return UnknownParameter(f"{says}; this route takes {takes}.")

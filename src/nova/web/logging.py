@@ -1,13 +1,17 @@
-"""Logs: one JSON object a line, in which no secret appears."""
+"""Logs, in which no secret appears: JSON objects for programs, or text for people at a terminal."""
 
 import logging
+import os
 import re
 import sys
 from collections.abc import MutableMapping
+from functools import partial
 from typing import Any, BinaryIO
 
 import msgspec
 import structlog
+
+from nova.web import log_text
 
 REDACTED = "[redacted]"
 _FIELD = re.compile(
@@ -58,8 +62,14 @@ def _clean(value: Any) -> Any:
     return _VALUE.sub(_blot, str(value))
 
 
-def _line(_logger: object, _method: str, event: MutableMapping[str, Any]) -> bytes:
+def _json(_logger: object, _method: str, event: MutableMapping[str, Any]) -> bytes:
     return _encode(event)
+
+
+def _text(
+    _logger: object, _method: str, event: MutableMapping[str, Any], *, coloured: bool
+) -> bytes:
+    return log_text.line(event, coloured=coloured)
 
 
 class _Passed(logging.Handler):
@@ -71,8 +81,18 @@ class _Passed(logging.Handler):
         )
 
 
-def configure(*, level: int = logging.INFO, stream: BinaryIO | None = None) -> None:
-    """Log to `stream` (standard error) from now on, in the whole process."""
+def configure(
+    *, level: int = logging.INFO, stream: BinaryIO | None = None, form: str = "auto"
+) -> None:
+    """Log to `stream` (standard error) from now on, in the whole process.
+
+    `form` is `text`, `json`, or `auto`: text in a terminal, and JSON elsewhere. Colours are used in
+    a terminal only, and not where NO_COLOR is set (no-color.org).
+    """
+    stream = stream or sys.stderr.buffer
+    in_terminal = stream.isatty()
+    coloured = in_terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    is_text = form == "text" or (form == "auto" and in_terminal)
     structlog.configure(
         cache_logger_on_first_use=False,
         wrapper_class=structlog.make_filtering_bound_logger(level),
@@ -82,9 +102,9 @@ def configure(*, level: int = logging.INFO, stream: BinaryIO | None = None) -> N
             structlog.processors.TimeStamper("iso", utc=True),
             structlog.processors.format_exc_info,
             redact,
-            _line,
+            partial(_text, coloured=coloured) if is_text else _json,
         ],
-        logger_factory=structlog.BytesLoggerFactory(stream or sys.stderr.buffer),
+        logger_factory=structlog.BytesLoggerFactory(stream),
     )
     root = logging.getLogger()
     root.handlers = [_Passed()]

@@ -76,7 +76,8 @@ class Check(Struct, frozen=True):
     """One line of `nova token check`."""
 
     name: str
-    passed: bool
+    passed: bool | None
+    """None: it could not be checked."""
     detail: str
 
 
@@ -163,6 +164,9 @@ class Tokens:
         for name in ("sub", "exp", "nbf", "iat", "aud", "iss"):
             shown = _shown(name, getattr(claims, name))
             checks.append(Check(name, name not in wrongs, wrongs.get(name, shown)))
+        if claims.channel is not None:
+            detail = f"subscribes to {claims.channel!r}; as a user token it is refused"
+            checks.append(Check("channel", passed=True, detail=detail))
         return checks
 
     async def _verified(self, token: str) -> Token:
