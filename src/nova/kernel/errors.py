@@ -71,6 +71,34 @@ class NoSuchUser(NotFound):
     code = "no_such_user"
 
 
+class ServerKeyNeeded(Forbidden):
+    """Only the host app's backend may do this."""
+
+    code = "server_key_needed"
+    hint = "Send a server key (nova_sk_…) from your backend; never give one to a client."
+
+
+class InvalidField(Invalid):
+    """A field has a value that is not allowed."""
+
+    code = "invalid_field"
+
+    def __init__(self, field: str, detail: str) -> None:
+        super().__init__(detail, at=f"$.{field}")
+
+
+class BadTypeName(Invalid):
+    """A type's name has up to 64 lower-case letters, digits, _ and -, and starts with a letter."""
+
+    code = "bad_type_name"
+
+
+class BigMetadata(Invalid):
+    """The metadata is larger than 8,192 bytes."""
+
+    code = "metadata_too_large"
+
+
 class Conflict(Refused):
     """The request contradicts what is already stored."""
 

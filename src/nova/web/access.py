@@ -4,19 +4,18 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Protocol
 from uuid import UUID
 
-from nova.kernel.errors import Forbidden, NoSuchUser, NotFound, Unauthenticated
+from nova.kernel.errors import (
+    Forbidden,
+    NoSuchUser,
+    NotFound,
+    ServerKeyNeeded,
+    Unauthenticated,
+)
 from nova.web.actors import NOBODY, Actor, Anonymous, Authenticator, Meeting, Rule, ServerKey, User
 
 ANONYMOUS = Anonymous()
 ME = "me"
 """Stands in paths and channels for whoever asks."""
-
-
-class ServerKeyNeeded(Forbidden):
-    """This route is for the host app's backend."""
-
-    code = "server_key_needed"
-    hint = "Send a server key (nova_sk_…) from your backend; never give one to a client."
 
 
 class UserTokenNeeded(Forbidden):

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import httpx
 import pytest
@@ -191,7 +191,7 @@ async def test_bulk_creates_updates_and_refuses_item_by_item(
         "unchanged",
         "refused",
     ]
-    assert [each["error"]["code"] for each in results if "error" in each] == [
+    assert [each["problem"]["code"] for each in results if "problem" in each] == [
         "invalid_field",
         "given_twice",
     ]
@@ -238,7 +238,7 @@ async def test_one_bad_row_refuses_itself_alone(
     [bad] = [each for each in results if each["status"] == "refused"]
     assert bad["index"] == 500
     assert bad["external_id"] == ("bad" if '"external_id": "bad"' in row else bad["external_id"])
-    assert bad["problem"]["code"] == bad["error"]["code"]
+    assert "error" not in bad
     assert bad["problem"]["status"] in {400, 422}
     assert bad["problem"]["detail"]
     assert await process.db.value("select count(*) from accounts.users") == 999
@@ -385,6 +385,47 @@ async def test_devices_are_registered_once_listed_and_forgotten(
     assert (await client.delete(f"{path}/none", headers=ada)).status_code == 404
 
 
+async def test_a_device_is_answered_with_all_that_was_given(
+    client: httpx.AsyncClient, server: Headers
+) -> None:
+    await made(client, server, external_id="ada")
+    path = "/v1/users/ada/devices"
+    given = {**IOS, "topic": "com.example.app", "environment": "sandbox", "app": "chat"}
+    answers = [(await client.put(path, json=given, headers=server)).json()]
+    own = f"{path}/{answers[0]['id']}"
+    answers.append((await client.put(own, json=given, headers=server)).json())
+    answers += (await client.get(path, headers=server)).json()["data"]
+    for answer in answers:
+        assert given.keys() <= answer.keys()
+        assert {name: answer[name] for name in given} == given | {
+            "token": TOKEN.lower(),
+            "locale": "pt-BR",
+        }
+
+
+async def test_nobody_is_the_same_refusal_wherever_a_user_is_named(
+    client: httpx.AsyncClient, server: Headers
+) -> None:
+    user = "/v1/users/nobody"
+    answers = [
+        await client.get(user, headers=server),
+        await client.patch(user, json={"name": "N"}, headers=server),
+        await client.delete(user, headers=server),
+        await client.get(f"{user}/export", headers=server),
+        await client.get(f"{user}/devices", headers=server),
+        await client.put(f"{user}/devices", json=IOS, headers=server),
+        await client.delete(f"{user}/devices/{uuid4()}", headers=server),
+        await client.post("/v1/tokens", json={"user": "nobody"}, headers=server),
+        await client.post("/v1/tokens/revoke", json={"user": "nobody"}, headers=server),
+    ]
+    said = {
+        (answer.status_code, each["code"], each["title"], each["detail"], each["hint"])
+        for answer in answers
+        if (each := answer.json())
+    }
+    assert said == {(404, "no_such_user", *["There is no such user."] * 2, None)}
+
+
 async def test_a_token_moves_to_whoever_registered_it_last(
     client: httpx.AsyncClient, server: Headers
 ) -> None:
@@ -486,6 +527,7 @@ async def test_a_bad_device_is_refused(
     await made(client, server, external_id="ada")
     answer = await client.put("/v1/users/ada/devices", json=device, headers=server)
     assert answer.status_code == 422
+    assert "user" not in answer.json()["title"]
 
 
 async def test_an_export_holds_what_every_feature_knows(

@@ -11,7 +11,7 @@ from nova.adapters.postgres.pool import PostgresPool, open_pool
 from nova.adapters.webpush.encryption import BadKeys, browser
 from nova.features.accounts import push_addresses
 from nova.features.accounts.models import NewDevice, SubscriptionKeys, WebSubscription
-from nova.features.accounts.rules import InvalidField
+from nova.kernel.errors import InvalidField
 from nova.wire.addresses import Guard
 from support.delivered import BROWSER
 from support.postgres import PACKAGE

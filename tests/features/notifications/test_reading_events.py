@@ -8,14 +8,13 @@ import pytest
 from nova.features.notifications.catalogue import UnknownType, built_in, prepare
 from nova.features.notifications.ingest import (
     BadEvent,
-    BigMetadata,
     NoEvents,
     TooManyEvents,
     check,
     read,
 )
 from nova.features.notifications.models import Event
-from nova.kernel.errors import Malformed, Refused
+from nova.kernel.errors import BigMetadata, Malformed, Refused
 
 TYPES = {name: prepare(name, kind) for name, kind in built_in().items()}
 GOOD = {"id": "e1", "event_type": "like", "recipient_id": "ben", "actor_id": "ada"}

@@ -6,7 +6,8 @@ from uuid import UUID
 
 from msgspec import Meta, Struct
 
-from nova.features.accounts.credentials import Credentials
+from nova.features.accounts.credentials import Credentials, NoSuchKey
+from nova.features.accounts.devices import NoSuchDevice
 from nova.features.accounts.erasure_job import Erasures
 from nova.features.accounts.models import (
     Change,
@@ -27,7 +28,7 @@ from nova.features.accounts.models import (
     User,
 )
 from nova.features.accounts.service import Accounts
-from nova.kernel.errors import NotFound
+from nova.kernel.errors import NoSuchUser
 from nova.kernel.text import NO_NUL
 from nova.web.actors import Rule, ServerKey
 from nova.web.cursors import BadCursor, Cursors
@@ -140,7 +141,7 @@ class Doors:
 
 def _user(call: Call[Any, Any]) -> UUID:
     if call.user is None:
-        raise NotFound("There is no such user.")
+        raise NoSuchUser
     return call.user
 
 
@@ -150,7 +151,7 @@ def _key(call: Call[Any, Any]) -> UUID | None:
 
 
 def _id(call: Call[Any, Any], name: str) -> UUID:
-    return call.id_of(name, NotFound(f"There is no such {name}."))
+    return call.id_of(name, NoSuchDevice if name == "device" else NoSuchKey)
 
 
 EXPORTS = Parallel(name="exports", of_one=1)

@@ -21,7 +21,7 @@ from nova.features.accounts.models import (
 from nova.features.accounts.people import People
 from nova.kernel.batching import Batcher
 from nova.kernel.clock import Clock
-from nova.kernel.errors import Conflict, Invalid, NotFound
+from nova.kernel.errors import Conflict, Invalid, NoSuchUser, NotFound
 from nova.kernel.ids import new_id
 from nova.web.actors import ServerKey
 from nova.web.auth import KEY_PREFIX
@@ -43,6 +43,12 @@ class TooManyKeys(Conflict):
     """There are as many server keys as there may be; revoke one that is no longer used."""
 
     code = "too_many_keys"
+
+
+class NoSuchKey(NotFound):
+    """There is no such server key."""
+
+    code = "no_such_key"
 
 
 class NoSharedSecret(Conflict):
@@ -106,7 +112,7 @@ class Credentials:
         async with self._db.transaction() as tx:
             name = await store.remove(tx, key)
             if name is None:
-                raise NotFound("There is no such key.")
+                raise NoSuchKey
             tx.signal("key", str(key))
             if by is not None:
                 tx.after_commit(lambda: _told("server_key_revoked", key, name, by))
@@ -117,7 +123,7 @@ class Credentials:
             raise NoSharedSecret
         person = await self._people.find(new.user)
         if person is None:
-            raise NotFound("There is no such user.")
+            raise NoSuchUser
         at = self._clock.now()
         jti = str(new_id())
         token = mint(
@@ -165,7 +171,7 @@ class Credentials:
         async with self._db.transaction() as tx:
             at = await store.revoke_all(tx, person.id) if person else None
             if person is None or at is None:
-                raise NotFound("There is no such user.")
+                raise NoSuchUser
             tx.signal("user", str(person.id))
             tx.signal("revoked", f"user:{person.id}:{at:.6f}")
 

@@ -130,15 +130,6 @@ class User(Struct, frozen=True, kw_only=True):
     """When something of the user changed last."""
 
 
-class ItemProblem(Struct, frozen=True):
-    """Why one item of several was not done."""
-
-    code: str
-    """The same code as of a whole refusal."""
-    detail: str
-    """What is wrong, in a sentence."""
-
-
 class Upserted(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What became of one item."""
 
@@ -152,8 +143,6 @@ class Upserted(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Nova's id of the user; absent when the item was refused."""
     problem: Mapping[str, Any] | None = None
     """Of an item that was refused: status, code, detail, hint, and where in the item (`at`)."""
-    error: ItemProblem | None = None
-    """The problem's code and detail alone."""
 
 
 class UpsertResults(Struct, frozen=True):
@@ -246,6 +235,10 @@ class Device(Struct, frozen=True, kw_only=True):
     """The push token, or the endpoint of a Web Push subscription."""
     locale: str | None
     """Language on this device; the user's own when absent."""
+    topic: str | None
+    """The bundle id of an ios app; `app` when absent."""
+    environment: Literal["production", "sandbox"] | None
+    """Which of Apple's two gateways made an ios token."""
     created_at: datetime
     """When it was registered first."""
     seen_at: datetime

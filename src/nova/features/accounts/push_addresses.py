@@ -7,7 +7,8 @@ from binascii import Error
 from msgspec.structs import replace
 
 from nova.features.accounts.models import NewDevice, SubscriptionKeys, WebSubscription
-from nova.features.accounts.rules import InvalidField, locale
+from nova.features.accounts.rules import locale
+from nova.kernel.errors import InvalidField
 from nova.wire.addresses import ForbiddenAddress, Guard, canonical, place
 
 # https://developer.apple.com/documentation/usernotifications/registering-your-app-with-apns:

@@ -9,7 +9,7 @@ import msgspec
 from msgspec import UnsetType
 
 from nova.features.accounts.models import Fields, Written
-from nova.kernel.errors import Invalid
+from nova.kernel.errors import InvalidField
 from nova.kernel.idna_domains import BadDomain, ascii_domain
 from nova.kernel.text import name_problem
 
@@ -30,15 +30,6 @@ _LANGUAGE_TAG = re.compile(
     (?:-x(?:-[a-z0-9]{1,8})+)?)""",
     re.VERBOSE | re.IGNORECASE | re.ASCII,
 )
-
-
-class InvalidField(Invalid):
-    """A field of the user has a value that is not allowed."""
-
-    code = "invalid_field"
-
-    def __init__(self, field: str, detail: str) -> None:
-        super().__init__(detail, at=f"$.{field}")
 
 
 def locale(text: str) -> str:

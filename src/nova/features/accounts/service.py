@@ -16,7 +16,6 @@ from nova.features.accounts.models import (
     Change,
     Device,
     Export,
-    ItemProblem,
     NewDevice,
     NewUser,
     Upsert,
@@ -26,7 +25,7 @@ from nova.features.accounts.models import (
 )
 from nova.features.accounts.people import People
 from nova.kernel.clock import Clock
-from nova.kernel.errors import Forbidden, Invalid, NoSuchUser, Refused, problem_of
+from nova.kernel.errors import Invalid, NoSuchUser, Refused, ServerKeyNeeded, problem_of
 from nova.kernel.ids import new_id
 from nova.web.auth import erased
 from nova.web.intake import BadItem
@@ -37,14 +36,9 @@ TOKENS_END = timedelta(days=30)
 ERASED = "erased"
 """The signal that somebody was erased; its payload is a digest of an id of theirs."""
 
+SERVER_FIELDS = "Only the host app's backend changes `external_id`, `email` and `suspended`."
+
 _FIRST, _LAST = UUID(int=0), UUID(int=2**128 - 1)
-
-
-class NotYours(Forbidden):
-    """`external_id`, `email` and `suspended` are for the host app's backend to change."""
-
-    code = "server_key_needed"
-    hint = "Send a server key (nova_sk_…) from your backend; never give one to a client."
 
 
 class Twice(Invalid):
@@ -122,7 +116,7 @@ class Accounts:
         suspended = None if isinstance(change.suspended, UnsetType) else change.suspended
         mails = not isinstance(change.email, UnsetType)
         if not by_server and (renames or mails or suspended is not None):
-            raise NotYours
+            raise ServerKeyNeeded(SERVER_FIELDS)
         name = None if isinstance(change.external_id, UnsetType) else change.external_id
         fields = rules.written(change, name, self._zones)
         async with self._db.transaction() as tx:
@@ -234,5 +228,4 @@ def _refused(index: int, item: Upsert | BadItem, wrong: Refused) -> Upserted:
         external_id=name,
         status="refused",
         problem=problem_of(wrong),
-        error=ItemProblem(wrong.code, wrong.detail),
     )

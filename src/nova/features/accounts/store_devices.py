@@ -219,15 +219,4 @@ def _columns(new: NewDevice) -> tuple[object, ...]:
 
 
 def device(row: Row) -> Device:
-    names = (
-        "id",
-        "platform",
-        "app",
-        "token",
-        "locale",
-        "created_at",
-        "seen_at",
-        "dead_at",
-        "dead_reason",
-    )
-    return Device(**{name: row[name] for name in names})
+    return Device(**{name: row[name] for name in Device.__struct_fields__})

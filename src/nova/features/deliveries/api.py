@@ -40,7 +40,7 @@ from nova.features.deliveries.webhooks import (
     WebhookChange,
     WebhookList,
 )
-from nova.kernel.errors import Invalid, NoSuchUser
+from nova.kernel.errors import BadTypeName, NoSuchUser
 from nova.kernel.text import Name, Slug
 from nova.web.actors import User
 from nova.web.routes import Call, Html, Paged
@@ -69,12 +69,6 @@ class LaneStates(Struct, frozen=True):
 
     data: list[LaneState]
     """One row for each provider's queue."""
-
-
-class BadTypeName(Invalid):
-    """A type's name has up to 64 lower-case letters, digits, _ and -, and starts with a letter."""
-
-    code = "bad_type_name"
 
 
 class Handlers:

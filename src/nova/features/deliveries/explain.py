@@ -20,7 +20,7 @@ from nova.features.deliveries.quiet_hours import within_reason
 from nova.features.deliveries.tale import WHERE, WHY
 from nova.features.notifications.events import NotificationStored
 from nova.kernel.clock import Clock
-from nova.kernel.errors import Invalid
+from nova.kernel.errors import BigMetadata
 from nova.kernel.text import Name, beginning
 from nova.ports.database import Queries
 from nova.web.people import UnknownPerson
@@ -140,12 +140,6 @@ class Rehearsal(Protocol):
         at: datetime,
         locale: str | None,
     ) -> Rehearsed: ...
-
-
-class BigMetadata(Invalid):
-    """The metadata is larger than 8,192 bytes."""
-
-    code = "metadata_too_large"
 
 
 class Explainer:

@@ -28,7 +28,15 @@ from nova.features.notifications.types import Types, unknown
 from nova.kernel.batching import Batcher
 from nova.kernel.choices import choices
 from nova.kernel.clock import Clock
-from nova.kernel.errors import Conflict, Invalid, Malformed, Refused, Unavailable, problem_of
+from nova.kernel.errors import (
+    BigMetadata,
+    Conflict,
+    Invalid,
+    Malformed,
+    Refused,
+    Unavailable,
+    problem_of,
+)
 from nova.kernel.ids import new_id
 from nova.kernel.recent import Recent
 from nova.web.people import UnknownPerson
@@ -90,12 +98,6 @@ class ReservedId(Invalid):
 
     code = "reserved_id"
     hint = "Give the event another id; of a CloudEvent, its source comes first."
-
-
-class BigMetadata(Invalid):
-    """The metadata is larger than 8,192 bytes."""
-
-    code = "metadata_too_large"
 
 
 class EventConflict(Conflict):

@@ -1,19 +1,20 @@
 """What people want to be told, and how; asked for every event, so remembered."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from difflib import get_close_matches
 from uuid import UUID
 
 import msgspec
 from msgspec import UNSET
 
 from nova.backbone.database import Database, Tx
+from nova.features.notifications.catalogue import UnknownType
 from nova.features.notifications.models import MOST_CHOSEN, Changes, Choices, Preferences
 from nova.features.notifications.remembered import Remembered
 from nova.features.notifications.rules import CHANNELS, chosen
 from nova.features.notifications.types import Types, unknown
 from nova.kernel.clock import Clock
 from nova.kernel.errors import Invalid, NoSuchUser
+from nova.kernel.suggestions import did_you_mean
 from nova.ports.database import Dangling
 
 SIGNAL = "preferences"
@@ -46,9 +47,9 @@ _choices = msgspec.json.Decoder(Choices)
 
 
 class UnknownChannel(Invalid):
-    """There is no such channel."""
+    """There is no such channel of delivery."""
 
-    code = "unknown_channel"
+    code = "unknown_delivery_channel"
 
 
 class TooManyChoices(Invalid):
@@ -58,11 +59,10 @@ class TooManyChoices(Invalid):
     hint = "Send null for types whose choices are no longer needed."
 
 
-class UnknownPreferredType(Invalid):
-    """There is no such type of notification to choose about."""
+class UnknownPreferredType(UnknownType):
+    """A choice names a type of notification that does not exist."""
 
-    code = "unknown_type"
-    hint = "GET /v1/notification-types lists them."
+    status = 422
 
 
 class TooManyObjects(Invalid):
@@ -208,8 +208,8 @@ class PreferenceBook:
 def check_channels(names: Iterable[str]) -> None:
     for name in names:
         if name not in CHANNELS:
-            near = get_close_matches(name, CHANNELS, 1)
-            mend = f"did you mean '{near[0]}'? " if near else ""
+            near = did_you_mean(name, CHANNELS)
+            mend = f"{near} " if near else ""
             raise UnknownChannel(
                 f"There is no channel '{name}'; {mend}There are {', '.join(CHANNELS)}."
             )

@@ -13,8 +13,8 @@ LEFT = "left"
 
 ROWS = "select * from notifications.inbox where id = any($1::uuid[])"
 
-# What was touched, from $6 on in the order of ids, up to $7. Of likes that were gathered, $4 may
-# be anybody of them.
+# Notifications in the order of their ids, after $5, at most $6. Of gathered likes, $4 may be any of
+# those who like.
 OF_OWNER = """
 select id from notifications.inbox i
  where subject_owner = $1 and ($2::uuid is null or subject_within = $2)

@@ -1,7 +1,6 @@
 """The types that are known right now: registered ones over built-in ones, cached."""
 
 from collections.abc import Mapping
-from difflib import get_close_matches
 
 import msgspec
 
@@ -14,13 +13,12 @@ from nova.features.notifications.catalogue import (
     prepare,
 )
 from nova.kernel.clock import Clock
-from nova.kernel.errors import Conflict, Invalid
+from nova.kernel.errors import BadTypeName, Conflict
+from nova.kernel.suggestions import did_you_mean
 from nova.kernel.text import Slug
 from nova.ports.database import Queries
 
 MOST_TYPES = 1_000
-MOST_COMPARED = 100
-"""With more types, nobody is told which one they may have meant: it takes too long."""
 SIGNAL = "types"
 
 ALL = "select name, kind from notifications.types order by name"
@@ -35,12 +33,6 @@ COUNT = "select count(*) from notifications.types where name <> $1"
 DELETE = "delete from notifications.types where name = $1"
 
 
-class BadTypeName(Invalid):
-    """A type's name has up to 64 lower-case letters, digits, _ and -, and starts with a letter."""
-
-    code = "bad_type_name"
-
-
 class TooManyTypes(Conflict):
     """A deployment may register up to 1,000 types."""
 
@@ -49,8 +41,8 @@ class TooManyTypes(Conflict):
 
 def unknown(name: str, types: Mapping[str, object]) -> UnknownType:
     """Return the refusal that names the registered types and the way to add one."""
-    near = get_close_matches(name, types, 1) if len(types) <= MOST_COMPARED else ()
-    mend = f"did you mean '{near[0]}'? Or register it" if near else "register it"
+    near = did_you_mean(name, types)
+    mend = f"{near} Or register it" if near else "register it"
     return UnknownType(
         f"There is no type '{name}'; {mend}: PUT /v1/notification-types/{name}",
         registered=sorted(types)[:100],
