@@ -1,5 +1,6 @@
 """The API: an ASGI app made of routes, with nothing between the server and the handler."""
 
+import asyncio
 import re
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
@@ -198,6 +199,7 @@ class Api:
         self._room = intake.Room(most_bytes)
         self._users_room = intake.Room(most_bytes // 4, of_one=most_bytes // 16)
         self._access_log = access_log
+        self._reading = asyncio.Lock()  # of large batches with bad items, one at a time
         self._log = get_logger()
         self._busy = 0
         self._arrivals = intake.Arrivals()
@@ -288,7 +290,11 @@ class Api:
                 raw = await self._body(endpoint, asked, actor, sender, place)
                 if raw or not endpoint.bodies.may_be_empty:
                     intake.json(asked.headers)
-                body = endpoint.bodies.decode(raw)
+                try:
+                    body = endpoint.bodies.decode(raw)
+                except intake.TakesLong:
+                    async with self._reading:
+                        body = await asyncio.to_thread(endpoint.bodies.decode, raw, quickly=False)
             query = endpoint.queries.decode(asked.scope["query_string"])
             call = Call(actor, body, query, path, asked.trace.id, user, asked.trace.parent, other)
             async with _turn(endpoint, actor, sender):

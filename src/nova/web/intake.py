@@ -208,11 +208,17 @@ class BadItem(Struct, frozen=True):
 
     def text(self, name: str) -> str | None:
         """Return a member of the item that is a text, to tell which one it was."""
+        if len(bytes(self.raw)) > readable.QUICK:
+            return None
         try:
             found = msgspec.json.decode(readable.readable(bytes(self.raw))).get(name)
         except (msgspec.DecodeError, AttributeError):
             return None
         return found if isinstance(found, str) else None
+
+
+class TakesLong(Exception):
+    """A large batch has to be read item by item; that takes too long for a turn of the loop."""
 
 
 class RawBatch:
@@ -289,11 +295,14 @@ class Bodies:
             return False
         return True
 
-    def decode(self, body: bytes) -> Any:
-        """Return the validated body. Of a key that comes twice, the last one counts."""
+    def decode(self, body: bytes, *, quickly: bool = True) -> Any:
+        """Return the validated body. Of a key that comes twice, the last one counts.
+
+        Raises TakesLong for a large batch with bad items: decode it in a thread, not `quickly`.
+        """
         try:
             if self._batch is not None:
-                return self._each(self._batch, body)
+                return self._each(self._batch, body, quickly=quickly)
             if readable.has_nul(body):
                 raise TooDeep if readable.TOO_DEEP in body else NulCharacter
             body.decode()  # what is kept as it came is not looked at otherwise
@@ -305,7 +314,7 @@ class Bodies:
         except RecursionError:
             raise TooDeep from None
 
-    def _each(self, batch: Batch | RawBatch, body: bytes) -> Any:
+    def _each(self, batch: Batch | RawBatch, body: bytes, *, quickly: bool) -> Any:
         """Read a batch; item by item where one of them is bad, perhaps."""
         if not readable.has_nul(body):
             try:
@@ -316,6 +325,8 @@ class Bodies:
         try:
             return batch.decode(body)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            if quickly and len(body) > readable.QUICK:
+                raise TakesLong from None
             return batch.decode(readable.readable(body))
 
 

@@ -1,10 +1,10 @@
-"""Mends JSON of which some item cannot be read, so that this item alone is refused."""
+"""Repair JSON of which some items cannot be decoded, so that only these items are refused."""
 
 import codecs
 import re
 
-MOST = 2 << 20
-"""Bytes of a body that is looked at so closely: it takes a turn of the loop. Larger ones stay."""
+QUICK = 2 << 20
+"""Bytes that take no longer than a turn of the loop may; with more, it is done in a thread."""
 DEEPEST = 256
 """How deep lists and objects are nested afterwards: deeper than anything that is taken."""
 
@@ -32,8 +32,6 @@ def readable(body: bytes) -> bytes:
 
     So a decoder reads it, and what checks the items refuses those that hold any of that.
     """
-    if len(body) > MOST:
-        return body
     text = body.decode("utf-8", _ERRORS).encode()
     return _shallow(_ESCAPE.sub(_without_halves, text))
 

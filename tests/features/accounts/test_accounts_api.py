@@ -200,7 +200,7 @@ async def test_bulk_creates_updates_and_refuses_item_by_item(
     assert await facts(process) == ["UserCreated", "UserCreated", "UserCreated", "UserChanged"]
 
 
-BAD_ROWS = {
+BAD_ROWS: dict[str, str | bytes] = {
     "name": '{"external_id": "bad", "name": 7}',
     "name that is too long": '{"external_id": "bad", "name": "%s"}' % ("x" * 129),
     "avatar": '{"external_id": "bad", "avatar_url": "javascript:alert(1)"}',
@@ -226,8 +226,23 @@ BAD_ROWS = {
 async def test_one_bad_row_refuses_itself_alone(
     client: httpx.AsyncClient, server: Headers, process: Process, row: str | bytes
 ) -> None:
+    await one_bad(client, server, process, row)
+
+
+@pytest.mark.parametrize("what", ["half a pair", "no UTF-8", "depth", "NUL"])
+async def test_one_bad_row_of_a_large_batch_refuses_itself_alone(
+    client: httpx.AsyncClient, server: Headers, process: Process, what: str
+) -> None:
+    padding = f', "profile": {{"about": "{"a" * 7_000}"}}'  # more than a turn of the loop reads
+    await one_bad(client, server, process, BAD_ROWS[what], padding)
+
+
+async def one_bad(
+    client: httpx.AsyncClient, server: Headers, process: Process, row: str | bytes, more: str = ""
+) -> None:
+    """Send a thousand rows of which the one in the middle is bad."""
     row = row if isinstance(row, str) else row.decode(errors="surrogateescape")
-    rows = [f'{{"external_id": "u{number}"}}' for number in range(999)]
+    rows = [f'{{"external_id": "u{number}"{more}}}' for number in range(999)]
     text = f'{{"users": [{",".join([*rows[:500], row, *rows[500:]])}]}}'
     body = text.encode(errors="surrogateescape")
     headers = {**server, "content-type": "application/json"}
