@@ -4,7 +4,7 @@ import msgspec
 import pytest
 from msgspec import ValidationError
 
-from nova.kernel.urls import Reference, Url, is_url
+from nova.kernel.urls import Reference, Url, is_url, url_problem
 
 URLS = [
     "https://cdn.example/1.jpg",
@@ -82,3 +82,39 @@ def test_everything_else_is_neither(text: str) -> None:
 def test_what_is_too_long_is_no_link() -> None:
     assert is_url("https://a/" + "x" * 2_038)
     assert not is_url("https://a/" + "x" * 2_039)
+
+
+NOWHERE = [
+    "https://cdn.example:0/x",
+    "https://cdn.example:65536/x",
+    "https://cdn.example:99999",
+    "https://cdn..example/x",
+    "https://.example/",
+    "https://-cdn.example/",
+    "https://cdn-.example/",
+    f"https://{'a' * 64}.example/",
+    f"https://{'a.' * 127}example/",
+    "https://256.1.1.1/",
+    "https://1.2.3/",
+    "https://1.2.3.4.5/",
+    "https://0x7f.1/",
+    "https://2130706433/",
+    "https://[::1::2]/",
+    "https://[1.2.3.4]/",
+    "https://[12345::]/",
+    "https://%00/",
+    "https://c!dn.example/",
+    "https://xn--/",
+    "https://☃.example:70000/",
+]
+
+
+@pytest.mark.parametrize("text", NOWHERE)
+def test_an_address_whose_host_or_port_cannot_be_is_no_link(text: str) -> None:
+    assert url_problem(text)
+    assert not is_url(text)
+
+
+@pytest.mark.parametrize("text", [*URLS, *IDS, "http://127.0.0.1:8000/", "https://a.example.:1/"])
+def test_other_addresses_and_ids_have_no_problem(text: str) -> None:
+    assert url_problem(text) is None

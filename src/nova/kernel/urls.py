@@ -7,10 +7,12 @@ and what hides in blanks, control characters, backslashes or turned text.
 
 import re
 from collections.abc import Collection
+from ipaddress import AddressValueError, IPv4Address, IPv6Address
 from typing import Annotated
 
 from msgspec import Meta
 
+from nova.kernel.idna_domains import BadDomain, ascii_domain
 from nova.kernel.text import spelled
 
 MOST_URL = 2_048
@@ -37,6 +39,9 @@ UNSAFE_SCHEMES = frozenset((
     "livescript", "mhtml", "mid", "mocha", "resource", "vbscript", "view-source", "ws", "wss",
 ))  # fmt: skip
 """Schemes that run something, show what is on the reader's machine, or hide another address."""
+_AUTHORITY = re.compile(r"(?i:https?)://(\[[^\]]*\]|[^/?#:]*)(?::([0-9]+))?")
+_NUMERIC = re.compile(r"(?:.*\.)?(?:0[xX][0-9A-Fa-f]*|[0-9]+)\.?")
+_LAST_PORT = 65_535
 
 Url = Annotated[
     str,
@@ -59,7 +64,32 @@ Reference = Annotated[
 
 def is_url(text: str) -> bool:
     """Tell whether a text is an http(s) address that may be shown as a link."""
-    return len(text) <= MOST_URL and _IS_URL.fullmatch(text) is not None
+    return (
+        len(text) <= MOST_URL and _IS_URL.fullmatch(text) is not None and url_problem(text) is None
+    )
+
+
+def url_problem(text: str) -> str | None:
+    """Return why the host or port of an http(s) address cannot exist, or None.
+
+    A host is an IPv6 address in brackets, an IPv4 address of four numbers, or a domain (IDNA2008).
+    """
+    found = _AUTHORITY.match(text)
+    if found is None:
+        return None  # an id of the app's own
+    host, port = found.groups()
+    if port is not None and not 0 < int(port[:6]) <= _LAST_PORT:
+        return f"there is no port {port}"
+    try:
+        if host.startswith("["):
+            IPv6Address(host[1:-1])
+        elif _NUMERIC.fullmatch(host):
+            IPv4Address(host)
+        else:
+            ascii_domain(host.removesuffix("."))
+    except (BadDomain, AddressValueError):
+        return f"{host} is no host"
+    return None
 
 
 def scheme_problem(scheme: str) -> str | None:

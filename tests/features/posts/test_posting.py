@@ -414,6 +414,18 @@ BAD: dict[str, tuple[str, str, dict[str, Any], int]] = {
         {"json": {"media": [{"type": "image", "ref": "a b"}]}},
         422,
     ),
+    "a port that cannot be": (
+        "POST",
+        "posts",
+        {"json": {"media": [{"type": "image", "ref": "https://cdn.example:99999/1"}]}},
+        422,
+    ),
+    "a host that cannot be": (
+        "POST",
+        "posts",
+        {"json": {"media": [{"type": "image", "ref": "https://cdn..example/1"}]}},
+        422,
+    ),
     "no post": ("GET", "posts/none", {}, 404),
     "no comment": ("GET", "comments/none/replies", {}, 404),
     "unknown post": ("PUT", "posts/01890000-0000-7000-8000-000000000000/like", {}, 404),

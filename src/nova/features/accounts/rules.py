@@ -3,7 +3,6 @@
 import re
 from collections.abc import Collection
 from typing import Any
-from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import UnsetType
@@ -12,6 +11,7 @@ from nova.features.accounts.models import Fields, Written
 from nova.kernel.errors import InvalidField
 from nova.kernel.idna_domains import BadDomain, ascii_domain
 from nova.kernel.text import name_problem
+from nova.kernel.urls import url_problem
 
 MOST_PROFILE_BYTES = 8192
 MOST_PROFILE_DEPTH = 8
@@ -71,12 +71,8 @@ def timezone(name: str, zones: Collection[str]) -> str:
 
 
 def avatar(url: str) -> str:
-    try:
-        host = urlsplit(url).hostname
-    except ValueError:
-        host = None
-    if not host:
-        raise InvalidField("avatar_url", "An avatar's address is http(s)://host/….")
+    if problem := url_problem(url):
+        raise InvalidField("avatar_url", f"The address leads nowhere: {problem}.")
     return url
 
 

@@ -7,8 +7,9 @@ from uuid import UUID
 from nova.features.posts import mentions_and_hashtags
 from nova.features.posts.models import Media, Visibility
 from nova.kernel.bidi import undirected
-from nova.kernel.errors import Forbidden, Invalid, NotFound
+from nova.kernel.errors import Forbidden, Invalid, InvalidField, NotFound
 from nova.kernel.text import shortened
+from nova.kernel.urls import url_problem
 
 EXCERPT = 140
 """Characters of a text that a notification shows."""
@@ -116,6 +117,13 @@ def check(text: str, media: Sequence[Media]) -> None:
     """Refuse a post of nothing."""
     if not text.strip() and not media:
         raise EmptyPost
+
+
+def check_media(media: Sequence[Media]) -> None:
+    """Refuse addresses that lead nowhere."""
+    for index, each in enumerate(media):
+        if problem := url_problem(each.ref):
+            raise InvalidField(f"media[{index}].ref", f"The address leads nowhere: {problem}.")
 
 
 def newly_named(

@@ -57,6 +57,7 @@ class Posts:
     async def publish(self, author: UUID, new: NewPost) -> Post:
         """Publish a post; durable on return."""
         rules.check(new.text, new.media)
+        rules.check_media(new.media)
         post = Written(
             id=new_id(),
             author=author,
@@ -182,6 +183,7 @@ def _edited(old: Written, edit: Edit, named: list[UUID] | None) -> Written:
     media = msgspec.json.decode(old.media, type=list[Media])
     if edit.media is not UNSET:
         media = edit.media
+        rules.check_media(media)
     text = old.body if edit.text is UNSET else edit.text
     rules.check(text, media)
     return replace(
