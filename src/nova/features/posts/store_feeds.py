@@ -45,7 +45,8 @@ select p.id, p.author from heads cross join lateral (
 
 # What was pushed to a reader and what is not pushed yet, as of one moment.
 HOME = """
-select h.is_built, h.dropped, h.read_at < $5 as is_long_ago, w.version, e.id, e.author
+select h.is_built and h.imports = w.imports as is_built, h.dropped,
+       h.read_at < $5 as is_long_ago, w.version, e.id, e.author
   from posts.homes h cross join posts.wideness w left join lateral (
     (select p.id, p.author from posts.entries e join posts.posts p on p.id = e.post
       where e.owner = h.owner and e.post < $3 and e.post > h.dropped
@@ -56,9 +57,15 @@ select h.is_built, h.dropped, h.read_at < $5 as is_long_ago, w.version, e.id, e.
  where h.owner = $1
 """
 
+# A home from before the last import begins anew; who still builds the old one builds in vain.
 MAKE = """
-insert into posts.homes as h (owner, made, read_at) values ($1, $2, $3)
-    on conflict (owner) do update set read_at = excluded.read_at returning h.made
+insert into posts.homes as h (owner, made, read_at, imports)
+select $1, $2, $3, imports from posts.wideness
+    on conflict (owner) do update
+   set read_at = excluded.read_at, imports = excluded.imports,
+       is_built = h.is_built and h.imports = excluded.imports,
+       made = case when h.imports = excluded.imports then h.made else excluded.made end
+returning h.made
 """
 
 BUILT = "update posts.homes set is_built = true where owner = $1 and made = $2"
@@ -113,12 +120,9 @@ with counted as (update posts.wideness set version = version + 1)
 update posts.authors set wide = true where author = any($1::uuid[])
 """
 
-# What is in them may stay: it is only no longer known to be all.
-RESET = """
-with locked as (select owner from posts.homes order by owner for no key update)
-update posts.homes h set is_built = false, made = gen_random_uuid()
-  from locked where h.owner = locked.owner
-"""
+# One row instead of all homes: a home is built when it is of the last import. What is in it may
+# stay: it is only no longer known to be all.
+RESET = "update posts.wideness set imports = imports + 1"
 
 # With a home go all its entries: so these are a few homes at a time, and $2 is how many.
 FORGET_HOMES = """
