@@ -39,6 +39,8 @@ async def test_what_holds_the_loop_is_named_counted_and_told(log: io.BytesIO) ->
     registry = CollectorRegistry()
     watchdog = Watchdog(registry, long_s=LONG_S)
     async with watchdog.watching():
+        watchdog.started()
+        await asyncio.sleep(0)
         assert await watchdog.ping() == "It turns."
         for _ in range(2):
             hog(4 * LONG_S)
@@ -55,7 +57,20 @@ async def test_what_holds_the_loop_is_named_counted_and_told(log: io.BytesIO) ->
 async def test_a_busy_loop_that_turns_is_left_alone(log: io.BytesIO) -> None:
     watchdog = Watchdog(CollectorRegistry(), long_s=60.0)
     async with watchdog.watching():
+        watchdog.started()
         hog(LONG_S)
         await asyncio.sleep(0)
         assert await watchdog.ping() == "It turns."
     assert lines(log) == []
+
+
+async def test_a_slow_start_is_no_block(log: io.BytesIO) -> None:
+    registry = CollectorRegistry()
+    watchdog = Watchdog(registry, long_s=LONG_S)
+    async with watchdog.watching():
+        hog(4 * LONG_S)
+        await asyncio.sleep(LONG_S)
+        watchdog.started()
+        assert await watchdog.ping() == "It turns."
+    assert lines(log) == []
+    assert registry.get_sample_value("nova_loop_blocked_total") == 0

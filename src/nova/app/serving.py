@@ -83,12 +83,17 @@ async def serve(
         _tune_collector()
         house.hub.start()
         stack.push_async_callback(house.hub.stop)
+
+        def listening(host: str, port: int) -> None:
+            house.watchdog.started()
+            announce(f"http://{_bracketed(host)}:{port}")
+
         try:
             await serve_http(
                 _api(settings, house, idempotency, home="demo" if demo else "console"),
                 listener=listener,
                 protocol=SocketProtocol,
-                listening=lambda host, port: announce(f"http://{_bracketed(host)}:{port}"),
+                listening=listening,
                 draining=house.readiness.drain,
                 drain=[lambda: house.hub.drain(settings.socket.drain_s)],
                 stop=stop,

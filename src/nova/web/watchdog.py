@@ -5,6 +5,7 @@ import sys
 import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from math import inf
 from time import monotonic
 from traceback import format_stack
 
@@ -26,7 +27,8 @@ class Watchdog:
 
     def __init__(self, registry: CollectorRegistry, *, long_s: float = LONG_S) -> None:
         self._long_s = long_s
-        self._beat = monotonic()
+        self._beat = inf
+        self._started = asyncio.Event()
         self._ended = self._lasted = 0.0
         self._over = threading.Event()
         self._log = get_logger()
@@ -43,8 +45,7 @@ class Watchdog:
 
     @asynccontextmanager
     async def watching(self) -> AsyncIterator[None]:
-        """Watch the running loop, as long as the block runs."""
-        self._beat = monotonic()
+        """Watch the running loop as long as the block runs, from the call of `started` on."""
         watching = threading.get_ident()
         thread = threading.Thread(target=self._watch, args=(watching,), name="watchdog")
         beating = asyncio.create_task(self._beats(), name="watchdog")
@@ -58,6 +59,10 @@ class Watchdog:
             with suppress(asyncio.CancelledError):
                 await beating
 
+    def started(self) -> None:
+        """Judge from now on: whoever starts may hold the loop, and nobody waits for it yet."""
+        self._started.set()
+
     async def ping(self) -> str:
         """Say that the loop turns. Raises LoopBlocked for a while after it did not."""
         ago = monotonic() - self._ended
@@ -68,6 +73,8 @@ class Watchdog:
         return "It turns."
 
     async def _beats(self) -> None:
+        await self._started.wait()
+        self._beat = monotonic()
         while True:
             await asyncio.sleep(self._long_s / 4)
             lasted, self._beat = monotonic() - self._beat, monotonic()
