@@ -25,7 +25,7 @@ from nova.ports.database import (
     Violated,
 )
 from support.postgres import new_database, patient_pool
-from support.waiting import until
+from support.waiting import SOON_S, until
 
 SCHEMA = """
 drop table if exists t;
@@ -257,6 +257,26 @@ async def test_an_exhausted_pool_sheds_callers_while_others_still_wait_for_a_loc
         assert [len(await each) for each in stuck] == [1, 1]
         assert pool.state().shed == 1
         assert await works(pool)
+
+
+async def test_nobody_waits_for_a_lock_after_having_waited_for_a_connection(
+    empty_dsn: str,
+) -> None:
+    async with (
+        patient_pool(empty_dsn, size=1) as other,
+        open_pool(empty_dsn, size=1, wait_s=SOON_S, lock_timeout_s=1.0) as pool,
+    ):
+        await other.run("create table t (a int)")
+        async with other.begin() as queries:
+            await queries.run("lock table t")
+            one = asyncio.ensure_future(pool.value("select count(*) from t"))
+            await asyncio.sleep(0)
+            two = asyncio.ensure_future(pool.value("select count(*) from t"))
+            for waiting in (one, two):
+                with pytest.raises(DatabaseUnavailable, match="waiting for a lock"):
+                    await waiting
+            assert pool.state().shed == 1
+        assert await pool.value("select count(*) from t") == 0
 
 
 async def test_who_waits_for_a_lock_too_long_is_told_so(empty_dsn: str) -> None:

@@ -149,3 +149,29 @@ async def test_a_cancelled_lone_call_hands_its_lane_to_those_that_wait() -> None
     assert await second == 4
     await batcher.drained()
     assert batcher.waiting == 0
+
+
+async def test_those_who_wait_behind_a_lock_are_refused_with_who_waited_for_it() -> None:
+    class Held(Exception):
+        pass
+
+    ran: list[list[int]] = []
+    going = asyncio.Event()
+
+    async def run(items: list[int]) -> Sequence[int]:
+        ran.append(items)
+        if len(ran) <= 2:
+            await going.wait()
+            raise Held
+        return items
+
+    batcher = Batcher(run, sheds=(Held,))
+    for wanted in ([1], [5]):
+        waiting = [asyncio.ensure_future(batcher(item)) for item in (*wanted, 2, 3)]
+        await asyncio.sleep(0)
+        going.set()
+        outcomes = await asyncio.gather(*waiting, return_exceptions=True)
+        assert [type(each) for each in outcomes] == [Held] * 3
+        assert ran[-1] == wanted
+        going.clear()
+    assert await batcher(4) == 4

@@ -19,6 +19,8 @@ class Batcher(Generic[I, R]):
     `run` gets up to `most` items, in the order of their calls, and returns a result or an
     exception for each. What it raises goes to every caller of that batch. Up to `lanes`
     batches run at a time. Items of callers who were cancelled while waiting are left out.
+    When a batch raises one of `sheds`, those who wait in the queue get it, too: it took a while,
+    and their own batch would take as long again.
     """
 
     def __init__(
@@ -28,11 +30,13 @@ class Batcher(Generic[I, R]):
         most: int = 100,
         queue: int = 10_000,  # full: callers get Unavailable at once
         lanes: int = 1,
+        sheds: tuple[type[Exception], ...] = (),
     ) -> None:
         self._run = run
         self._most = most
         self._size = queue
         self._idle_lanes = lanes
+        self._sheds = sheds
         self._queue: deque[tuple[I, asyncio.Future[R]]] = deque()
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -68,6 +72,9 @@ class Batcher(Generic[I, R]):
         self._idle_lanes -= 1
         try:
             (outcome,) = _counted(await self._run([item]), 1)
+        except self._sheds as wrong:
+            self._shed(wrong)
+            raise
         finally:
             self._idle_lanes += 1
             if self._queue:
@@ -104,6 +111,8 @@ class Batcher(Generic[I, R]):
             outcomes = _counted(await self._run([item for item, _ in batch]), len(batch))
         except Exception as wrong:  # noqa: BLE001  # each caller of the batch gets it
             outcomes = [wrong] * len(batch)
+            if isinstance(wrong, self._sheds):
+                self._shed(wrong)
         except asyncio.CancelledError:
             for _, result in batch:
                 result.cancel()
@@ -115,6 +124,12 @@ class Batcher(Generic[I, R]):
                 result.set_exception(outcome)
             else:
                 result.set_result(outcome)
+
+    def _shed(self, wrong: Exception) -> None:
+        for _, result in self._queue:
+            if not result.done():
+                result.set_exception(wrong)
+        self._queue.clear()
 
     def _next_batch(self) -> list[tuple[I, asyncio.Future[R]]]:
         batch: list[tuple[I, asyncio.Future[R]]] = []

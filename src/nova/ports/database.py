@@ -16,6 +16,10 @@ class DatabaseUnavailable(Unavailable):
     hint = "Nova reconnects by itself; retry after the number of seconds given."
 
 
+class Locked(DatabaseUnavailable):
+    """Somebody else holds a lock in the database for longer than Nova waits."""
+
+
 class Violated(Exception):
     """A row contradicts a constraint of its table; `constraint` and `table` are their names."""
 

@@ -2,7 +2,14 @@
 
 import asyncpg
 
-from nova.ports.database import Dangling, DatabaseUnavailable, Duplicate, Objected, Violated
+from nova.ports.database import (
+    Dangling,
+    DatabaseUnavailable,
+    Duplicate,
+    Locked,
+    Objected,
+    Violated,
+)
 
 RETRY_AFTER_S = 1.0
 DISK_RETRY_AFTER_S = 5.0
@@ -20,14 +27,17 @@ _UNAVAILABLE = (
     "25P04",  # a transaction for too long
     "40",  # deadlock: rolled back, and a retry may succeed
     "53",  # too little disk, memory or connections
-    "55P03",  # waited too long for a lock
     "57",  # cancelled, shutting down, starting up
     "58",  # errors of the disk
 )
 _TOLD = {
-    "53100": ("The database's disk is full.", DISK_RETRY_AFTER_S),
-    "55P03": ("The database is waiting for a lock.", RETRY_AFTER_S),
-    "57014": ("The statement took too long and was cancelled.", RETRY_AFTER_S),
+    "53100": (DatabaseUnavailable, "The database's disk is full.", DISK_RETRY_AFTER_S),
+    "55P03": (Locked, "The database is waiting for a lock.", RETRY_AFTER_S),
+    "57014": (
+        DatabaseUnavailable,
+        "The statement took too long and was cancelled.",
+        RETRY_AFTER_S,
+    ),
 }
 _ELSEWHERE = "25006"
 _OBJECTION = "NV"  # begins the SQLSTATEs of Nova's own functions
@@ -43,7 +53,8 @@ def translated(wrong: Exception, *, closed: bool) -> Exception:
     if state.startswith(_OBJECTION):
         return Objected(state)
     if state in _TOLD:
-        return unavailable(*_TOLD[state])
+        kind, detail, retry_after = _TOLD[state]
+        return kind(detail, retry_after=retry_after)
     if state.startswith(_UNAVAILABLE) or isinstance(wrong, OSError):
         return unavailable()
     return unavailable() if closed and isinstance(wrong, _CUT) else wrong

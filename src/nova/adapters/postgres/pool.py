@@ -17,7 +17,7 @@ from nova.adapters.postgres.ear import LOOK_S, Ear
 from nova.adapters.postgres.faults import CONNECTING, is_elsewhere, translated, unavailable
 from nova.adapters.postgres.reaching import too_old, unreached
 from nova.adapters.postgres.waiters import Waiter, Waiters
-from nova.ports.database import DatabaseUnavailable, NotCommitted, Row, Transaction
+from nova.ports.database import DatabaseUnavailable, Locked, NotCommitted, Row, Transaction
 
 T = TypeVar("T")
 
@@ -25,6 +25,7 @@ MOST_WAITERS = 2_000  # callers waiting for a connection; further ones are shed 
 NOTIFY = "select pg_notify($1, $2)"
 MEND_S = 2.0  # for a cancelled statement to end; then its connection is dropped
 CLOSE_S = 2.0
+LONG_S = 0.03  # with the wait for a lock, a quarter of a second at most
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.05, 1.0  # between attempts to connect while someone waits
 
 
@@ -243,11 +244,24 @@ class PostgresPool:
         if isinstance(wrong, TimeoutError) or is_elsewhere(wrong):
             connection.terminate()
         closed = connection.is_closed()
+        fault = translated(wrong, closed=closed)
+        self.noted(fault)
         if not closed and connection.is_in_transaction():
             self._spawn(self._mend(connection, mend))
         else:
             self._give(connection)
-        return translated(wrong, closed=closed)
+        return fault
+
+    def noted(self, fault: Exception) -> None:
+        """Once a lock was waited for in vain, refuse those who have waited for a connection long.
+
+        They would most likely wait for the same lock, and for twice as long as one may.
+        """
+        if isinstance(fault, Locked):
+            since = asyncio.get_running_loop().time() - LONG_S
+            for waiter in self._waiters:
+                if self._asked[waiter] <= since:
+                    self._refuse(waiter, fault.detail)
 
     async def _once(
         self, method: Callable[..., Awaitable[T]], sql: str, args: tuple[object, ...]
@@ -391,6 +405,7 @@ class _Held:
             if isinstance(wrong, TimeoutError):
                 connection.terminate()
             fault = translated(wrong, closed=connection.is_closed())
+            self._pool.noted(fault)
             if fault is wrong:
                 raise
             raise fault from wrong

@@ -23,6 +23,7 @@ from nova.kernel.batching import Batcher
 from nova.kernel.clock import Clock
 from nova.kernel.errors import Conflict, Invalid, NoSuchUser, NotFound
 from nova.kernel.ids import new_id
+from nova.ports.database import Locked
 from nova.web.actors import ServerKey
 from nova.web.auth import KEY_PREFIX
 from nova.web.tokens import TokenExpired, TokenInvalid, Tokens, mint
@@ -74,6 +75,7 @@ class Credentials:
             self._look,
             most=1000,
             queue=20_000,  # full: callers get 503 at once
+            sheds=(Locked,),
         )
 
     async def active(self) -> Mapping[bytes, ServerKey]:

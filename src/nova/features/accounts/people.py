@@ -14,6 +14,7 @@ from nova.kernel.batching import Batcher
 from nova.kernel.ids import new_id, parse_id
 from nova.kernel.recent import Changes, Recent, hear
 from nova.kernel.text import folded
+from nova.ports.database import Locked
 from nova.web.auth import erased
 
 _LONGEST = 128
@@ -46,6 +47,7 @@ class People:
             self._find,
             most=1000,
             queue=20_000,  # full: callers get 503 at once
+            sheds=(Locked,),
         )
 
     def forget(self, payload: str | None) -> None:
