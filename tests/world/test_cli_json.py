@@ -110,7 +110,7 @@ async def running(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Dep
         yield deployment
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 async def given(running: Deployment) -> dict[str, str]:
     """Return what the words of verbs stand for."""
     return {

@@ -26,7 +26,7 @@ MIGRATING_S = 3600.0
 class ClocksApart(Unavailable):
     """The database's clock and this machine's are apart."""
 
-    hint = "Have both set by NTP."
+    hint = "Let NTP set both clocks."
 
 
 @asynccontextmanager

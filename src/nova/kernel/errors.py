@@ -60,7 +60,7 @@ class Forbidden(Refused):
 
 
 class NotFound(Refused):
-    """There is no such thing, or it is not yours."""
+    """It does not exist, or it is not yours."""
 
     status, code = 404, "not_found"
 

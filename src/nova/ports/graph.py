@@ -16,13 +16,13 @@ class GraphUnavailable(Unavailable):
 
 
 class GraphFull(GraphUnavailable):
-    """The graph index may not take more memory, and has let go of what it held."""
+    """The graph index needs more memory than it may take, and was emptied."""
 
     code = "graph_full"
 
 
 class Displaced(GraphUnavailable):
-    """Another process writes to the graph index now; nothing of this was written."""
+    """Another process writes to the graph index at the moment; nothing was written."""
 
     code = "graph_displaced"
 

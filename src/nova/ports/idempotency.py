@@ -10,7 +10,7 @@ from nova.kernel.errors import Conflict, Invalid
 
 
 class KeyReused(Invalid):
-    """This Idempotency-Key came before, with another request."""
+    """This Idempotency-Key was used before, with another request."""
 
     code = "idempotency_key_reused"
     hint = "Use a new key for each new request."

@@ -11,9 +11,9 @@ class Fcm(Struct, frozen=True, kw_only=True):
     """Push to Android (and whatever else is registered with Firebase), through FCM."""
 
     credentials: Annotated[
-        str, about("File of the service account, JSON as Google hands it out; empty for no FCM.")
+        str, about("File of the service account, in Google's JSON format; empty for no FCM.")
     ] = ""
-    url: Annotated[str, about("Where FCM is; another one for a simulator.")] = (
+    url: Annotated[str, about("Address of FCM; another one for a simulator.")] = (
         "https://fcm.googleapis.com"
     )
 
@@ -29,12 +29,12 @@ class Apns(Struct, frozen=True, kw_only=True):
     ] = ""
     environment: Annotated[
         Literal["production", "sandbox"],
-        about("Host of devices that were registered without one; the other is tried, too."),
+        about("Host for devices that were registered without one; Nova tries the other one, too."),
     ] = "production"
-    production_url: Annotated[str, about("Where the production host is.")] = (
+    production_url: Annotated[str, about("Address of the production host.")] = (
         "https://api.push.apple.com"
     )
-    sandbox_url: Annotated[str, about("Where the sandbox host is.")] = (
+    sandbox_url: Annotated[str, about("Address of the sandbox host.")] = (
         "https://api.sandbox.push.apple.com"
     )
 
@@ -61,7 +61,7 @@ class Smtp(Struct, frozen=True, kw_only=True):
     ] = "starttls"
     username: Annotated[str, about("Name to log in with; empty for no log-in.")] = ""
     password: Annotated[Secret, about("Password to log in with.")] = ""
-    sender: Annotated[str, about("From whom mail comes: `Name <address>`.")] = ""
+    sender: Annotated[str, about("Sender of all mail: `Name <address>`.")] = ""
     connections: Annotated[Natural, about("Connections to the mail server, at most.")] = 4
     timeout_s: Annotated[Seconds, about("Seconds that the mail server may take to answer.")] = 30.0
     dkim_key: Annotated[
@@ -74,15 +74,18 @@ class Outgoing(Struct, frozen=True, kw_only=True):
     """Connections that Nova opens to others."""
 
     ca_file: Annotated[
-        str, about("Certificates to trust besides the machine's own, as of a simulator.")
+        str,
+        about("File of certificates to trust besides the machine's own, such as a simulator's."),
     ] = ""
     allowed_networks: Annotated[
         tuple[str, ...],
-        about("Networks that are not public and may be called all the same, as 10.1.0.0/16."),
+        about(
+            "Networks that are not public and that Nova may call nevertheless, such as 10.1.0.0/16."
+        ),
     ] = ()
     deadline_s: Annotated[
         Seconds, about("Seconds that a push may take; FCM asks for 10 at least.")
     ] = 20.0
     waiting: Annotated[
-        Natural, about("Pushes that may wait for one provider; a further one is put off.")
+        Natural, about("Pushes that may wait for one provider; further ones are postponed.")
     ] = 2000

@@ -26,7 +26,7 @@ class Feeds(Struct, frozen=True, kw_only=True):
 
     authors: Annotated[
         Natural,
-        about("Authors whose newest posts are kept in memory, 500 bytes each; 0.05 GB by default."),
+        about("Authors whose newest posts are kept in memory, 500 bytes each: 50 MB by default."),
     ] = 100_000
     push: Annotated[
         bool,
@@ -45,7 +45,11 @@ class Deliveries(Struct, frozen=True, kw_only=True):
     """Push and mail on their way to devices and mailboxes."""
 
     public_url: Annotated[
-        str, about("Where people reach this server, as in https://nova.example; for links in mail.")
+        str,
+        about(
+            "Address at which people reach this server, "
+            "such as https://nova.example; for links in mail."
+        ),
     ] = ""
     at_once: Annotated[
         Annotated[int, Meta(ge=1, le=10_000)],
@@ -85,6 +89,8 @@ class Deliveries(Struct, frozen=True, kw_only=True):
     ] = True
     release_spread_s: Annotated[
         Annotated[float, Meta(ge=0, le=3_600)],
-        about("Seconds over which people are spread whose quiet hours end at the same time."),
+        about(
+            "Seconds over which Nova spreads the pushes of people whose quiet hours end together."
+        ),
     ] = 60.0
     retention_days: Annotated[Natural, about("Days that the log of deliveries is kept.")] = 30

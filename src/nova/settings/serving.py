@@ -60,7 +60,10 @@ class Socket(Struct, frozen=True, kw_only=True):
     ping_s: Annotated[Seconds, about("Seconds between pings of the server.")] = 25.0
     max_message_bytes: Annotated[Natural, about("Largest message that a client may send.")] = 65_536
     queue_bytes: Annotated[
-        Natural, about("Bytes that may wait for a client before it is told to come back.")
+        Natural,
+        about(
+            "Bytes that may wait for a client; beyond, it is disconnected and told to reconnect."
+        ),
     ] = 1_048_576
     connections: Annotated[Natural, about("Open sockets of this process, at most.")] = 100_000
     per_user: Annotated[Natural, about("Open sockets of a user in this process, at most.")] = 200
@@ -73,7 +76,10 @@ class Socket(Struct, frozen=True, kw_only=True):
     ] = 10_000
     subscriptions: Annotated[Natural, about("Subscriptions of a connection, at most.")] = 128
     anonymous: Annotated[
-        bool, about("Let strangers connect: without a token, or with one that names nobody.")
+        bool,
+        about(
+            "Let clients connect without a user: without a token, or with a token without `sub`."
+        ),
     ] = False
     own_channels: Annotated[
         bool,

@@ -27,15 +27,21 @@ class Log(Struct, frozen=True, kw_only=True):
     """The event log and its consumers."""
 
     batch: Annotated[
-        Natural, about("Events in one transaction; doubles up to `log.most` while more wait.")
+        Natural,
+        about("Events in one transaction; while more wait, the number doubles up to `log.most`."),
     ] = 100
     most: Annotated[Natural, about("Events in one transaction, at most.")] = 4000
     readers: Annotated[
         Annotated[int, Meta(ge=1, le=16)],
-        about("Readers of a consumer in one process: one computes while another waits."),
+        about(
+            "Readers of a consumer in one process: "
+            "one computes while another waits for the database."
+        ),
     ] = 2
     wait_s: Annotated[
-        Seconds, about("Longest time between two looks at the log when nothing rings.")
+        Seconds, about("Longest time between two reads of the log when no event wakes its readers.")
     ] = 1.0
-    attempts: Annotated[Natural, about("Attempts at an event before it becomes a dead letter.")] = 5
+    attempts: Annotated[
+        Natural, about("Attempts to handle an event before it becomes a dead letter.")
+    ] = 5
     retention_days: Annotated[Natural, about("Days that events stay in the log.")] = 7

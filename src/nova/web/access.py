@@ -19,7 +19,7 @@ ME = "me"
 
 
 class UserTokenNeeded(Forbidden):
-    """This route is for a user, and a server key is nobody's."""
+    """This route needs a user's token; a server key belongs to no user."""
 
     code = "user_token_needed"
     hint = "Send the user's own token; `nova token mint` makes one."

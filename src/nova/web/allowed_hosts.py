@@ -19,7 +19,7 @@ UPGRADE_ANSWER = "websocket.http.response"
 
 
 class HostNotAllowed(Refused):
-    """This server is not known by the name in the Host header."""
+    """This server does not answer to the name in the Host header."""
 
     status, code = 421, "host_not_allowed"
     hint = "Add the name to the setting http.allowed_hosts, or set deliveries.public_url."

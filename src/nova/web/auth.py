@@ -40,10 +40,10 @@ class KeyUnknown(Unauthenticated):
 
 
 class KeysBusy(Unavailable):
-    """Too many unknown server keys are being looked up just now."""
+    """Too many unknown server keys are being looked up at the moment."""
 
     code = "keys_busy"
-    hint = "Keys that were used before are not held up; try this one again."
+    hint = "Keys that were used before still work at once; try this one again."
 
 
 class Suspended(TokenInvalid):

@@ -39,13 +39,13 @@ class TooDeep(Malformed):
 
 
 class NulCharacter(Invalid):
-    """A text holds the character U+0000, or what is no character, which no text may."""
+    """A text holds U+0000 or something that is not a Unicode character."""
 
     code = "nul_character"
 
 
 class UnknownParameter(Invalid):
-    """The query has a parameter that this route does not know."""
+    """The query has an unknown parameter."""
 
     code = "unknown_parameter"
 

@@ -12,7 +12,7 @@ from nova.web.clients import Clients, is_loopback
 
 
 class MetricsClosed(Unauthenticated):
-    """The metrics are not for everybody."""
+    """The metrics are not open to everybody."""
 
     code = "metrics_closed"
     hint = (

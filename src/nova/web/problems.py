@@ -1,7 +1,6 @@
 """Refusals as problem documents (RFC 9457)."""
 
 from collections.abc import Iterator
-from itertools import groupby
 from math import ceil
 
 import msgspec
@@ -24,7 +23,7 @@ class Answer(Struct, gc=False):
 
 
 class Broken(Refused):
-    """Nova failed; the fault is in its log under the trace id."""
+    """Nova failed; its log has the error under the trace id."""
 
     status, code = 500, "internal_error"
     hint = "Report it with the trace id. Retrying may help."
@@ -89,17 +88,13 @@ def problem(refused: Refused, trace_id: str) -> Answer:
 
 
 def kinds(*packages: str) -> Iterator[type[Refused]]:
-    """Yield each kind of refusal that these packages define and that was imported, by code.
-
-    Where several share a code, the one that stands highest in the house speaks for all.
-    """
+    """Yield each kind of refusal that these packages define and that was imported, by code."""
     found: list[type[Refused]] = []
     queue = Refused.__subclasses__()
     while queue:
         kind = queue.pop()
         queue += kind.__subclasses__()
-        if kind.__module__.startswith(packages):
+        # Without a code of its own, it is a case of the kind above it.
+        if kind.__module__.startswith(packages) and "code" in vars(kind):
             found.append(kind)
-    found.sort(key=lambda kind: (kind.code, kind.__module__.count("."), kind.__module__))
-    for _, same in groupby(found, key=lambda kind: kind.code):
-        yield next(same)
+    yield from sorted(found, key=lambda kind: kind.code)

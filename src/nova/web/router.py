@@ -15,14 +15,14 @@ LONGEST_SEGMENT = 256  # characters, decoded
 
 
 class NoSuchRoute(NotFound):
-    """Nothing answers at this path."""
+    """There is no route at this path."""
 
     code = "no_such_route"
     hint = "The API is described at /docs and /openapi.json."
 
 
 class MethodNotAllowed(Refused):
-    """This path does not answer to this method."""
+    """This path does not support this method."""
 
     status, code = 405, "method_not_allowed"
 
@@ -32,7 +32,7 @@ class MethodNotAllowed(Refused):
 
 
 class PathTooLong(Refused):
-    """The path is longer than any that Nova has."""
+    """The path is longer than any route of Nova."""
 
     status, code = 414, "path_too_long"
 

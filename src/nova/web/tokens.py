@@ -40,7 +40,7 @@ class TokenInvalid(Unauthenticated):
 
 
 class TokenExpired(TokenInvalid):
-    """The token's time is over."""
+    """The token has expired."""
 
     code = "token_expired"
 

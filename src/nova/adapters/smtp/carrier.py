@@ -26,7 +26,7 @@ _REFUSED, _CLOSING = 400, 421
 
 
 class SmtpUnreachable(Unavailable):
-    """The mail server cannot be reached, or does not accept us."""
+    """The mail server cannot be reached, or does not accept Nova."""
 
     code = "smtp_unreachable"
     hint = "Check smtp.host, smtp.port, smtp.security, and the credentials."

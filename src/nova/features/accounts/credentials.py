@@ -41,7 +41,7 @@ UNKNOWN_LIFETIME = timedelta(days=400)
 
 
 class TooManyKeys(Conflict):
-    """There are as many server keys as there may be; revoke one that is no longer used."""
+    """There are already as many server keys as allowed; revoke one that is no longer used."""
 
     code = "too_many_keys"
 

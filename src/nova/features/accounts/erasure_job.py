@@ -30,7 +30,7 @@ _log = get_logger()
 
 
 class NoSuchErasure(NotFound):
-    """Nobody of this id was erased, or it is no longer remembered."""
+    """No user with this id was erased, or Nova no longer remembers it."""
 
     code = "no_such_erasure"
     hint = "Ids of erased people are remembered, as digests, for 30 days."

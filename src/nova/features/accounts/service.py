@@ -42,7 +42,7 @@ _FIRST, _LAST = UUID(int=0), UUID(int=2**128 - 1)
 
 
 class Twice(Invalid):
-    """This external_id stands in the same request before."""
+    """An earlier item of this request has the same external_id."""
 
     code = "given_twice"
 

@@ -47,21 +47,21 @@ class UnknownZone(Invalid):
 
 
 class AlwaysQuiet(Invalid):
-    """These hours never end: nothing would ever be released."""
+    """These quiet hours never end, so nothing would ever be sent."""
 
     code = "always_quiet"
     hint = "To get no more push or mail at all, turn the channel off: PATCH /v1/preferences."
 
 
 class FarSnooze(Invalid):
-    """A snooze ends within a year."""
+    """A snooze has to end within a year."""
 
     code = "snooze_too_long"
     hint = "To get no more push or mail at all, turn the channel off: PATCH /v1/preferences."
 
 
 class FarTime(Invalid):
-    """A time lies within the years 1900 to 2200."""
+    """A time has to be within the years 1900 to 2200."""
 
     code = "time_out_of_range"
 

@@ -83,13 +83,13 @@ class NoSuchDelivery(NotFound):
 
 
 class NoSuchLane(NotFound):
-    """There is no such lane; there are ios, android, web and mail."""
+    """There is no such queue; there are ios, android, web and mail."""
 
     code = "no_such_lane"
 
 
 class NotRedrivable(NotFound):
-    """There is no such dead letter; or what it tells of was taken back, or its webhook removed."""
+    """There is no such dead letter, its notification was withdrawn, or its webhook removed."""
 
     code = "no_such_dead_delivery"
     hint = "GET /v1/deliveries?phase=dead lists them."

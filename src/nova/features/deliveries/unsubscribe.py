@@ -18,10 +18,10 @@ FORM = '<form method="post"><button type="submit">Unsubscribe</button></form>'
 
 
 class NoSuchLink(NotFound):
-    """This link is not one of ours, or it was damaged on the way."""
+    """This link was not made by this server, or is incomplete."""
 
     code = "no_such_link"
-    hint = "Open it from the mail as it is."
+    hint = "Open the link in the mail as it is."
 
 
 class Unsubscribe:

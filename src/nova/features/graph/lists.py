@@ -21,7 +21,7 @@ NOBODY = 0
 
 
 class NoPath(NotFound):
-    """No way of up to six hops leads from one to the other."""
+    """There is no path of up to six steps between these people."""
 
     code = "no_path"
 

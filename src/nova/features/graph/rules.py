@@ -33,33 +33,33 @@ LATEST = datetime(9999, 12, 30, tzinfo=UTC)
 
 
 class NoSuchRequest(NotFound):
-    """There is no such request; it may have been taken back."""
+    """There is no such follow request; it may have been withdrawn."""
 
     code = "no_such_request"
 
 
 class Yourself(Invalid):
-    """Nobody can do this about themselves."""
+    """You cannot do this to yourself."""
 
     code = "yourself"
 
 
 class YouBlockThem(Conflict):
-    """You have blocked this person."""
+    """You have blocked this user."""
 
     code = "you_block_them"
     hint = "Lift the block first."
 
 
 class TooLong(Invalid):
-    """A mute that ends does so before the end of the year 9999."""
+    """The end of a mute has to be before the year 10000."""
 
     code = "mute_too_long"
     hint = "Leave 'until' out to mute somebody for good."
 
 
 class IsOver(Invalid):
-    """A mute ends later than now."""
+    """The end of the mute is in the past."""
 
     code = "mute_is_over"
     hint = "Leave 'until' out to mute somebody for good; DELETE ends a mute."

@@ -143,7 +143,7 @@ class Replayed(Struct, frozen=True):
 
 
 class WhoseInbox(Invalid):
-    """A server key says whose inbox it means."""
+    """With a server key, the request has to name the user of the inbox."""
 
     code = "whose_inbox"
     hint = "Add ?user=<either id of the user>."

@@ -46,19 +46,19 @@ class NoSuchNotification(NotFound):
 
 
 class NoId(Invalid):
-    """It is no id of a notification, which is a UUID."""
+    """The id of a notification is a UUID; this is none."""
 
     code = "no_id"
 
 
 class UnclearMark(Invalid):
-    """A mark is for `ids`, or `up_to` one, or `all`: exactly one of these."""
+    """Give exactly one of `ids`, `up_to` and `all`."""
 
     code = "unclear_mark"
 
 
 class NoSuchEvent(NotFound):
-    """No event of this id was accepted, or it is no longer remembered."""
+    """No event with this id was accepted, or Nova no longer remembers it."""
 
     code = "no_such_event"
     hint = (

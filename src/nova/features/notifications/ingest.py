@@ -71,14 +71,14 @@ _envelope = msgspec.json.Decoder(_Envelope)
 
 
 class TooManyEvents(Invalid):
-    """A request may bring up to 1,000 events."""
+    """A request may have up to 1,000 events."""
 
     code = "too_many_events"
     hint = "Send the rest in another request; order is kept per recipient."
 
 
 class NoEvents(Invalid):
-    """The request brings no event."""
+    """The request has no event."""
 
     code = "no_events"
 
@@ -94,10 +94,10 @@ class BadEvent(Invalid):
 
 
 class ReservedId(Invalid):
-    """Ids that begin with `nova:` are those of Nova's own events."""
+    """Ids that begin with `nova:` are reserved for Nova's own events."""
 
     code = "reserved_id"
-    hint = "Give the event another id; of a CloudEvent, its source comes first."
+    hint = "Give the event another id; a CloudEvent's id begins with its source."
 
 
 class EventConflict(Conflict):

@@ -47,13 +47,13 @@ _choices = msgspec.json.Decoder(Choices)
 
 
 class UnknownChannel(Invalid):
-    """There is no such channel of delivery."""
+    """There is no such delivery channel."""
 
     code = "unknown_delivery_channel"
 
 
 class TooManyChoices(Invalid):
-    """A person may choose about up to 500 types."""
+    """A person may have preferences about up to 500 types."""
 
     code = "too_many_choices"
     hint = "Send null for types whose choices are no longer needed."
@@ -66,10 +66,10 @@ class UnknownPreferredType(UnknownType):
 
 
 class TooManyObjects(Invalid):
-    """A person may choose about up to 500 single things."""
+    """A person may have preferences about up to 500 objects."""
 
     code = "too_many_objects"
-    hint = "Set one that matters no more to null."
+    hint = "Set an object that is no longer needed to null."
 
 
 class PreferenceBook:

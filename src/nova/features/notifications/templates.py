@@ -32,7 +32,7 @@ class BadTemplate(Invalid):
     code = "bad_template"
     hint = (
         "Placeholders are {" + "}, {".join(FIELDS) + "} and {metadata.<key>}; "
-        "{metadata.title|a post} says what stands there when it is missing; {{ and }} are braces."
+        "{metadata.title|a post} gives the text to use when it is missing; {{ and }} are braces."
     )
 
 

@@ -20,13 +20,13 @@ NOBODY: frozenset[Visibility] = frozenset()
 
 
 class NoSuchPost(NotFound):
-    """There is no such post, or it is not for you."""
+    """There is no such post, or you may not see it."""
 
     code = "no_such_post"
 
 
 class NoSuchComment(NotFound):
-    """There is no such comment, or it is not for you."""
+    """There is no such comment, or you may not see it."""
 
     code = "no_such_comment"
 
@@ -44,14 +44,14 @@ class EmptyPost(Invalid):
 
 
 class NotYours(Forbidden):
-    """A user token acts and looks for its own user only."""
+    """A user token may act and read for its own user only."""
 
     code = "not_yours"
     hint = "Leave ?user= out."
 
 
 class WhoActs(Invalid):
-    """A server key says for whom it acts or looks."""
+    """With a server key, the request has to name the user."""
 
     code = "who_acts"
     hint = "Add ?user=<either id of the user>."

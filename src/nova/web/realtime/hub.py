@@ -65,7 +65,7 @@ BOUNDS = {
 
 
 class TooManySockets(TooMany):
-    """As many sockets are open from this address as Nova takes from one."""
+    """This address has as many open sockets as one address may have."""
 
     code = "too_many_sockets"
     hint = (

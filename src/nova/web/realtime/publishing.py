@@ -21,10 +21,12 @@ PER_TURN = 64
 
 
 class NoSuchChannel(NotFound):
-    """The channel is of no namespace that is configured."""
+    """No configured namespace has this channel."""
 
     code = "unknown_channel"
-    hint = "Add the namespace to `namespaces` in nova.toml; features' channels are their own."
+    hint = (
+        "Add the namespace to `namespaces` in nova.toml; other channels belong to Nova's features."
+    )
 
 
 class MessageTooLarge(Invalid):
@@ -34,14 +36,14 @@ class MessageTooLarge(Invalid):
 
 
 class NotJson(Invalid):
-    """The bytes are no JSON, and the channel's namespace takes nothing else."""
+    """The data is not JSON, and the channel's namespace accepts JSON only."""
 
     code = "not_json"
     hint = "Set `binary` for its namespace."
 
 
 class NotBase64(Invalid):
-    """This is no base64."""
+    """The data is not base64."""
 
     code = "not_base64"
 
