@@ -35,7 +35,7 @@ select (select count(*) from backbone.dead_letters) as dead,
 
 
 def add(verbs: Verbs) -> None:
-    doctor = verbs.add_parser("doctor", help="check every engine, and tell how to mend what fails")
+    doctor = verbs.add_parser("doctor", help="check every engine, and tell how to fix what fails")
     add_json(doctor)
     add_options(doctor)
     doctor.set_defaults(run=_doctor)

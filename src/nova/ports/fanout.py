@@ -36,7 +36,7 @@ class SentAway(Struct, frozen=True, array_like=True, tag=4):
 
     user: UUID
     returns: bool
-    """Whether the clients are to come back, where no code says so."""
+    """Whether the clients reconnect, if no code is given."""
     code: int = 0
     """Tells the client why; 0 for the usual one."""
     reason: str = ""
@@ -78,7 +78,7 @@ class Refreshed(Struct, frozen=True, array_like=True, tag=7):
     expires: float | None
     """Seconds since 1970; None for never."""
     is_expired: bool
-    """Whether they end now, and the clients come back with a new token."""
+    """Whether the sockets are closed now, and the clients reconnect with a new token."""
 
 
 Order = SentAway | Unsubscribed | Subscribed | Refreshed

@@ -62,7 +62,7 @@ _PROBLEM: Json = {
         "status": {"type": "integer", "description": "The status of HTTP."},
         "detail": {"type": "string", "description": "What is wrong this time."},
         "code": {"type": "string", "description": "The kind: a word that programs can rely on."},
-        "hint": {"type": ["string", "null"], "description": "How to mend it."},
+        "hint": {"type": ["string", "null"], "description": "How to fix it."},
         "trace_id": {"type": "string", "description": "Finds the request in the log."},
     },
 }

@@ -226,7 +226,7 @@ class LaneState(Struct, frozen=True, kw_only=True, omit_defaults=True):
     failed: int = 0
     """How many failed because the address is gone."""
     gone: int = 0
-    """How many addresses died."""
+    """How many addresses were removed because their provider called them dead."""
 
 
 class CaughtMail(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -347,7 +347,7 @@ class Claimed(Struct, frozen=True, kw_only=True):
     summary: bool = False
     """Whether it speaks for others, too."""
     cancelled: bool = False
-    """While an attempt was under way whose process then died."""
+    """While a process that was killed made an attempt."""
     reader: str = "en"
     """The language that its reader wants; `locale` is that of its words."""
     actor_name: str | None = None

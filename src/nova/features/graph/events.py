@@ -37,7 +37,7 @@ class Followed(_Following, frozen=True, kw_only=True):
 
 
 class Unfollowed(_Following, frozen=True, kw_only=True):
-    """Somebody no longer follows another, whoever ended it: either of them, or a block."""
+    """A person no longer follows another: one of them ended it, or a block did."""
 
 
 class FollowRequested(_Following, frozen=True, kw_only=True):
@@ -72,7 +72,7 @@ class Blocked(_About, frozen=True, kw_only=True):
 
 
 class Unblocked(_About, frozen=True, kw_only=True):
-    """A person lifted a block; follows do not come back."""
+    """A person lifted a block; follows are not restored."""
 
 
 class Muted(_About, frozen=True, kw_only=True):
@@ -122,7 +122,7 @@ class EdgesImported(Fact, frozen=True, kw_only=True):
 
 
 class RebuildAsked(Fact, frozen=True, kw_only=True):
-    """An operator asked for the index of the graph to be filled from the truth again."""
+    """An operator asked for the graph index to be filled from the database again."""
 
     topic: ClassVar[str] = "graph"
 
@@ -132,7 +132,7 @@ class RebuildAsked(Fact, frozen=True, kw_only=True):
 
 
 class PersonForgotten(Fact, frozen=True, kw_only=True):
-    """A user was erased, with every edge from and to them; the number is nobody's any more."""
+    """A user was erased, with every edge from and to them; the number is no longer in use."""
 
     topic: ClassVar[str] = "graph"
 

@@ -121,7 +121,7 @@ class NotificationEdited(_OfUser, frozen=True, kw_only=True):
 
 
 class SubjectsTouched(Fact, frozen=True, kw_only=True):
-    """What some notifications stand on may have changed: they are looked at again.
+    """The subject of some notifications may have changed; they are checked again.
 
     The fields are those of `nova.kernel.subjects.Touched`.
     """

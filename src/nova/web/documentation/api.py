@@ -28,8 +28,8 @@ Refusals are <a href="/docs/problems">problem documents</a>. What holds for all 
 """
 _ABOUT_PROBLEMS = """<h1>Problems</h1><p>Every refusal is <code>application/problem+json</code>
 (RFC 9457), and its <code>type</code> leads to its row here. Rely on <code>code</code>;
-<code>hint</code> says how to mend it, <code>trace_id</code> finds it in the log, and
-<code>Retry-After</code> says when to come back.</p><table class="problems"><thead><tr><th>Code</th>
+<code>hint</code> says how to fix it, <code>trace_id</code> finds it in the log, and
+<code>Retry-After</code> says when to try again.</p><table class="problems"><thead><tr><th>Code</th>
 <th>Status</th><th>Meaning</th><th>What to do</th></tr></thead><tbody>"""
 
 

@@ -141,9 +141,9 @@ class Disconnecting(Struct, frozen=True, forbid_unknown_fields=True):
     """How to end a user's sockets."""
 
     reconnect: bool = False
-    """Whether the clients are to come back, where no code says so."""
+    """Whether the clients reconnect, if no code is given."""
     code: DisconnectCode | None = None
-    """What the clients learn. They come back after 3000 to 3499 and 4000 to 4499, and stay away
+    """The close code. Clients reconnect after 3000 to 3499 and 4000 to 4499, and do not reconnect
     after the others. Those from 4000 on are yours."""
     reason: Reason = ""
     """The same in words: up to 123 bytes of UTF-8; only with a code."""
@@ -186,7 +186,7 @@ class Refreshing(Struct, frozen=True, forbid_unknown_fields=True):
     expires_at: Annotated[datetime, Meta(tz=True)] | None = None
     """When they end, unless a new token comes; null for never."""
     expired: bool = False
-    """Whether they end now, and the clients come back with a new token."""
+    """Whether the sockets are closed now, and the clients reconnect with a new token."""
     client: NameOrNone = ""
     """The one connection that is meant; all of the user's without it."""
 

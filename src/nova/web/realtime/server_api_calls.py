@@ -127,7 +127,7 @@ class Closes(Struct, frozen=True):
     """What clients learn when they are disconnected."""
 
     code: Annotated[int, Meta(ge=0, le=2**32 - 1)] = 0
-    """3000 to 4999: they come back after 3000 to 3499 and 4000 to 4499; others are refused."""
+    """3000 to 4999: clients reconnect after 3000 to 3499 and 4000 to 4499. Others are refused."""
     reason: Words = ""
     """The same in words: up to 123 bytes of UTF-8."""
 
@@ -191,7 +191,7 @@ class RefreshCall(Struct, frozen=True):
     client: Words = ""
     """The one connection that is meant; all of the user's without it."""
     expired: bool = False
-    """Whether they end now, and the clients come back with a new token."""
+    """Whether the sockets are closed now, and the clients reconnect with a new token."""
     expire_at: Whole = 0
     """When they end, in seconds since 1970; 0 for never."""
     session: Unsupported = UNSET

@@ -7,7 +7,7 @@ from nova.features.deliveries.store import Noted
 
 NOT_REGISTERED = "The device or mailbox is not this person's any more, or is dead."
 SAYS_TOO_MUCH = "One of those that it speaks for was turned off or taken back while it waited."
-CANCELLED = "It was taken back while a process that died was sending it."
+CANCELLED = "It was withdrawn while a process that was killed was sending it."
 
 
 def gone(one: Claimed) -> Noted:
