@@ -2,6 +2,7 @@
 
 import { make } from '../../shared/dom.js';
 import { ribbon } from '../../shared/ribbon.js';
+import { checks } from '../parts/checks.js';
 import { sure } from '../parts/confirm.js';
 import { Form } from '../parts/form.js';
 import { CHANNELS } from '../parts/words.js';
@@ -18,19 +19,6 @@ function read(schedule) {
   return {
     isPlain, start: first?.start ?? '22:00', end: first?.end ?? '07:00',
     days: Object.entries(schedule?.days ?? {}).filter(([, each]) => each.length).map(([day]) => day),
-  };
-}
-
-function checks(label, all) {
-  const boxes = Object.entries(all).map(([value, text]) => {
-    const box = Object.assign(make('input'), { type: 'checkbox', value });
-    return { box, root: make('label', 'inline', box, ' ', text) };
-  });
-  const root = make('fieldset', '', make('legend', '', label), ...boxes.map((each) => each.root));
-  return {
-    root,
-    get value() { return boxes.filter(({ box }) => box.checked).map(({ box }) => box.value); },
-    set value(chosen) { for (const { box } of boxes) box.checked = chosen.includes(box.value); },
   };
 }
 

@@ -2,19 +2,27 @@
 
 import { make, press } from '../../shared/dom.js';
 import { moment } from '../../shared/time.js';
+import { checks } from '../parts/checks.js';
 import { sure } from '../parts/confirm.js';
 import { secretOnce } from '../parts/copy.js';
 import { Form } from '../parts/form.js';
 import { Table } from '../parts/table.js';
 
-const EVENTS = ['delivery.sent', 'delivery.delivered', 'delivery.opened', 'delivery.failed', 'delivery.dead', 'delivery.dropped'];
+const EVENTS = {
+  'delivery.sent': 'sent', 'delivery.delivered': 'delivered', 'delivery.opened': 'opened',
+  'delivery.failed': 'failed', 'delivery.dead': 'given up', 'delivery.dropped': 'dropped',
+};
 const LAST = 10;
 const PHASES = { waiting: 'waiting', done: 'answered', dead: 'given up', failed: 'failed', dropped: 'dropped' };
 
-const FIELDS = [
-  { name: 'url', label: 'Address', kind: 'url', required: true, wide: true, placeholder: 'https://example.com/nova', hint: 'https, and reachable from the server.' },
-  { name: 'events', label: 'Events', kind: 'list', wide: true, hint: `All when empty. Otherwise, separated by commas: ${EVENTS.join(', ')}.` },
-];
+function fields() {
+  const events = checks('Events', EVENTS);
+  return [
+    { name: 'url', label: 'Address', kind: 'url', required: true, wide: true, placeholder: 'https://example.com/nova', hint: 'https, and reachable from the server.' },
+    { name: 'events', wide: true, control: events.root, read: () => events.value, write: (value) => { events.value = value ?? []; }, hint: 'All of them when none is chosen.' },
+  ];
+}
+
 const CODES = { forbidden_url: 'url', bad_url: 'url' };
 
 export class Webhooks {
@@ -29,7 +37,7 @@ export class Webhooks {
     this.made = make('div', 'made');
     this.made.setAttribute('role', 'status');
     const form = new Form({
-      label: 'New webhook', submit: 'Add', codes: CODES, fields: FIELDS,
+      label: 'New webhook', submit: 'Add', codes: CODES, fields: fields(),
       send: ({ url, events }) => api.post('/v1/webhooks', { url, events }),
       done: (created) => this.#created(created, form, add),
     });
@@ -68,11 +76,11 @@ class Card {
     this.webhook = webhook;
     this.view = view;
     this.path = `/v1/webhooks/${webhook.id}`;
-    this.calls = new Table(`Last calls of ${webhook.url}`, ['Call', 'At', 'State', 'Answer', 'Attempts']);
+    this.calls = new Table(`Last calls of ${webhook.url}`, ['Call', 'At', 'State', 'Answer', 'Attempts'], 'wrapped');
     this.none = make('p', 'quiet', 'It was not called yet.');
     this.none.hidden = this.calls.root.hidden = true;
     this.form = new Form({
-      label: 'Change this webhook', submit: 'Save', codes: CODES, fields: FIELDS,
+      label: 'Change this webhook', submit: 'Save', codes: CODES, fields: fields(),
       send: ({ url, events }) => api.patch(this.path, { url, events }), done: () => this.#again(),
     });
     this.form.fill(webhook);

@@ -33,7 +33,7 @@ const WRITE = {
 };
 
 // A field: {name, label, kind, hint, required, most, placeholder, options, group, also}. `also` are further
-// places in the body that it stands for, and `root` and `control` may be given by who has their own.
+// places in the body that it stands for; who has a control of their own gives it, with `read` and `write`.
 export class Field {
   constructor(spec) {
     this.spec = spec;
@@ -56,7 +56,7 @@ export class Field {
     this.#describe();
     const isCheck = spec.kind === 'check';
     this.root = make('div', `field ${spec.kind ?? 'text'} ${spec.wide ? 'wide' : ''}`,
-      ...(isCheck ? [make('div', 'checked', this.input, label)] : [label, spec.shown ?? this.input]), hint, this.error);
+      ...(isCheck ? [make('div', 'checked', this.input, label)] : [spec.label && label, spec.shown ?? this.input]), hint, this.error);
     this.input.addEventListener('input', () => this.says(''));
   }
 

@@ -58,7 +58,7 @@ class OutboxSink:
         await self._pool.run(TRIM, self._most)
         return [
             Outcome(
-                Verdict.SENT, "kept", "Kept by the mail catcher.", None, None, f"outbox:{parcel.id}"
+                Verdict.SENT, "kept", "The mail catcher has it.", None, None, f"outbox:{parcel.id}"
             )
             for parcel in parcels
         ]
