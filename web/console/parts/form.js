@@ -14,7 +14,7 @@ function control({ kind = 'text', options, rows }) {
     return area;
   }
   const input = make('input');
-  input.type = { check: 'checkbox', list: 'text' }[kind] ?? kind;
+  input.type = kind === 'check' ? 'checkbox' : kind;
   return input;
 }
 
@@ -22,13 +22,10 @@ function control({ kind = 'text', options, rows }) {
 const READ = {
   check: (input) => input.checked,
   number: (input) => (input.value === '' ? undefined : Number(input.value)),
-  list: (input) => input.value.split(',').map((each) => each.trim()).filter(Boolean),
   json: (input) => (input.value.trim() ? JSON.parse(input.value) : undefined),
-  password: (input) => input.value || undefined,
 };
 const WRITE = {
   check: (input, value) => { input.checked = Boolean(value); },
-  list: (input, value) => { input.value = (value ?? []).join(', '); },
   json: (input, value) => { input.value = value === undefined ? '' : JSON.stringify(value, null, 2); },
 };
 
@@ -61,7 +58,7 @@ export class Field {
   }
 
   get value() {
-    const read = READ[this.spec.kind] ?? ((input) => (this.spec.keepsSpace ? input.value : input.value.trim()) || undefined);
+    const read = READ[this.spec.kind] ?? ((input) => input.value.trim() || undefined);
     return this.spec.read ? this.spec.read() : read(this.input);
   }
 
@@ -183,7 +180,7 @@ function problemOf(field) {
   try {
     const { value } = field;
     if (field.spec.required && (value ?? '') === '') return 'This is needed.';
-    return Number.isNaN(value) ? 'This is not a number.' : '';
+    return field.input.validity?.badInput ? 'This cannot be read.' : '';
   } catch (wrong) {
     return `This is not JSON: ${wrong.message}.`;
   }
