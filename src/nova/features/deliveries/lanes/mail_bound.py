@@ -4,15 +4,16 @@ It is asked where mails leave, so that it holds for whatever made them: an event
 push that failed, quiet hours that end, a digest, or an operator who replays dead letters.
 """
 
+from collections import Counter
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from uuid import UUID
 
 from nova.backbone.database import Database
 from nova.features.deliveries import plan
 from nova.features.deliveries.models import Claimed
 from nova.features.deliveries.plan import Choice
-from nova.features.deliveries.throttles import CLOCK_S, KEEP
+from nova.features.deliveries.throttles import CLOCK_S
 from nova.kernel.clock import Clock
 from nova.ports.database import Queries
 
@@ -21,14 +22,38 @@ MAILS = "*mail"
 """In place of a type: all mails to a person."""
 GATHERED, RULE = "gathered", "mails to one person an hour"
 
-ENTER = """
-insert into deliveries.throttles (user_id, type, at) select unnest($1::uuid[]), $2, $3
-    on conflict (user_id, type) do nothing
-"""
-
-LOCK = """
-select user_id, at from deliveries.throttles
- where user_id = any($1::uuid[]) and type = $2 order by user_id for update
+# Of each person so many ask to go ($2), and so many go in any case ($3): how many may. All in one
+# statement, as mails mostly go out one by one. $4 `*mail`, $5 now, $6 seconds apart, $7 at once.
+TAKE = """
+with asked as (
+    select * from unnest($1::uuid[], $2::int[], $3::int[]) as a (user_id, wanted, anyway)
+), entered as (
+    insert into deliveries.throttles (user_id, type, at, taken)
+    select user_id, $4, $5::timestamptz
+           + least(3600, (least(wanted, $7::int) + anyway) * $6::float8) * interval '1 second',
+           least(wanted, $7::int)
+      from asked order by user_id
+        on conflict (user_id, type) do nothing
+    returning user_id, taken
+), locked as (
+    select t.user_id, extract(epoch from t.at - $5)::float8 as ahead_s
+      from deliveries.throttles t join asked using (user_id)
+     where t.type = $4 order by t.user_id for update of t
+), let as (
+    select user_id, wait_s, anyway,
+           least(wanted, floor((3600 - wait_s) / $6::float8 + 1e-6))::int as taken
+      from asked join (
+        select user_id, case when ahead_s between 0 and $8::float8 then ahead_s else 0 end as wait_s
+          from locked) l using (user_id)
+), charged as (
+    update deliveries.throttles t
+       set taken = let.taken,
+           at = $5::timestamptz + interval '1 second'
+              * least(3600, wait_s + (let.taken + anyway) * $6::float8)
+      from let where t.user_id = let.user_id and t.type = $4
+    returning t.user_id, t.taken
+)
+select * from entered union all select * from charged
 """
 
 STATE = "select at from deliveries.throttles where user_id = $1 and type = $2"
@@ -64,20 +89,49 @@ class MailBound:
         counted = [one for one, _ in claims if one.tries == 1 and not one.critical]
         if not self._apart_s or not counted:
             return list(claims)
-        now, users = self._clock.now(), sorted({one.user for one in counted})
-        async with self._db.transaction() as tx:
-            await tx.run(ENTER, users, MAILS, now)
-            rows = await tx.fetch(LOCK, users, MAILS)
-            waits = {row["user_id"]: _wait_s(row["at"], now) for row in rows}
-            held = [one for one in counted if self._is_beyond(one, waits)]
-            at = [now + timedelta(seconds=waits[user]) for user in users]
-            await tx.run(KEEP, users, [MAILS] * len(users), at)
-            if held:
-                ids, fences = [one.id for one in held], [one.fence for one in held]
-                due = [_end_of_hour(one.user, now) for one in held]
-                await tx.run(HOLD, ids, fences, due, GATHERED, RULE)
-        out = {one.id for one in held}
-        return [(one, again) for one, again in claims if one.id not in out]
+        now = self._clock.now()
+        left = await self._taken(counted, now)
+        held: set[UUID] = set()
+        for one in counted:
+            if one.summary:
+                continue  # it tells of what was held, and goes in any case
+            if left[one.user] > 0:
+                left[one.user] -= 1
+            else:
+                held.add(one.id)
+        if held:
+            await self._hold([one for one in counted if one.id in held], now)
+        return [(one, again) for one, again in claims if one.id not in held]
+
+    async def _taken(self, counted: Sequence[Claimed], now: datetime) -> dict[UUID, int]:
+        """Count mails, and return how many of each person may go."""
+        some = Counter(one.user for one in counted if not one.summary)
+        anyway = Counter(one.user for one in counted if one.summary)
+        users = sorted({*some, *anyway})
+        most = round(HOUR_S / self._apart_s)
+        rows = await self._db.fetch(
+            TAKE,
+            users,
+            [some[user] for user in users],
+            [anyway[user] for user in users],
+            MAILS,
+            now,
+            self._apart_s,
+            most,
+            HOUR_S + CLOCK_S,
+        )
+        # Whom another process began to count in the same moment is counted the next time.
+        return dict.fromkeys(users, most) | {row["user_id"]: row["taken"] for row in rows}
+
+    async def _hold(self, held: Sequence[Claimed], now: datetime) -> None:
+        await self._db.run(
+            HOLD,
+            [one.id for one in held],
+            [one.fence for one in held],
+            [_end_of_hour(one.user, now) for one in held],
+            GATHERED,
+            RULE,
+        )
 
     async def foreseen(self, db: Queries, user: UUID, choice: Choice, now: datetime) -> Choice:
         """Return what would become of a mail that is to go at once."""
@@ -87,17 +141,6 @@ class MailBound:
         if at is None or not self._is_full(_wait_s(at, now)):
             return choice
         return Choice("held", GATHERED, RULE, _end_of_hour(user, now), 1)
-
-    def _is_beyond(self, one: Claimed, waits: dict[UUID, float]) -> bool:
-        """Tell whether a mail is beyond the bound, or count it.
-
-        One that tells of what was held goes in any case.
-        """
-        wait_s = waits.get(one.user, 0.0)
-        if self._is_full(wait_s) and not one.summary:
-            return True
-        waits[one.user] = min(HOUR_S, wait_s + self._apart_s)
-        return False
 
     def _is_full(self, wait_s: float) -> bool:
         return wait_s > HOUR_S - self._apart_s + 1e-6

@@ -7,8 +7,41 @@ UNSUBSCRIBE: Mapping[str, str] = {
     "de": "Solche Mails abbestellen",
     "fr": "Ne plus recevoir ce type d\u2019e-mail",
     "es": "No recibir más correos como este",
+    "ar": "إلغاء الاشتراك في مثل هذه الرسائل",
+    "fa": "لغو دریافت چنین ایمیل‌هایی",
+    "he": "הסרה מרשימת הודעות כאלה",
+    "it": "Non ricevere più e-mail come questa",
+    "ja": "このようなメールの配信を停止する",
+    "ko": "이런 메일 수신 거부",
+    "nl": "Afmelden voor dit soort mail",
+    "pl": "Wypisz się z takich wiadomości",
+    "pt": "Não receber mais e-mails como este",
+    "ru": "Отписаться от таких писем",
+    "tr": "Bu tür e-postaların aboneliğinden çık",  # noqa: RUF001  # Turkish
+    "uk": "Відписатися від таких листів",
+    "zh": "退订此类邮件",
+    "zh-hant": "取消訂閱這類郵件",
 }
-OPEN: Mapping[str, str] = {"en": "Open", "de": "Öffnen", "fr": "Ouvrir", "es": "Abrir"}
+OPEN: Mapping[str, str] = {
+    "en": "Open",
+    "de": "Öffnen",
+    "fr": "Ouvrir",
+    "es": "Abrir",
+    "ar": "فتح",
+    "fa": "باز کردن",
+    "he": "פתיחה",
+    "it": "Apri",
+    "ja": "開く",
+    "ko": "열기",
+    "nl": "Openen",
+    "pl": "Otwórz",
+    "pt": "Abrir",
+    "ru": "Открыть",
+    "tr": "Aç",
+    "uk": "Відкрити",
+    "zh": "打开",
+    "zh-hant": "開啟",
+}
 
 HTML = """\
 {preheader}

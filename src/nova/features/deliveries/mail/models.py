@@ -19,6 +19,11 @@ Locale = Annotated[
     spelled(r"\A[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*\Z", "a language such as en or pt-BR"),
 ]
 Color = Annotated[str, spelled(r"\A#[0-9A-Fa-f]{6}\Z", "a colour such as #1d4ed8")]
+Address = Annotated[
+    str,
+    Meta(max_length=254),
+    spelled(r"\A[^\s@<>()\[\]\\,;:\"]{1,64}@[^\s@<>()\[\]\\,;:\"]{1,253}\Z", "one mail address"),
+]
 Subject = Annotated[str, Meta(min_length=1, max_length=512), NO_NUL]
 Running = Annotated[str, Meta(max_length=10_000), NO_NUL]
 _PIXEL = (
@@ -201,7 +206,7 @@ class MailPreview(Struct, frozen=True, kw_only=True, omit_defaults=True):
 class MailTrial(Drafted, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What to send, and to whom."""
 
-    to: Annotated[str, Meta(min_length=3, max_length=254), NO_NUL] | None = None
+    to: Address | None = None
     """The one address that gets it; it goes to the mail catcher alone when absent."""
 
 
