@@ -10,7 +10,7 @@ from hypothesis import strategies as some
 from nova.features.deliveries.mail.faults import BadMailTemplate
 from nova.features.deliveries.mail.layout import Layout
 from nova.features.deliveries.mail.markup import ATTRIBUTES, ELEMENTS, Markup
-from nova.features.deliveries.mail.models import LAYOUT_EXAMPLE, Logo, MailLayout
+from nova.features.deliveries.mail.models import LAYOUT_EXAMPLE, LayoutWords, Logo, MailLayout
 from nova.features.deliveries.mail.writing import Design, Letter
 
 NEEDED = "{body}{unsubscribe}"
@@ -150,3 +150,12 @@ def test_html_of_the_app_stands_around_its_words() -> None:
     assert "&lt;b&gt;" in mail.html
     assert 'href="https://nova.example/u/1"' in mail.html
     assert "app.example/posts/1" not in mail.html  # it has no {button}
+
+
+def test_a_language_without_words_has_the_footer_of_another_and_its_own_links() -> None:
+    words = {"en": LayoutWords(footer="1 Pier Road", unsubscribe="Stop")}
+    design = Design(MailLayout(words=words))
+    mail = design.write(letter(locale="de"))
+    assert "1 Pier Road" in mail.text
+    assert "Solche Mails abbestellen: https://nova.example/u/1" in mail.text
+    assert "Stop: https://nova.example/u/1" in design.write(letter()).text

@@ -75,10 +75,12 @@ class Layout:
     def _around_in(self, locale: str) -> Around:
         best = served(locale, self._locales)
         words = LayoutWords() if best is None else self._words[best]
+        # A language without words has Nova's for links, but the footer must not be missing.
+        other = self._words.get("en") or next(iter(self._words.values()), words)
         return Around(
             words_of(built_in.OPEN, locale) if words.button is None else words.button,
             words.unsubscribe or words_of(built_in.UNSUBSCRIBE, locale),
-            words.footer,
+            other.footer if best is None else words.footer,
         )
 
     def page(self, locale: str, way: Way, title: str, fragments: Mapping[str, str]) -> str:

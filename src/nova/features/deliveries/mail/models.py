@@ -129,7 +129,7 @@ class MailLayout(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         dict[Locale, LayoutWords],
         Meta(max_length=100, examples=[{"en": {"footer": "Harbour Ltd, 1 Pier Road, Lisbon"}}]),
     ] = {}
-    """Words by locale."""
+    """Words by locale. A language without any has Nova's, and the footer of `en` or the first."""
     html: Annotated[str, Meta(max_length=MOST_HTML), NO_NUL] | None = None
     """HTML of your own inside of `<body>`, with placeholders; Nova's when absent."""
 
