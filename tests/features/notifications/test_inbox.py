@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from nova.features.notifications.boxes import LOOKED_THROUGH
 from nova.features.notifications.catalogue import Kind, Wording
 from nova.features.notifications.inbox import NoSuchEvent, NoSuchNotification, UnclearMark
 from nova.features.notifications.models import Mark, Marking, State
@@ -89,6 +90,35 @@ async def test_pages_meet_and_a_cursor_is_nobody_elses(here: World) -> None:
     for user, state in ((here.ids["ada"], State.CURRENT), (ben, State.ALL)):
         with pytest.raises(BadCursor):
             await inbox.list(user, state=state, limit=3, cursor=last)
+
+
+async def test_what_is_rare_in_a_large_inbox_is_found_a_stretch_at_a_time(here: World) -> None:
+    ben, inbox = here.ids["ben"], here.all.inbox
+    old, archived = await ids_of(here, 2)
+    await inbox.mark_one(ben, archived, Mark.ARCHIVE)
+    # As if all between had been removed.
+    await here.pool.run(
+        "update notifications.boxes set top = top + $2 where user_id = $1", ben, 2 * LOOKED_THROUGH
+    )
+    await here.send(event("new", actor_id="ada"))
+    await here.settled()
+    [new] = [each.id for each in (await inbox.list(ben, limit=1)).data]
+
+    async def pages(**asked: Any) -> list[list[UUID]]:
+        page = await inbox.list(ben, **asked)
+        found = [page]
+        while page.next_cursor is not None:
+            page = await inbox.list(ben, cursor=page.next_cursor, **asked)
+            found.append(page)
+        return [[each.id for each in page.data] for page in found]
+
+    assert await pages(kind="like") == [[new], [], [old]]
+    assert await pages(state=State.ARCHIVED) == [[archived]]
+    assert await pages(state=State.UNREAD) == [[new], [], [old]]
+    await inbox.mark_one(ben, old, Mark.READ)
+    assert await pages(state=State.UNREAD) == [[new]]  # the count says that there is no more
+    exported = await here.all.export(ben)
+    assert [each.id for each in exported["notifications"]] == [old, archived, new]
 
 
 async def test_a_mark_up_to_one_leaves_the_newer_ones_alone(here: World) -> None:

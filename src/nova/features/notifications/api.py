@@ -98,6 +98,8 @@ class Listed(Struct, frozen=True, kw_only=True):
     type: Name | None = None
     """Of this type alone."""
     limit: Annotated[int, Meta(ge=1, le=200)] = 50
+    """How many at most; a page looks through 10,000 notifications, and while there is a
+    `next_cursor`, it may hold fewer, or none."""
     cursor: Annotated[str, Meta(max_length=512)] | None = None
 
 

@@ -10,39 +10,34 @@ from nova.features.notifications.models import Counts, Mark, Notification, State
 from nova.features.notifications.store import counts, notification
 from nova.ports.database import Queries
 
+LOOKED_THROUGH = 10_000
+"""Notifications that one page looks through, at most."""
+
 COUNTS = "select unseen, unread from notifications.boxes where user_id = $1"
 
 COUNTS_OF = "select user_id, unread from notifications.boxes where user_id = any($1::uuid[])"
 
+# A page looks through so many numbers at most, since what it looks for may be rare among 100,000;
+# only what is archived has an index of its own. The first row comes always, for who has a box.
+_FROM = """
+select w.floor, w.unseen as all_unseen, w.unread as all_unread, i.*
+  from (select least($2, top + 1) as below, unseen, unread,
+               greatest(least($2, top + 1) - $5, 1) as floor
+          from notifications.boxes where user_id = $1) w
+  left join lateral (
+    select * from notifications.inbox
+     where user_id = $1 and number < w.below and number >= w.floor
+       and ($3::text is null or type = $3)
+"""
+
+_TO = " order by number desc limit $4) i on true order by i.number desc"
+
 LIST = {
-    State.CURRENT: """
-select * from notifications.inbox
- where user_id = $1 and number < $2 and ($3::text is null or type = $3) and archived_at is null
- order by number desc limit $4
-""",
-    State.UNSEEN: """
-select * from notifications.inbox
- where user_id = $1 and number < $2 and ($3::text is null or type = $3) and archived_at is null
-   and seen_at is null
- order by number desc limit $4
-""",
-    State.UNREAD: """
-select * from notifications.inbox
- where user_id = $1 and number < $2 and ($3::text is null or type = $3) and archived_at is null
-   and read_at is null
- order by number desc limit $4
-""",
-    State.ARCHIVED: """
-select * from notifications.inbox
- where user_id = $1 and number < $2 and ($3::text is null or type = $3)
-   and archived_at is not null
- order by number desc limit $4
-""",
-    State.ALL: """
-select * from notifications.inbox
- where user_id = $1 and number < $2 and ($3::text is null or type = $3)
- order by number desc limit $4
-""",
+    State.CURRENT: _FROM + "and archived_at is null" + _TO,
+    State.UNSEEN: _FROM + "and archived_at is null and seen_at is null" + _TO,
+    State.UNREAD: _FROM + "and archived_at is null and read_at is null" + _TO,
+    State.ARCHIVED: _FROM + "and archived_at is not null" + _TO,
+    State.ALL: _FROM + _TO,
 }
 
 ONE = "select * from notifications.inbox where id = $1 and user_id = $2"
@@ -212,11 +207,31 @@ async def unread_of(db: Queries, users: Sequence[UUID]) -> dict[UUID, int]:
     return {row["user_id"]: row["unread"] for row in await db.fetch(COUNTS_OF, users)}
 
 
+class Page(Struct, frozen=True):
+    """A stretch of a user's notifications, newest first."""
+
+    found: Sequence[Notification]
+    floor: int
+    """The least number that was looked at; 1 if there is nothing below."""
+    unseen: int = 0
+    unread: int = 0
+
+
 async def page(
     db: Queries, user: UUID, state: State, kind: str | None, *, before: int, most: int
-) -> list[Notification]:
-    """Return up to `most` with a number below `before`, newest first."""
-    return [notification(row) for row in await db.fetch(LIST[state], user, before, kind, most)]
+) -> Page:
+    """Return up to `most` with a number below `before`, newest first.
+
+    Looks through `LOOKED_THROUGH` numbers at most, but for what is archived: then the rest is below
+    the page's `floor`.
+    """
+    indexed = state is State.ARCHIVED and kind is None
+    through = before if indexed else LOOKED_THROUGH
+    rows = await db.fetch(LIST[state], user, before, kind, most, through)
+    if not rows:  # never notified
+        return Page((), 1)
+    found = [notification(row) for row in rows if row["id"] is not None]
+    return Page(found, rows[0]["floor"], rows[0]["all_unseen"], rows[0]["all_unread"])
 
 
 async def one(db: Queries, user: UUID, id_: UUID) -> Notification | None:

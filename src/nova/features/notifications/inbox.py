@@ -32,6 +32,8 @@ from nova.web.cursors import Cursors
 from nova.web.routes import Paged
 
 NEWEST = 2**62
+AT_ONCE = 1_000
+"""Notifications of one look, when all are read."""
 RETRACTED, WITHDRAWN = "retracted", "withdrawn"
 TAKEN_BACK = frozenset({RETRACTED, WITHDRAWN})
 """Reasons for which nobody is to hear the words any more."""
@@ -106,14 +108,19 @@ class Inbox:
         limit: int = 50,
         cursor: str | None = None,
     ) -> Paged[Notification]:
-        """Return a page, newest first."""
+        """Return a page, newest first.
+
+        It may be shorter than `limit`, or empty, while there is more: it looks through 10,000 only.
+        """
         owner = f"{user} {state.value} {kind or ''}"
         before = self._cursors.open(owner, cursor) if cursor else NEWEST
-        found = await boxes.page(self._db, user, state, kind, before=before, most=limit + 1)
-        shown = await with_actors(self._people, found[:limit])
-        if len(found) <= limit:
+        page = await boxes.page(self._db, user, state, kind, before=before, most=limit + 1)
+        shown = await with_actors(self._people, page.found[:limit])
+        if len(page.found) > limit:
+            return Paged(shown, self._cursors.seal(owner, shown[-1].number))
+        if page.floor <= 1 or (cursor is None and _is_all(page, state, kind)):
             return Paged(shown)
-        return Paged(shown, self._cursors.seal(owner, shown[-1].number))
+        return Paged(shown, self._cursors.seal(owner, page.floor))
 
     async def mark_one(self, user: UUID, id_: UUID, mark: Mark) -> Marked:
         """Mark one; it is fine if it is so marked already."""
@@ -244,6 +251,12 @@ class Removal:
         return gone
 
 
+def _is_all(page: boxes.Page, state: State, kind: str | None) -> bool:
+    """Tell whether a first page has all that there is, by the counts."""
+    counts = {State.UNSEEN: page.unseen, State.UNREAD: page.unread}
+    return kind is None and counts.get(state) == len(page.found)
+
+
 def _readable(marking: Marking) -> tuple[Marking, list[NotMarked]]:
     """Return the marking with those of its ids that are some, and the others."""
     if marking.ids is None:
@@ -262,7 +275,8 @@ async def everything(db: Queries, people: People, user: UUID) -> list[Notificati
     """Return all of a user's notifications, oldest first, for the user's own copy."""
     found: list[Notification] = []
     before = NEWEST
-    while page := await boxes.page(db, user, State.ALL, None, before=before, most=1_000):
-        found += await with_actors(people, page)
-        before = page[-1].number
+    while before > 1:
+        page = await boxes.page(db, user, State.ALL, None, before=before, most=AT_ONCE)
+        found += await with_actors(people, page.found)
+        before = page.found[-1].number if len(page.found) == AT_ONCE else page.floor
     return found[::-1]
