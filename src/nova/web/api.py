@@ -353,6 +353,8 @@ class Api:
         So whoever sends slowly takes nobody's place; how many one sender may have arriving
         is bounded, but for the host app's backend.
         """
+        if intake.is_whole(asked.scope):
+            return await intake.read(asked.receive, asked.headers, endpoint.max_body, place)
         arriving: AbstractAsyncContextManager[None] = nullcontext()
         if not isinstance(actor, ServerKey):
             arriving = self._arrivals.of(sender)

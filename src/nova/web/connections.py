@@ -18,6 +18,7 @@ from uvicorn.protocols.http.httptools_impl import (
 
 from nova.kernel.errors import Malformed, Refused
 from nova.web.event_loop_budget import PER_TURN, REQUEST, SHARE, LoopBudget
+from nova.web.intake import WHOLE
 from nova.web.joined_writes import JoinedWrites
 from nova.web.problems import Overloaded, TooSlow, problem
 from nova.web.router import PathTooLong
@@ -145,7 +146,7 @@ class GuardedProtocol(HttpToolsProtocol):
     def connection_made(self, transport: BaseTransport) -> None:
         super().connection_made(cast("Any", transport))
         self.flow = Flow(self.transport, self.pipeline, self._resume)
-        self._extensions = {"nova.abort": self.transport.abort}
+        self._extensions = {"nova.abort": self.transport.abort, WHOLE: self._is_whole}
         self._counted = True
         self._guarded.open += 1
         beyond = self._guarded.open - self._guard.connections
@@ -182,6 +183,10 @@ class GuardedProtocol(HttpToolsProtocol):
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         self._answering = cycle
         super()._start_asgi_task(cycle, app)
+
+    def _is_whole(self) -> bool:
+        """Return whether the whole body is here of the request that is being answered."""
+        return self._answering is not None and not self._answering.more_body
 
     def _end_requests(self) -> None:
         """Tell every request that its client is gone, or gets no answer to it any more."""

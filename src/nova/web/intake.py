@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl
 
 import msgspec
 from msgspec import UNSET, Meta, Raw, Struct, inspect
-from starlette.types import Receive
+from starlette.types import Receive, Scope
 
 from nova.kernel.choices import Choices
 from nova.kernel.errors import Invalid, Malformed, Refused, TooMany
@@ -20,6 +20,8 @@ from nova.web import readable
 from nova.web.problems import Overloaded, TooLarge, UnsupportedMedia
 
 MOST_PARAMETERS = 64
+WHOLE = "nova.whole"
+"""The ASGI extension that tells whether the whole body of a request is here."""
 SMALL = 65_536
 """Bytes of a body that needs no room: about what the server reads ahead anyway."""
 MOST_ARRIVING = 64
@@ -168,6 +170,12 @@ async def read(receive: Receive, headers: Mapping[bytes, bytes], most: int, plac
         place.give(size)
         raise
     return b"".join(parts)
+
+
+def is_whole(scope: Scope) -> bool:
+    """Return whether a request's body is here, so that reading it waits for nothing."""
+    whole = scope.get("extensions", {}).get(WHOLE)
+    return whole is not None and whole()
 
 
 async def _arriving(receive: Receive, first: bytes, most: int) -> AsyncIterator[bytes]:
