@@ -40,8 +40,11 @@ update backbone.leases set expires = now() + $4::interval
 where name = $1 and owner = $2 and token = $3 and expires > now()
 """
 
+# Its commit waits for no disk, so that those of events do not wait for it several times a second.
+# Who loses it with the machine finds the lease taken until it expires, and the job due.
 DONE = """
 update backbone.leases set owner = null, due = now() + $4::interval
+from set_config('synchronous_commit', 'off', true)
 where name = $1 and owner = $2 and token = $3
 """
 

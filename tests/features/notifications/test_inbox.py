@@ -307,11 +307,12 @@ class Ben:
         inbox = self.here.all.inbox
         match step:
             case ("arrive", count):
-                start = len(self.ids)
+                start, heard = len(self.ids), len(self.here.socket("ben"))
                 names = [f"{self.run}-{start + n}" for n in range(count)]
                 results = await self.here.send(*(event(name) for name in names))
                 self.ids += [each.notification for each in results.results if each.notification]
                 await self.here.settled()
+                await self.here.told("ben", heard + count)  # they are, a moment after their commit
             case ("mark", mark, n) if n < len(self.ids):
                 await inbox.mark(self.user, Marking(mark=mark, ids=[self.ids[n]]))
             case ("up_to", mark, n) if n < len(self.ids):

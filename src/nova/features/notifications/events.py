@@ -26,8 +26,11 @@ class Origin(Struct, frozen=True):
         return Subject(self.kind, self.item, self.actor, recipient)
 
 
-class EventAccepted(Fact, frozen=True, kw_only=True):
-    """An event that may become a notification was accepted, once."""
+class EventAccepted(Fact, frozen=True, kw_only=True, omit_defaults=True):
+    """An event that may become a notification was accepted, once.
+
+    There is one in the log for each: what is as usual is left out.
+    """
 
     topic: ClassVar[str] = "notifications"
 
