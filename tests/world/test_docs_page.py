@@ -102,6 +102,22 @@ async def test_the_type_of_a_problem_leads_to_its_row(browser: Browser, app: App
 
 
 @needs_chromium
+async def test_a_phone_shows_wide_tables_as_rows_below_one_another(
+    browser: Browser, app: App
+) -> None:
+    async with opened(browser, f"{app.url}/docs/reference/settings", viewport=PHONE) as page:
+        row = page.locator(".wide tbody tr").filter(has_text="NOVA_DATABASE").first
+        await expect(row).to_contain_text("or a postgresql:// address")
+        for cell in await row.locator("td").all():
+            box = await cell.bounding_box()
+            assert box is not None
+            assert box["x"] + box["width"] <= PHONE["width"]
+    async with opened(browser, f"{app.url}/docs/readme", viewport=PHONE) as page:
+        code = page.locator("pre").filter(has_text="curl").first
+        await expect(code).to_have_attribute("tabindex", "0")  # it scrolls, also by keyboard
+
+
+@needs_chromium
 async def test_no_link_is_dead_and_every_page_fits_on_a_phone(browser: Browser, app: App) -> None:
     waiting, pages, links = ["/docs"], set[str](), set[str]()
     names: dict[str, set[str]] = {}

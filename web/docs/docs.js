@@ -43,6 +43,23 @@ for (const code of document.querySelectorAll("main pre > code")) {
   box.append(block, button);
   copies(button, () => code);
 }
+// What scrolls sideways has to be reached by keyboard, too.
+const reach = new ResizeObserver((boxes) => {
+  for (const { target } of boxes) {
+    if (target.scrollWidth > target.clientWidth) target.tabIndex = 0;
+    else target.removeAttribute("tabindex");
+  }
+});
+for (const each of document.querySelectorAll("pre, .wide")) reach.observe(each);
+// On a phone, the rows of a wide table stand below one another: each cell names its column.
+for (const table of document.querySelectorAll(".wide > table")) {
+  const heads = [...table.querySelectorAll("thead th")].map((each) => each.textContent);
+  if (heads.length < 3) continue;
+  table.classList.add("stacks");
+  for (const row of table.tBodies[0]?.rows ?? []) {
+    [...row.cells].forEach((cell, number) => { if (heads[number]) cell.dataset.head = heads[number]; });
+  }
+}
 for (const each of languages) {
   each.addEventListener("click", () => {
     const before = each.getBoundingClientRect().top;
