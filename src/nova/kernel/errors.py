@@ -112,6 +112,6 @@ class TooMany(Refused):
 
 
 class Unavailable(Refused):
-    """Nova cannot take this now; nothing was accepted, so try again."""
+    """Nova cannot handle this now; nothing was accepted, so try again."""
 
     status, code = 503, "unavailable"

@@ -65,7 +65,7 @@ async def named(
     if "user" in path:
         reference = path["user"]
         if reference == ME and not isinstance(actor, User):
-            raise NotFound("With a server key nobody is 'me'; name the user in the path.")
+            raise NotFound("A server key has no 'me'; name the user in the path.")
         meeting = Meeting.SELF if rule is Rule.SELF else Meeting.INSIDE
         if isinstance(actor, User) and reference in {ME, str(actor.id)}:
             user = actor.id

@@ -70,13 +70,9 @@ class Room:
 
     def take(self, sender: str, need: int) -> None:
         if need > self._left:
-            raise Overloaded(
-                "Nova has as many large requests in hand as it takes.", retry_after=1.0
-            )
+            raise Overloaded("Nova is handling as many large requests as it can.", retry_after=1.0)
         if self._of[sender] + need > self._most_of_one:
-            raise TooMany(
-                "As many of your large requests are in hand as Nova takes of one.", retry_after=1.0
-            )
+            raise TooMany("Too many of your large requests are in progress.", retry_after=1.0)
         self._left -= need
         self._of[sender] += need
 
@@ -156,7 +152,7 @@ async def read(receive: Receive, headers: Mapping[bytes, bytes], most: int, plac
     body: bytes = message.get("body", b"")
     if not message.get("more_body") and len(body) <= most:
         if message["type"] == "http.disconnect":
-            raise Malformed("The client went away.")
+            raise Malformed("The client closed the connection.")
         place.grow(0, len(body))
         return body
     parts: list[bytes] = []
@@ -190,7 +186,7 @@ async def _arriving(receive: Receive, first: bytes, most: int) -> AsyncIterator[
             return
         message = await receive()
         if message["type"] == "http.disconnect":
-            raise Malformed("The client went away.")
+            raise Malformed("The client closed the connection.")
         part, more = message.get("body", b""), message.get("more_body", False)
 
 

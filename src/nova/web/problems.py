@@ -49,7 +49,7 @@ class UnsupportedMedia(Refused):
 
 
 class Overloaded(Refused):
-    """Nova has as many requests in progress as it takes; nothing was accepted, so try again."""
+    """Nova is handling as many requests as it can; nothing was accepted, so try again."""
 
     status, code = 503, "overloaded"
 
