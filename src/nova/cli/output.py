@@ -5,6 +5,7 @@ with `code`, `detail` and `hint`, as in the HTTP API.
 """
 
 import argparse
+import json
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -23,11 +24,20 @@ class Listed(Struct, frozen=True):
 
 def show(args: argparse.Namespace, result: object, text: Callable[[], str]) -> None:
     """Print a result as JSON if that is asked for, else as the text."""
-    say(as_json(result) if args.json else text())
+    say(as_json(result) if args.json else _visible(text()))
 
 
 def as_json(result: object) -> str:
-    return msgspec.json.format(msgspec.json.encode(result, enc_hook=str)).decode()
+    return _visible(msgspec.json.format(msgspec.json.encode(result, enc_hook=str)).decode())
+
+
+def _visible(text: str) -> str:
+    """Escape, as JSON does, what could move a terminal's cursor or turn text round."""
+    if text.replace("\n", "").isprintable():
+        return text
+    return "".join(
+        each if each.isprintable() or each == "\n" else json.dumps(each)[1:-1] for each in text
+    )
 
 
 def refusal(code: str, detail: str, hint: str | None, **more: object) -> str:
@@ -71,4 +81,4 @@ def _cell(value: object) -> str:
         return value.isoformat(timespec="seconds")
     if isinstance(value, bool | dict | list):
         return msgspec.json.encode(value).decode()
-    return "".join(each if each.isprintable() else repr(each)[1:-1] for each in str(value))
+    return str(value).replace("\n", "\\n")
