@@ -1,13 +1,16 @@
 """Durable channels recover everything or nothing."""
 
 import asyncio
+from collections.abc import Coroutine, Sequence
+from typing import Any
 
 import pytest
 
-from nova.adapters.postgres.pool import open_pool
+from nova.adapters.postgres.connection import Line
+from nova.adapters.postgres.pool import PostgresPool, open_pool
 from nova.backbone.channels import DurableChannels
 from nova.ports.channels import Outgoing, Position, Publication, Retention, Unrecoverable
-from nova.ports.database import Pool
+from nova.ports.database import Pool, Row
 from support.durable import durable_channels
 from support.waiting import until
 
@@ -42,6 +45,54 @@ async def test_the_epoch_seen_before_the_first_publication_recovers_it(
     position, missed = await channels.recover("room:1", before, KEPT, 10)
     assert position == Position(before.epoch, 3)
     assert _data(missed) == [b"1", b"2", b"3"]
+
+
+async def test_whoever_has_a_snapshot_of_nothing_recovers_without_an_epoch(
+    channels: DurableChannels,
+) -> None:
+    snapshot = Position("", 0)
+    position, missed = await channels.recover("room:1", snapshot, KEPT, 10)
+    assert (position.offset, missed) == (0, [])
+    await _published(channels, 2)
+    recovered = await channels.recover("room:1", snapshot, KEPT, 10)
+    assert recovered[0] == Position(position.epoch, 2)
+    assert _data(recovered[1]) == [b"1", b"2"]
+
+
+async def test_all_who_look_first_at_once_see_one_epoch(dsn: str) -> None:
+    async with open_pool(dsn, size=4) as pool, open_pool(dsn, size=4) as other:
+        crowds = [durable_channels(each) for each in (pool, other, pool, other)]
+        for n in range(20):
+            names = [f"new:{n}", f"also:{n}"]
+            looks = await asyncio.gather(*(crowd.positions(names) for crowd in crowds))
+            assert all(look == looks[0] for look in looks)
+            assert looks[0].keys() == set(names)
+
+
+class Counted(PostgresPool):
+    """A pool that counts the statements that return rows."""
+
+    asked = 0
+
+    def fetch(self, sql: str, /, *args: Any) -> Coroutine[Any, Any, Sequence[Row]]:
+        self.asked += 1
+        return super().fetch(sql, *args)
+
+
+async def test_a_first_look_takes_one_statement(dsn: str) -> None:
+    line = Line(dsn=dsn, statement_timeout_s=60.0, lock_timeout_s=60.0, application_name="nova")
+    pool = Counted(line, size=1, wait_s=60.0)
+    await pool.open()
+    try:
+        await pool.run("set synchronous_commit = on")
+        crowd = durable_channels(pool)
+        before = await crowd.position("room:new")
+        assert pool.asked == 1
+        assert await crowd.recover("room:new", Position("", 0), KEPT, 10) == (before, [])
+        assert pool.asked == 2
+        assert await pool.value("show synchronous_commit") == "on"
+    finally:
+        await pool.close()
 
 
 async def test_recovery_from_the_newest_offset_is_empty_and_whole(

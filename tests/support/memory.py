@@ -28,7 +28,7 @@ class MemoryChannels:
     ) -> tuple[Position, Sequence[Publication] | None]:
         position = self._position(channel)
         missed = position.offset - since.offset
-        if since.epoch != position.epoch or not 0 <= missed <= min(retention.size, limit):
+        if since.epoch not in {"", position.epoch} or not 0 <= missed <= min(retention.size, limit):
             return position, None
         return position, self._kept.get(channel, [])[since.offset :]
 

@@ -19,18 +19,24 @@ from nova.ports.channels import (
 )
 from nova.ports.database import Queries, Row
 
-# In a subquery, the list is no reason for PostgreSQL to plan anew for each socket that connects.
-POSITIONS = """
-select channel, epoch, top from backbone.channels
-where channel = any((select $1::text[])::text[])
-"""
-
-# A channel's epoch must outlive the look that first showed it, or nobody could recover across
-# the first publication: so a look makes the channel.
-BEGIN = """
-insert into backbone.channels (channel, epoch, top)
-select channel, $2, 0 from unnest($1::text[]) as w (channel)
-on conflict (channel) do nothing
+# A channel's epoch must outlive the look that first showed it, or nobody could recover across the
+# first publication: so a look makes the channel. Its commit waits for no disk: after a crash, the
+# channel is missing only if nobody published to it meanwhile (a publication's commit writes all
+# that comes before it), and then there is nothing to recover. In a subquery, the list is no reason
+# for PostgreSQL to plan anew for each socket that connects.
+LOOK = """
+with known as (
+    select channel, epoch, top from backbone.channels
+     where channel = any((select $1::text[])::text[])
+), begun as (
+    insert into backbone.channels (channel, epoch, top)
+    select channel, $2, 0 from (
+        select unnest($1::text[]) as channel except select channel from known) new
+     where set_config('synchronous_commit', 'off', true) is not null
+        on conflict (channel) do nothing
+    returning channel, epoch, top
+)
+select * from known union all select * from begun
 """
 
 # One statement, hence one snapshot: nothing above the top that it returns, nothing missing below.
@@ -139,11 +145,12 @@ class DurableChannels:
         return [found[channel] for channel in channels]
 
     async def positions(self, channels: Sequence[str]) -> dict[str, Position]:
-        found = await self._positions(channels)
-        missing = sorted(set(channels) - found.keys())
-        if missing:
-            await self._db.run(BEGIN, missing, token_urlsafe(6))
-            found |= await self._positions(missing)
+        missing, found = set(channels), dict[str, Position]()
+        while missing:  # once more, if others made some of them meanwhile
+            # Never in a transaction: all of that would wait for no disk.
+            rows = await self._db.pool.fetch(LOOK, sorted(missing), token_urlsafe(6))
+            found |= {row["channel"]: _position(row) for row in rows}
+            missing -= found.keys()
         return found
 
     async def recover(
@@ -166,7 +173,11 @@ class DurableChannels:
         new = [each[0] for place, each in enumerate(asked) if place not in found]
         begun = await self.positions(new) if new else {}
         return [
-            _stretch(channel, since, found[place]) if place in found else (begun[channel], None)
+            _stretch(
+                since,
+                _position(found[place][0]) if place in found else begun[channel],
+                _publications(channel, found.get(place, ())),
+            )
             for place, (channel, since, _, _) in enumerate(asked)
         ]
 
@@ -232,10 +243,6 @@ class DurableChannels:
     async def forget(self, channel: str) -> None:
         await in_portions(partial(self._db.run, FORGET, channel))
 
-    async def _positions(self, channels: Sequence[str]) -> dict[str, Position]:
-        rows = await self._db.fetch(POSITIONS, list(channels))
-        return {row["channel"]: _position(row) for row in rows}
-
 
 async def _kept(queries: Queries, pairs: Collection[Pair]) -> dict[Pair, Position]:
     """Take keys of channels, waiting for whoever is publishing with one; return what stands.
@@ -258,11 +265,10 @@ async def _keep(queries: Queries, made: Mapping[Pair, Position]) -> None:
     await queries.run(KEEP_KEYS, channels, keys, epochs, offsets)
 
 
-def _stretch(channel: str, since: Position, rows: Sequence[Row]) -> _Found:
-    position = _position(rows[0])
-    missed = _publications(channel, rows)
+def _stretch(since: Position, position: Position, missed: Sequence[Publication]) -> _Found:
     # Offsets are gapless, so a stretch is whole exactly when its length says so.
-    whole = since.epoch == position.epoch and len(missed) == position.offset - since.offset
+    of_channel = since.epoch in {"", position.epoch}
+    whole = of_channel and len(missed) == position.offset - since.offset
     return position, missed if whole else None
 
 

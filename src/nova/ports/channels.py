@@ -61,8 +61,9 @@ class Channels(Protocol):
     async def recover(
         self, channel: str, since: Position, retention: Retention, limit: int
     ) -> tuple[Position, Sequence[Publication] | None]:
-        """Return the position and everything after `since`.
+        """Return the position and everything after `since`, of the same moment.
 
+        An epoch of "" is any: that of a client with a snapshot of offset 0, who never subscribed.
         None instead of a list when it can't be whole: other epoch, older than the
         retention, or more than `limit`.
         """

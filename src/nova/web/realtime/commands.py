@@ -196,9 +196,7 @@ async def start(
         return SubscribeResult(delta=takes_deltas)
     channels, missed = session.hub.channels, None
     if asked.recover:
-        # No epoch is any: a client that has a snapshot of offset 0, and never subscribed.
-        epoch = asked.epoch or (await channels.position(lane.channel)).epoch
-        since = Position(epoch, asked.offset)
+        since = Position(asked.epoch, asked.offset)
         found, missed = await channels.recover(lane.channel, since, rules.retention, MOST_RECOVERED)
         if sum(len(each.data) for each in missed or ()) > session.hub.limits.queue_bytes // 2:
             missed = None  # the answer alone would cut the client off, again and again
