@@ -265,6 +265,16 @@ async def test_only_the_connection_that_is_named_is_meant(
         assert await other.closed() == 3503
 
 
+async def test_the_code_without_advice_ends_the_connection_without_a_word(
+    durable: Sockets, api: AsyncClient
+) -> None:
+    async with rude(durable.host, durable.port) as ada:
+        await ada.connect("ada")
+        told = Disconnect(code=3000, reason="nobody reads this")
+        await api.disconnect(DisconnectRequest(user="ada", disconnect=told))
+        assert await ada.reader.read() == b""
+
+
 @pytest.mark.parametrize("code", [1000, 1006, 2999, 5000])
 async def test_a_code_that_no_close_frame_may_have_is_refused(
     durable: Sockets, api: AsyncClient, code: int

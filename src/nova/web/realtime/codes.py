@@ -35,6 +35,14 @@ class Closing(NamedTuple):
         return self.code < FIRST_TERMINAL or FIRST_OF_APPS <= self.code < FIRST_TERMINAL_OF_APPS
 
     @property
+    def is_silent(self) -> bool:
+        """Whether the connection ends without a word, as if the network had cut it.
+
+        That is what the code means to the SDKs: no advice of the server's.
+        """
+        return self.code == NORMAL.code
+
+    @property
     def message(self) -> Disconnect:
         return Disconnect(code=self.code, reason=self.reason, reconnect=self.reconnect)
 

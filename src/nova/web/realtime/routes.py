@@ -144,7 +144,7 @@ class Disconnecting(Struct, frozen=True, forbid_unknown_fields=True):
     """Whether the clients reconnect, if no code is given."""
     code: DisconnectCode | None = None
     """The close code. Clients reconnect after 3000 to 3499 and 4000 to 4499, and do not reconnect
-    after the others. Those from 4000 on are yours."""
+    after the others. Those from 4000 on are yours; 3000 sends no close frame and no reason."""
     reason: Reason = ""
     """The same in words: up to 123 bytes of UTF-8; only with a code."""
     client: NameOrNone = ""

@@ -41,8 +41,10 @@ class Stream:
         return self._bytes
 
     def close(self, closing: Closing) -> None:
-        self.write(self._wire.replies([Reply(push=Push(disconnect=closing.message))]))
+        if not closing.is_silent:
+            self.write(self._wire.replies([Reply(push=Push(disconnect=closing.message))]))
         self._ended = True
+        self._ready.set()
 
     def abort(self, closing: Closing) -> None:  # noqa: ARG002  # no byte would get through
         self.end()

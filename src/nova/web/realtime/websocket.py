@@ -167,6 +167,11 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         self.flush()
         if self.close_sent or self.transport.is_closing():
             return
+        if closing.is_silent:
+            self.close_sent = True
+            self._cut_off()
+            self.transport.close()
+            return
         self.conn.send_close(closing.code, closing.reason)
         self.transport.write(b"".join(self.conn.data_to_send()))
         self.close_sent = True
