@@ -433,3 +433,76 @@ async def test_a_push_that_names_who_no_longer_likes_is_recalled(life: Life) -> 
     [_, recall] = await life.world.ended(2)
     assert recall.kind == "recall"
     assert [each["title"] for each in await life.world.inbox("ben")] == ["Cleo liked your post"]
+
+
+async def _under_way(life: Life, kind: str) -> None:
+    """Send a push to Ben that tells of Cleo's comment and of Ada's, which gets no answer yet."""
+    if kind == "digest":
+        rule = DigestRule(window_s=60, by="object")
+        await life.world.policy("comment", digests={"push": rule})
+    else:
+        await life.world.deliveries.quiet.put(life.of("ben"), NIGHTS)
+    await life.posts("ben")
+    await life.comments("cleo", "to be read")
+    await life.comments("ada", "a secret")
+    await _in_inbox(life, 2)
+    told = "select count(*) = 2 from deliveries.entries"
+    if kind == "summary":
+        told = "select count(*) = 2 from deliveries.deliveries where phase = 'held'"
+
+    async def gathered() -> bool:
+        return bool(await life.world.pool.value(told))
+
+    await until(gathered)
+    life.world.ios.open.clear()
+    await life.later()
+    await until(lambda: life.world.ios.busy)
+
+
+async def _goes_meanwhile(life: Life) -> None:
+    """Delete Ada's comment, and wait until deliveries have heard of it."""
+    await life.world.posts.comments.delete(life.of("ada"), life.comment)
+
+    async def heard() -> bool:
+        marked = (
+            "select count(*) from deliveries.deliveries where outdated or cancelled is not null"
+        )
+        return bool(await life.world.pool.value(marked))
+
+    await until(heard)
+
+
+@pytest.mark.parametrize("kind", ["digest", "summary"])
+async def test_a_push_for_several_is_recalled_if_one_of_them_goes_while_it_is_sent(
+    life: Life, kind: str
+) -> None:
+    await _under_way(life, kind)
+    await _goes_meanwhile(life)
+    life.world.ios.open.set()
+    await until(lambda: len(life.world.ios.parcels) == 2)
+    first, recall = life.world.ios.parcels
+    assert "Ada" in first.title + first.body
+    assert recall.data["nova"] == "recall"
+    assert recall.collapse_id == first.collapse_id
+
+    async def forgotten() -> bool:
+        said = "select count(*) from deliveries.deliveries where summary_body like '%Ada%'"
+        return not await life.world.pool.value(said)
+
+    await until(forgotten)
+
+
+async def test_a_digest_that_has_to_be_sent_again_goes_without_what_went_meanwhile(
+    life: Life,
+) -> None:
+    await _under_way(life, "digest")
+    await _goes_meanwhile(life)
+    life.world.ios.answers.append(outcome(Verdict.RETRY, "busy"))
+    life.world.ios.open.set()
+    await life.world.planned(1, phase="waiting", code="busy")
+    await life.later(60)
+    await life.world.ended(1)
+    first, second = life.parcels
+    assert "Ada" in first.title
+    assert (second.title, second.collapse_id) == ("Cleo commented on your post", first.collapse_id)
+    assert life.world.ios.parcels == [first, second]

@@ -80,8 +80,11 @@ update deliveries.entries set title = $3, body = $4, actor_id = $5, actor_name =
 returning digest
 """
 
+# $4: what an attempt under way brings is taken back after it.
 REWORD = """
-update deliveries.deliveries d set title = w.title, body = w.body
+update deliveries.deliveries d
+   set title = w.title, body = w.body,
+       outdated = d.outdated or coalesce($4 and d.leased_until > clock_timestamp(), false)
   from unnest($1::uuid[], $2::text[], $3::text[]) as w (digest, title, body)
  where d.notification = w.digest and d.kind = 'digest'
 """
@@ -199,16 +202,19 @@ class Digests:
     async def strike(self, tx: Tx, user: UUID, notifications: Sequence[UUID]) -> list[UUID]:
         """Take entries out of all digests and forget their words; return which digests."""
         rows = await tx.fetch(STRIKE, user, notifications)
-        return await self._reworded(tx, rows)
+        return await self._reworded(tx, rows, is_gone=True)
 
     async def edit(self, tx: Tx, fact: NotificationEdited) -> list[UUID]:
         """Give an entry other words; return in which digests it is."""
         told = (fact.title, fact.body, fact.actor_id, fact.actor_name)
         rows = await tx.fetch(EDIT, fact.user, fact.notification, *told)
-        return await self._reworded(tx, rows)
+        return await self._reworded(tx, rows, is_gone=fact.is_other)
 
-    async def _reworded(self, tx: Tx, changed: Sequence[Row]) -> list[UUID]:
-        """Have the ledger say of digests what is left of them."""
+    async def _reworded(self, tx: Tx, changed: Sequence[Row], *, is_gone: bool) -> list[UUID]:
+        """Have the ledger say of digests what is left of them.
+
+        Where something is gone, a digest that is just being sent is recalled afterwards.
+        """
         digests = list({row["digest"] for row in changed})
         if not digests:
             return []
@@ -217,7 +223,8 @@ class Digests:
         titles = await self.titles(left)
         said = {digest: worded(entries, titles) for digest, entries in left.items()}
         words = [said.get(each, ("", "")) for each in digests]
-        await tx.run(REWORD, digests, [title for title, _ in words], [body for _, body in words])
+        parts = ([title for title, _ in words], [body for _, body in words])
+        await tx.run(REWORD, digests, *parts, is_gone)
         return digests
 
     async def close_due(self) -> int:

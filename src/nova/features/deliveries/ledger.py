@@ -150,14 +150,17 @@ class Ledger:
         now = self._clock.now()
         await self._fall_back(tx, [row for row in rows if row["phase"] in ("failed", "dead")])
         withdrawn = [
-            store.recall(row, new_id(), now, row["cancelled"])
+            store.recall(row, new_id(), now, reason)
             for row in rows
-            if row["cancelled"] in RECALLED
+            if (reason := _recalled_for(row)) is not None
             and row["kind"] in ("single", "digest")
             and row["lane"] != "mail"
             and row["status"] >= Status.ATTEMPTED
         ]
         await store.add(tx, withdrawn)
+        gone = [row["id"] for row in rows if row["outdated"] or row["cancelled"] in RECALLED]
+        if gone:
+            await tx.run(store.SCRUB_SUMMARIES, gone)
         await self._part(tx, [row for row in rows if row["summary_title"] is not None])
 
     async def _part(self, tx: Tx, spokesmen: Sequence[Row]) -> None:
@@ -191,6 +194,16 @@ class Ledger:
                 why = f"{noted.code}: {noted.says}" if noted.says else noted.code
                 await tx.run(store.PAUSE, lane, until, why)
                 _log.warning("lane_paused", lane=lane, seconds=round(pause_s, 1), code=noted.code)
+
+
+def _recalled_for(row: Row) -> str | None:
+    """Return why what an attempt brought is taken back, if it is.
+
+    What is tried again replaces it by itself, with the text of then.
+    """
+    if row["cancelled"] in RECALLED:
+        return str(row["cancelled"])
+    return "removed" if row["outdated"] and row["phase"] != "waiting" else None
 
 
 def _kind(noted: Noted) -> str:

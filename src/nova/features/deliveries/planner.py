@@ -204,6 +204,7 @@ class Planner:
     async def _speakers(self, tx: Tx, user: UUID, ids: Sequence[UUID]) -> list[UUID]:
         """Return the deliveries that spoke for these; what they said together is forgotten."""
         found = [row["into_id"] for row in await tx.fetch(store.SPEAKERS, user, ids)]
+        await tx.run(store.OUTDATE, found)
         await tx.run(store.SCRUB_SUMMARIES, found)
         return found
 

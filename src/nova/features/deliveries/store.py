@@ -184,8 +184,21 @@ select distinct into_id from deliveries.deliveries
 
 # What is gone leaves no words behind, whatever became of its delivery.
 SCRUB = """
-update deliveries.deliveries set title = '', body = '', url = null
+update deliveries.deliveries
+   set title = '', body = '', url = null,
+       summary_title = case when phase in ('waiting', 'held', 'standby') then summary_title
+                            when summary_title is not null then '' end,
+       summary_body = case when phase in ('waiting', 'held', 'standby') then summary_body
+                           when summary_title is not null then '' end
  where user_id = $1 and notification = any($2::uuid[]) and kind = 'single'
+"""
+
+# What they say together was taken back in part: what an attempt under way brings is taken back
+# after it. All that wait are locked, since one of them may just be claimed.
+OUTDATE = """
+update deliveries.deliveries
+   set outdated = outdated or coalesce(leased_until > clock_timestamp(), false)
+ where id = any($1::uuid[]) and phase = 'waiting'
 """
 
 # Of a summary that is out, only what it said together is forgotten.
@@ -195,15 +208,14 @@ update deliveries.deliveries set summary_title = '', summary_body = ''
    and phase not in ('waiting', 'held', 'standby')
 """
 
-# An attempt that is under way shows a name that is gone: it is taken back after it.
+# $7: it names somebody else now, so what an attempt under way brings is taken back after it.
 EDIT = """
 update deliveries.deliveries
    set title = $3, body = case when channel = 'email' then $4 else $5 end,
        data = case when $6::uuid is null or data = '{}' then data
                    else (data::jsonb || jsonb_build_object('actor_id', $6::uuid))::text end,
        actor_id = $6,
-       cancelled = case when $7 and leased_until > clock_timestamp() then 'removed'
-                        else cancelled end
+       outdated = outdated or coalesce($7 and leased_until > clock_timestamp(), false)
  where user_id = $1 and notification = $2 and kind = 'single'
 """
 

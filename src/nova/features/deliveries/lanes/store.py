@@ -22,7 +22,7 @@ LEASE = """
 ), claimed as (
     update deliveries.deliveries d
        set leased_until = clock_timestamp() + $3::interval, fence = d.fence + 1,
-           attempts = d.attempts + 1, tries = d.tries + 1,
+           attempts = d.attempts + 1, tries = d.tries + 1, outdated = false,
            doubtful = d.doubtful or d.id in (select delivery from lost),
            resends = d.resends + (d.doubtful or d.id in (select delivery from lost))::int,
            status = case when d.id in (select delivery from lost)
