@@ -39,7 +39,11 @@ def steps(
         _in_blocks(db, lambda db, who, at: erasure.publications(db, who.words, at)),
         _in_blocks(db, lambda db, who, at: erasure.intake(db, who.telling, at)),
         _in_blocks(db, lambda db, who, at: idempotency.scrub(db, who.words, at)),
-        _failed(db),
+        _in_blocks(db, lambda db, who, at: erasure.retries(db, _texts(who), _references(who), at)),
+        _in_blocks(
+            db, lambda db, who, at: erasure.dead_letters(db, _texts(who), _references(who), at)
+        ),
+        _connections(db),
         _statistics(db),
     ]
 
@@ -88,9 +92,9 @@ def _in_blocks(db: Queries, remove: Blocks) -> Scrub:
     return some
 
 
-def _failed(db: Queries) -> Scrub:
+def _connections(db: Queries) -> Scrub:
     async def all_of_it(erased: Erased, _place: str) -> None:
-        await erasure.failed(db, [*erased.words, *erased.addresses], _references(erased))
+        await erasure.connections(db, _texts(erased), _references(erased))
 
     return all_of_it
 
@@ -102,6 +106,10 @@ def _statistics(db: Queries) -> Scrub:
         return await erasure.sample(db, place)
 
     return one
+
+
+def _texts(erased: Erased) -> list[str]:
+    return [*erased.words, *erased.addresses]
 
 
 def _references(erased: Erased) -> list[str]:

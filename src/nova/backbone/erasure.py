@@ -78,16 +78,18 @@ delete from backbone.publications p using gone g where p.channel_id = g.id
 
 RETRIES = """
 delete from backbone.retries r
- where key = any($2::text[]) or exists (
-    select from unnest($1::bytea[]) as w (word) where position(w.word in r.payload) > 0)
+ where ctid >= format('(%s,0)', $1::bigint)::tid and ctid < format('(%s,0)', $2::bigint)::tid
+   and (key = any($4::text[]) or exists (
+        select from unnest($3::bytea[]) as w (word) where position(w.word in r.payload) > 0))
 """
 
 LETTERS = """
 delete from backbone.dead_letters d
- where key = any($2::text[]) or exists (
-    select from unnest($1::bytea[]) as w (word)
-     where position(w.word in d.payload) > 0
-        or strpos(d.error, convert_from(w.word, 'UTF8')) > 0)
+ where ctid >= format('(%s,0)', $1::bigint)::tid and ctid < format('(%s,0)', $2::bigint)::tid
+   and (key = any($4::text[]) or exists (
+        select from unnest($3::bytea[]) as w (word)
+         where position(w.word in d.payload) > 0
+            or strpos(d.error, convert_from(w.word, 'UTF8')) > 0))
 """
 
 KEYS = "delete from backbone.publication_keys where key = any($1::text[])"
@@ -185,10 +187,24 @@ async def intake(db: Queries, parts: Sequence[str], block: int) -> int | None:
     return _next(block, await db.value(BLOCKS_OF, "backbone.intake"))
 
 
-async def failed(db: Queries, words: Sequence[str], references: Sequence[str]) -> None:
-    """Remove records that wait for another attempt, or for a replay, and who was where."""
-    await db.run(RETRIES, _bytes(words), references)
-    await db.run(LETTERS, _bytes(words), references)
+async def retries(
+    db: Queries, words: Sequence[str], references: Sequence[str], block: int
+) -> int | None:
+    """Remove records that wait for another attempt."""
+    await db.run(RETRIES, block, block + BLOCKS, _bytes(words), references)
+    return _next(block, await db.value(BLOCKS_OF, "backbone.retries"))
+
+
+async def dead_letters(
+    db: Queries, words: Sequence[str], references: Sequence[str], block: int
+) -> int | None:
+    """Remove records that wait for a replay."""
+    await db.run(LETTERS, block, block + BLOCKS, _bytes(words), references)
+    return _next(block, await db.value(BLOCKS_OF, "backbone.dead_letters"))
+
+
+async def connections(db: Queries, words: Sequence[str], references: Sequence[str]) -> None:
+    """Remove what lives for minutes: keys of publications, who is where, and signals."""
     await db.run(KEYS, references)
     await db.run(PRESENCE, _bytes(words))
     await db.run(SIGNALS, _bytes(words))

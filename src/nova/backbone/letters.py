@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from traceback import format_exception
 
 import msgspec
@@ -9,6 +10,7 @@ from msgspec import Struct
 
 from nova.backbone.database import Database
 from nova.backbone.log import record
+from nova.backbone.maintenance_batches import in_portions
 from nova.kernel.events import Record
 from nova.ports.database import Queries
 
@@ -56,18 +58,25 @@ where type = $1 and position($2::bytea in payload) > 0
 order by number desc limit 1
 """
 
+NOW = "select now()"
+
+# $4: what died later, perhaps after this very replay, is left; $5: how many at most.
 REPLAY = """
 with risen as (
-    delete from backbone.dead_letters
-    where ($1::text is null or consumer = $1) and ($2::text is null or type = $2)
-        and ($3::bigint[] is null or number = any($3))
+    delete from backbone.dead_letters where number = any(array(
+        select number from backbone.dead_letters
+         where ($1::text is null or consumer = $1) and ($2::text is null or type = $2)
+           and ($3::bigint[] is null or number = any($3)) and died <= $4
+         order by number limit $5 for update skip locked))
     returning *
+), again as (
+    insert into backbone.retries (consumer, id, attempt, due,
+        position, xact, at, partition, topic, key, type, trace, payload)
+    select consumer, id, 1, now(), position, xact, at, partition, topic, key, type, trace, payload
+    from risen
+    on conflict (consumer, id) do nothing
 )
-insert into backbone.retries (consumer, id, attempt, due,
-    position, xact, at, partition, topic, key, type, trace, payload)
-select consumer, id, 1, now(), position, xact, at, partition, topic, key, type, trace, payload
-from risen
-on conflict (consumer, id) do nothing
+select count(*) from risen
 """
 
 
@@ -127,8 +136,8 @@ class DeadLetters:
         numbers: Sequence[int] | None = None,
     ) -> int:
         """Hand them to their consumers again, as first attempts; return how many."""
-        async with self._db.transaction() as tx:
-            return await tx.run(REPLAY, consumer, type, numbers)
+        asked = (consumer, type, numbers, await self._db.value(NOW))
+        return await in_portions(partial(self._db.value, REPLAY, *asked))
 
 
 async def set_aside(queries: Queries, consumer: str, failed: Record, delay_s: float) -> None:
