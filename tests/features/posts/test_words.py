@@ -22,6 +22,7 @@ from nova.features.posts.rules import NoSuchTag
         (".@ada *@ben* ~@cleo…", [["ada"], ["ben"], ["cleo"]]),
         ("@ada's “@ben” (@cleo)", [["ada"], ["ben"], ["cleo"]]),
         ("@ada/@ben", [["ada"], ["ben"]]),
+        ("@ada: look, @ben:look @cleo:1.5", [["ada"], ["ben"], ["cleo"]]),
         ("🎉@ada🎉", [["ada"]]),
         (
             "@first.last! @ada-lovelace: @a·b",
@@ -53,6 +54,7 @@ def test_mentions(text: str, named: list[list[str]]) -> None:
         *("ada@example.org", "a@b", "john_@example.com", "a+b-@example.com", "mailto:x@ada.org"),
         *('"john doe"@example.com', "josé@example.com", "ada\u00ad@ben"),
         *("@test@example.com", "@李雷@example.com", "@ada@ben"),
+        *("@test:example.com", "@test:matrix.example.org!", "ask @李雷:例子.测试"),
         *("https://example.org/@ada", "https://ada:pw@ada/@ben?x=@cleo#@dora", "HTTP://X/,@ada"),
         *("www.example.org/@ada", "example.org/@ada", "see 例子.测试/@ada", "//example.org/@ada"),
         *("localhost:8080/@ada", "192.168.0.1/@ada", "http://[::1]/@ada", "example.org?u=@ada"),

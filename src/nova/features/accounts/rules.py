@@ -3,6 +3,7 @@
 import re
 from collections.abc import Collection
 from typing import Any
+from unicodedata import category
 
 import msgspec
 from msgspec import UnsetType
@@ -19,6 +20,13 @@ MOST_LOCAL_BYTES = 64
 """RFC 5321, 4.5.3.1.1."""
 RESERVED = frozenset({"me", "bulk"})
 """Words that stand for something else where a path names a user."""
+
+_LOCAL_PART = re.compile(r"""[^()<>\[\]:;@\\,"]+|"(?:[^"\\]|\\.)+\"""")
+"""What needs no quotes, or is quoted."""
+_UNSEEN = frozenset({"Cc", "Cf", "Co", "Cs", "Zl", "Zp", "Zs"})
+"""General categories of characters that show nothing, or turn others round."""
+_JOINERS = "\N{ZERO WIDTH NON-JOINER}\N{ZERO WIDTH JOINER}"
+"""They belong to words of some scripts."""
 
 # RFC 5646, section 2.1, without the irregular tags that were grandfathered in.
 _LANGUAGE_TAG = re.compile(
@@ -57,11 +65,23 @@ def email(text: str) -> str:
     local, _, domain = text.rpartition("@")
     if len(local.encode()) > MOST_LOCAL_BYTES:
         raise InvalidField("email", f"Before its @, an address has up to {MOST_LOCAL_BYTES} bytes.")
+    if not local_part(local):
+        raise InvalidField("email", f"{local!r} is no name of a mailbox.")
     try:
         ascii_domain(domain)
     except BadDomain as wrong:
         raise InvalidField("email", f"{domain!r} is no domain of mail: {wrong}.") from wrong
     return text
+
+
+def local_part(text: str) -> bool:
+    """Return whether this may stand before the @ of an address (RFC 5321, 5322 and 6531).
+
+    Dots may stand anywhere: some providers gave out such addresses. Nothing may be invisible, or
+    two addresses would look the same.
+    """
+    unseen = (each for each in text if category(each) in _UNSEEN and each not in _JOINERS)
+    return next(unseen, None) is None and _LOCAL_PART.fullmatch(text) is not None
 
 
 def timezone(name: str, zones: Collection[str]) -> str:

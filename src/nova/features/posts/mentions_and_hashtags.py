@@ -47,7 +47,8 @@ _AFTER_LATIN = regex.compile(rf"[\p{{Latin}}\p{{N}}][\p{{M}}{_JOINERS}]*\Z")
 _AFTER_WORD = regex.compile(rf"[{_WORD}--_]\Z", regex.V1)
 _LABEL = rf"[{_WORD}\-]{{1,63}}+"
 _DOMAIN = regex.compile(rf"(?:{_LABEL}\.)++(?:\p{{L}}[\p{{L}}\p{{M}}]++|xn--[a-z0-9\-]++)")
-_HANDLE = regex.compile(rf"[{_ATS}][{_WORD}]")
+# After a name of another server: `@ada@example.com`, and `@ada:example.com` as Matrix has it.
+_HANDLE = regex.compile(rf"[{_ATS}][{_WORD}]|:{_DOMAIN.pattern}(?![{_WORD}])")
 _URL = regex.compile(
     rf"""(?:
         (?<![a-z0-9])(?:[a-z][a-z0-9+.\-]{{0,31}}+://|//|www\d{{0,3}}+\.)
