@@ -12,6 +12,7 @@ from prometheus_client import CollectorRegistry
 from nova.kernel.text import Body, Name
 from nova.web import logging
 from nova.web.actors import Rule
+from nova.web.clients import Clients
 from nova.web.connections import Guard
 from nova.web.documentation.site import pages
 from nova.web.openapi import document
@@ -128,6 +129,14 @@ BROKEN = Route(
 
 HASTY = Guard(head_within_s=0.5, body_within_s=1.0, linger_s=0.5)
 FEW = Guard(connections=2, head_within_s=600.0, linger_s=0.5)
+FAIR = Guard(
+    connections=100,
+    per_address=2,
+    counted=Clients(["127.0.0.9"]).counted,
+    head_within_s=600.0,
+    linger_s=0.5,
+)
+GUARDS = {"few": FEW, "fair": FAIR}
 
 
 async def up() -> str:
@@ -137,7 +146,8 @@ async def up() -> str:
 async def main() -> None:
     """Serve on a free port, print it, and be quick to lose patience.
 
-    `broken` adds a bug; `few` takes two connections, and is patient with them.
+    `broken` adds a bug; `few` takes two connections, and is patient with them; `fair` takes two of
+    each address, but of 127.0.0.9, which is a proxy.
     """
     routes = [*ROUTES, BROKEN] if "broken" in sys.argv else ROUTES
     logging.configure()
@@ -158,7 +168,7 @@ async def main() -> None:
         listening=lambda _host, port: say(port),
         draining=ready.drain,
         drain=[drained],
-        guard=FEW if "few" in sys.argv else HASTY,
+        guard=next((GUARDS[each] for each in sys.argv if each in GUARDS), HASTY),
         keep_alive_s=2,
     )
 

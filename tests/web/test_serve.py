@@ -27,12 +27,14 @@ class Server:
         self.port = port
         self.url = f"http://127.0.0.1:{port}"
 
-    async def open(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        return await asyncio.open_connection("127.0.0.1", self.port)
+    async def open(
+        self, source: str = "127.0.0.1"
+    ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        return await asyncio.open_connection("127.0.0.1", self.port, local_addr=(source, 0))
 
-    async def says(self, sent: bytes) -> bytes:
+    async def says(self, sent: bytes, source: str = "127.0.0.1") -> bytes:
         """Send bytes, and return everything until the server hangs up."""
-        reader, writer = await self.open()
+        reader, writer = await self.open(source)
         writer.write(sent)
         try:
             return await asyncio.wait_for(reader.read(), SOON_S)
@@ -128,6 +130,27 @@ async def test_connections_are_bounded(few: Server) -> None:
 
     await until(room)
     held[1][1].close()
+
+
+async def test_one_address_leaves_room_for_others() -> None:
+    ask = b"GET /notes HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+    async with running("fair") as fair:
+        held = [await fair.open(source) for source in ("127.0.0.1", "127.0.0.9") for _ in range(2)]
+        for _, writer in held:
+            writer.write(b"GET /notes HT")
+        refused = await fair.says(ask)
+        assert refused.startswith(b"HTTP/1.1 503 ")
+        assert b"retry-after: 1" in refused
+        for source in ("127.0.0.2", "127.0.0.9"):
+            assert (await fair.says(ask, source)).startswith(b"HTTP/1.1 200 ")
+        held[0][1].close()
+
+        async def room() -> bool:
+            return (await fair.says(ask)).startswith(b"HTTP/1.1 200 ")
+
+        await until(room)
+        for _, writer in held[1:]:
+            writer.close()
 
 
 @pytest.mark.parametrize(

@@ -97,11 +97,19 @@ async def serve(
                 draining=house.readiness.drain,
                 drain=[lambda: house.hub.drain(settings.socket.drain_s)],
                 stop=stop,
-                guard=Guard(connections=settings.http.connections),
+                guard=_guard(settings.http),
                 budget=house.hub.loop_budget,
             )
         except OSError as reason:
             raise _deaf(settings.http, reason) from reason
+
+
+def _guard(http: Http) -> Guard:
+    return Guard(
+        connections=http.connections,
+        per_address=http.per_address,
+        counted=Clients(http.trusted_proxies).counted,
+    )
 
 
 def _taken(http: Http, *, any_port: bool) -> socket.socket:

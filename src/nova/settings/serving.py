@@ -51,6 +51,13 @@ class Http(Struct, frozen=True, kw_only=True):
         Natural,
         about("HTTP connections open at once, without WebSockets; further ones get 503."),
     ] = 10_000
+    per_address: Annotated[
+        Natural,
+        about(
+            "Of those, from one address; IPv6 counts by the /64, and http.trusted_proxies do not "
+            "count."
+        ),
+    ] = 5_000
     access_log: Annotated[bool, about("Log a line per request.")] = False
 
 

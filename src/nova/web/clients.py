@@ -67,15 +67,21 @@ class Clients:
     def network(self, scope: Scope) -> str:
         """Return what limits count by: the address, of IPv6 the /64 that one client has."""
         text = self.address(scope)
-        if ":" not in text:
-            return text
-        address = _parsed(text)
-        if not isinstance(address, IPv6Address):
-            return text if address is None else str(address)
-        return str(ip_network((int(address), 64), strict=False))
+        return text if ":" not in text else _network(text, _parsed(text))
+
+    def counted(self, peer: str) -> str:
+        """Return as what a peer's connections count; "" for a known proxy: it speaks for many."""
+        address = _parsed(peer)
+        return "" if address is None or self._known(address) else _network(peer, address)
 
     def _known(self, address: Address | None) -> bool:
         return address is not None and any(address in network for network in self._proxies)
+
+
+def _network(text: str, address: Address | None) -> str:
+    if isinstance(address, IPv6Address):
+        return str(ip_network((int(address), 64), strict=False))
+    return text if address is None else str(address)
 
 
 def _parsed(text: str) -> Address | None:

@@ -3,6 +3,7 @@
 import sys
 from asyncio import TimerHandle
 from asyncio.transports import BaseTransport
+from collections import Counter
 from collections.abc import Callable, Sized
 from typing import Any, cast
 
@@ -38,6 +39,10 @@ class Guard(Struct, frozen=True, kw_only=True):
 
     connections: int = 10_000
     """Open at once, event streams too; those that became WebSockets count as sockets."""
+    per_address: int = 10_000
+    """Of those, from one address."""
+    counted: Callable[[str], str] = str
+    """Returns as what an address counts: "" is no one's, a proxy's."""
     head_within_s: float = 10.0
     """From opening, or from a request's first byte, to the end of its headers."""
     body_within_s: float = 30.0
@@ -59,6 +64,8 @@ class Guarded(Config):
     open = 0
     refused = 0
     """Connections that were one too many."""
+    by_address: Counter[str]
+    """Open connections of each address."""
 
 
 class HeadTooLarge(Refused):
@@ -127,6 +134,7 @@ class GuardedProtocol(HttpToolsProtocol):
         self._guarded = cast("Guarded", config)
         self._guard = self._guarded.guard
         self._counted = False
+        self._address = ""
         self._deadline: TimerHandle | None = None
         self._part = "idle"
         self._head = 0
@@ -149,7 +157,7 @@ class GuardedProtocol(HttpToolsProtocol):
         self._extensions = {"nova.abort": self.transport.abort, WHOLE: self._is_whole}
         self._counted = True
         self._guarded.open += 1
-        beyond = self._guarded.open - self._guard.connections
+        beyond = max(self._guarded.open - self._guard.connections, self._count_address())
         if beyond > MOST_REFUSED:
             self.transport.abort()
             return
@@ -161,10 +169,22 @@ class GuardedProtocol(HttpToolsProtocol):
         else:
             self._within(self._guard.head_within_s)
 
+    def _count_address(self) -> int:
+        """Return how many connections its address has beyond what one may have."""
+        self._address = self._guard.counted(self.client[0]) if self.client else ""
+        if not self._address:
+            return 0
+        self._guarded.by_address[self._address] += 1
+        return self._guarded.by_address[self._address] - self._guard.per_address
+
     def _uncount(self) -> None:
         if self._counted:
             self._counted = False
             self._guarded.open -= 1
+            if self._address:
+                self._guarded.by_address[self._address] -= 1
+                if not self._guarded.by_address[self._address]:
+                    del self._guarded.by_address[self._address]
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._unread = b""

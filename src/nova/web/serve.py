@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 import socket
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from time import monotonic
@@ -97,6 +98,7 @@ def _config(
         ws_per_message_deflate=False,  # a bomb costs the server, and frames are small
     )
     config.guard = guard
+    config.by_address = Counter()
     config.load()
     return config
 
