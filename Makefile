@@ -48,6 +48,10 @@ test-engines: $(READY) ## run the contract suites and fault tests against the re
 	  tests/contracts tests/adapters/test_pool.py tests/adapters/test_arrays.py \
 	  tests/adapters/test_neo4j.py tests/backbone tests/features tests/world/test_lost_graph.py
 
+SUITES :=
+sdk-suites: $(READY) ## run the SDKs' own tests against a server (SUITES="python go js java")
+	$(PY) scripts/sdk_suites $(SUITES)
+
 bench: $(READY) ## measure the numbers in docs/reference/benchmarks.md
 	.venv/bin/nova bench notifications
 	.venv/bin/nova bench graph
@@ -61,4 +65,4 @@ lock: ## renew requirements.lock
 clean: ## remove what the other targets made
 	rm -rf .venv .cache build dist
 
-.PHONY: help setup run test fuzz lint types contracts docs check engines test-engines bench lock clean
+.PHONY: help setup run test fuzz lint types contracts docs check engines test-engines sdk-suites bench lock clean
