@@ -128,8 +128,7 @@ async def test_no_route_tells_a_block_from_nobody(app: App, routes: Sequence[Rou
                 ids = here.posts if things == "posts" else here.comments
                 paths = {kind: route.path.replace("{id}", id_) for kind, id_ in ids.items()}
                 json = BODIES.get(f"{route.method} {route.path}")
-                if (route.method, route.path) != ("DELETE", "/v1/posts/{id}/like"):
-                    wrong += await differing(client, route.method, paths, json=json)
+                wrong += await differing(client, route.method, paths, json=json)
                 asked.add(f"{route.method} {route.path}")
             if "user" in getattr(route.query, "__struct_fields__", ()):
                 where = re.sub(r"{\w+}", str(UUID(int=1)), route.path.replace("{user}", "me"))
@@ -148,6 +147,28 @@ async def test_no_route_tells_a_block_from_nobody(app: App, routes: Sequence[Rou
     assert wrong == []
     assert len({str(answer) for _, answer in replies}) == 1, replies
     assert {"GET /v1/users/{user}/followers", "GET /v1/users/{user}/relation/{other}"} <= asked
+
+
+async def test_what_one_did_to_a_hidden_post_is_taken_back_as_if_it_was_never_there(
+    app: App,
+) -> None:
+    here = Hidden(app)
+    viewer, author = await app.people(2)
+    post = await here._made(author, "/v1/posts", text="for all")
+    comment = await here._made(viewer, f"/v1/posts/{post}/comments", text="mine")
+    nobodys = str(UUID(int=uuid4().int))
+    async with app.client(viewer) as client, app.client(author) as authors:
+        assert (await client.put(f"/v1/posts/{post}/like")).is_success
+        assert (await authors.put(f"/v1/users/me/blocks/{viewer}")).is_success
+        for path, id_ in (("/v1/posts/{}/like", post), ("/v1/comments/{}", comment)):
+            of_nobody = told(await client.delete(path.format(nobodys)))
+            assert of_nobody[0] == httpx.codes.NOT_FOUND
+            for _ in range(2):
+                assert told(await client.delete(path.format(id_))) == of_nobody
+        left = (await authors.get(f"/v1/posts/{post}")).json()
+    async with app.client() as backend:
+        seen = (await backend.get(f"/v1/posts/{post}")).json()
+    assert (left["likes"], left["comments"]) == (seen["likes"], seen["comments"]) == (0, 0)
 
 
 async def test_no_list_shows_who_is_hidden(app: App) -> None:

@@ -95,21 +95,31 @@ class Comments:
     async def delete(self, viewer: UUID | None, id_: UUID) -> None:
         """Take a comment away with its replies: one's own, or one on a post of one's own.
 
-        Blocks do not matter for either: one's own goes from a post, too, that is not for the
-        person any more, and whoever answers for a post takes away what anybody said there.
+        Blocks do not matter for either: whoever answers for a post takes away what anybody said
+        there, and one's own goes from a post, too, that is not for the person any more. The answer
+        is the same then as about a comment that is not there.
         """
         found = await store.comment(self._db, id_)
-        sees = None if found is not None and found.author == viewer else viewer
-        said, post = await self._comment(sees, id_)
+        try:
+            said, post = await self._comment(viewer, id_)
+        except NoSuchComment:
+            if found is not None and found.author == viewer:
+                await self._remove(*await self._comment(None, id_))
+            raise
         if viewer not in (None, said.author, post.author):
             raise NoSuchComment("You have no such comment.")
+        await self._remove(said, post)
+
+    async def _remove(self, said: Said, post: Written) -> None:
         async with self._db.transaction() as tx:
             there = await store.lock_one(tx, post.id)
             gone = await store.remove_comment(tx, said) if there else []
             if not gone:
                 raise NoSuchComment
-            replies = tuple(each for each in gone if each != id_)
-            fact = CommentDeleted(post=post.id, author=post.author, comment=id_, replies=replies)
+            replies = tuple(each for each in gone if each != said.id)
+            fact = CommentDeleted(
+                post=post.id, author=post.author, comment=said.id, replies=replies
+            )
             await tx.emit(fact)
 
     async def one(self, viewer: UUID | None, id_: UUID) -> Comment:

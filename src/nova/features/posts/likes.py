@@ -58,11 +58,14 @@ class Likes:
     async def set(self, person: UUID, post: UUID, *, likes: bool) -> Liking:
         """Like a post, or no longer; durable on return, with how many like it then.
 
-        A like can be taken back from a post that is not for the person any more.
+        A like is taken back from a post, too, that is not for the person any more: the answer is
+        the same as about a post that is not there.
         """
-        if likes or not await store.liked(self._db, [(post, person)]):
+        if likes:
             await self._views.post(person, post)
         granted = await self._wishes(_Wish(post, person, likes))
+        if not likes:
+            await self._views.post(person, post)
         hidden = await self._views.hidden(person, HIDDEN_OF_POSTS, [post])
         return Liking(granted.liked, granted.likes - hidden.get(post, (0, 0))[0])
 
