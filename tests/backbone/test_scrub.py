@@ -6,6 +6,7 @@ from nova.adapters.postgres.pool import PostgresPool
 from nova.backbone import erasure
 from nova.backbone.database import Database
 from nova.backbone.erasure import Barrier
+from nova.kernel.erased_people import Erased
 from support.waiting import until
 
 ANN = UUID("0190c0de-aaaa-7bbb-8ccc-0190c0deaaaa")
@@ -57,3 +58,33 @@ async def test_the_barrier_is_passed_once_every_consumer_has_heard(pool: Postgre
     assert not await barrier.passed(moment)
     await pool.run(READ)
     await until(lambda: barrier.passed(moment))
+
+
+async def test_ids_of_events_go_that_name_somebody_and_not_those_that_name_others(
+    pool: PostgresPool,
+) -> None:
+    erased = Erased([ANN], ["user-181", "a.b*c(d)"])
+    named = {
+        "like-user-181",
+        "user-181",
+        "user-181_2026",
+        "x_user-181:1",
+        "\u00fcber user-181",
+        f"like:{ANN}",
+        f"x{ANN.hex}x",
+        "see a.b*c(d)!",
+    }
+    others = {
+        "like-user-1815",
+        "user-1810:1",
+        "muser-181",
+        "auser-181",
+        "user-18",
+        "like-user-182",
+        "aXb*c(d)",
+        "a.b*c(d)e",
+    }
+    for id_ in named | others:
+        await written(pool, id_, "hi")
+    assert await erasure.intake(pool, erased.telling, erased.patterns, 0) is None
+    assert await left(pool) == others

@@ -37,6 +37,7 @@ def test_a_short_id_of_the_apps_is_looked_for_where_it_is_a_users() -> None:
 def test_ids_of_other_things_are_left_without_theirs() -> None:
     erased = Erased([], ["ann-annesley", "42"])
     assert erased.without_in_id("visit:ann-annesley-7") == f"visit:{NOBODY}-7"
+    assert erased.without_in_id("visit_ann-annesley_7") == f"visit_{NOBODY}_7"
     assert erased.without_in_id("visit:joann-annesley2:42") == "visit:joann-annesley2:42"
     assert erased.without_as_id("ann-annesley") == NOBODY
     assert erased.without_as_id("ann-annesley-2") == "ann-annesley-2"

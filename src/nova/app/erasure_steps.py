@@ -37,7 +37,7 @@ def steps(
         _Log(db, backbone.barrier(), notifications),
         _in_blocks(db, lambda db, who, at: erasure.channels(db, _references(who), at)),
         _in_blocks(db, lambda db, who, at: erasure.publications(db, who.words, at)),
-        _in_blocks(db, lambda db, who, at: erasure.intake(db, who.telling, at)),
+        _in_blocks(db, lambda db, who, at: erasure.intake(db, who.telling, who.patterns, at)),
         _in_blocks(db, lambda db, who, at: idempotency.scrub(db, who.words, at)),
         _in_blocks(db, lambda db, who, at: erasure.retries(db, _texts(who), _references(who), at)),
         _in_blocks(

@@ -60,7 +60,8 @@ delete from backbone.publications p
 INTAKE = """
 delete from backbone.intake i
  where ctid >= format('(%s,0)', $1::bigint)::tid and ctid < format('(%s,0)', $2::bigint)::tid
-   and exists (select from unnest($3::text[]) as w (word) where strpos(i.id, w.word) > 0)
+   and exists (select from unnest($3::text[], $4::text[]) as w (word, pattern)
+                where case when strpos(i.id, w.word) > 0 then i.id ~ w.pattern end)
 """
 
 # A channel's name may hold an id between any signs: `user:<id>`, `chat:<id>,<id>`.
@@ -181,9 +182,11 @@ async def channels(db: Queries, references: Sequence[str], block: int) -> int | 
     return _next(block, await db.value(BLOCKS_OF, "backbone.channels"))
 
 
-async def intake(db: Queries, parts: Sequence[str], block: int) -> int | None:
-    """Remove ids of events that have such a part."""
-    await db.run(INTAKE, block, block + BLOCKS, parts)
+async def intake(
+    db: Queries, parts: Sequence[str], patterns: Sequence[str], block: int
+) -> int | None:
+    """Remove ids of events that have such a part, where its pattern matches, too."""
+    await db.run(INTAKE, block, block + BLOCKS, parts, patterns)
     return _next(block, await db.value(BLOCKS_OF, "backbone.intake"))
 
 

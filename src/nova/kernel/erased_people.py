@@ -43,13 +43,25 @@ class Erased(Struct, frozen=True, dict=True):
         return [*self.id_words, *self._telling_names]
 
     @cached_property
+    def patterns(self) -> list[str]:
+        """Regular expressions of PostgreSQL, one for each of `telling`.
+
+        An id of the app's counts where no letter or digit stands next to it: `user-181` is not in
+        `like-user-1815`.
+        """
+        names = (
+            f"(?<![[:alnum:]]){re.escape(name)}(?![[:alnum:]])" for name in self._telling_names
+        )
+        return [*self.id_words, *names]
+
+    @cached_property
     def _telling_names(self) -> list[str]:
         return [name for name in self.names if len(name) >= TELLING]
 
     def without_in_id(self, id_: str) -> str:
         """Return an id of something else, such as an event's, without theirs within it."""
         for name in self._telling_names:
-            id_ = re.sub(rf"(?<!\w){re.escape(name)}(?!\w)", NOBODY, id_)
+            id_ = re.sub(rf"(?<![^\W_]){re.escape(name)}(?![^\W_])", NOBODY, id_)
         return self.without(id_)
 
     def without_as_id(self, id_: str) -> str:
