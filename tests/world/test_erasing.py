@@ -170,6 +170,17 @@ class Town:
             like(to="bob", by=ANN, id="bad-1", metadata=said_by_ann),
             like(to="bob", by="carol", id="bad-2", metadata={"who": ann}),
         )
+        about_ann = {"metadata": {"who": ANN}, "related_entity_id": ANN}
+        for id_, by, more in (
+            ("1", "bob", {}),
+            ("2", ANN, {"metadata": said_by_ann}),
+            (f"3-{ANN}", "dan", about_ann),
+        ):
+            one = like(to="carol", by=by, id=f"group-{id_}", group_key=f"of {ANN}", **more)
+            await self.app.send(one)
+        for id_, by in (("1", ANN), ("2", "carol"), ("3", "dan")):
+            one = like(to="bob", by=by, id=f"led-{id_}", group_key="led", metadata={"by": by})
+            await self.app.send(one)
 
     async def publish(self, user: str, channel: str, data: Any) -> None:
         """Publish over a socket, as the user's own app does."""
@@ -229,6 +240,13 @@ async def test_nothing_of_an_erased_person_is_found_anywhere(
             await town.complete()
         assert await erased_traces(pool, town.words, [tmp_path]) == []
         await town.consistent()
+        told = {
+            each["event_id"]: each["title"]
+            for who in ("bob", "carol")
+            for each in await town.app.inbox(who)
+        }
+        assert told["group-1"] == "Bob and 1 other liked your post"
+        assert told["led-2"] == "Carol and 1 other liked your post"
 
         # What comes afterwards brings nobody back, and is not kept either.
         text = {"text": "canary-metadata"}
@@ -263,6 +281,7 @@ EXPECTED = {
     "deliveries.deliveries",
     "deliveries.entries",
     "deliveries.outbox",
+    "notifications.gathered",
     "notifications.inbox",
     "notifications.suppressed",
     "posts.posts",

@@ -69,7 +69,7 @@ class DemoApp:
         await self._notifications.ingest.body(msgspec.json.encode(event))
 
     async def retract(self, event: str) -> None:
-        await self._notifications.removal.retract(event)
+        await self._notifications.retraction.retract(event)
 
     async def trace(self, event: str) -> object:
         return await self._notifications.traces.event(event)

@@ -17,7 +17,9 @@ class Notifications(Struct, frozen=True, kw_only=True):
     ] = 14
     burst_s: Annotated[
         Seconds,
-        about("Seconds for which further likes of a post join an unread notification of one."),
+        about(
+            "Seconds for which events of a group, as likes of a post, join an unread notification."
+        ),
     ] = 3600.0
 
 

@@ -16,6 +16,7 @@ from nova.features.posts.models import CommentEdit, Edit, NewComment, NewPost, V
 from nova.kernel.clock import ManualClock
 from nova.ports.carriers import Parcel, Verdict
 from support.delivered import Delivered, delivered, outcome
+from support.notified import event
 from support.waiting import until
 
 NIGHT = datetime(2026, 1, 5, 23, tzinfo=UTC)
@@ -506,3 +507,41 @@ async def test_a_digest_that_has_to_be_sent_again_goes_without_what_went_meanwhi
     assert "Ada" in first.title
     assert (second.title, second.collapse_id) == ("Cleo commented on your post", first.collapse_id)
     assert life.world.ios.parcels == [first, second]
+
+
+async def test_without_its_first_event_a_group_goes_out_as_the_next_one_says(life: Life) -> None:
+    await life.world.deliveries.quiet.put(life.of("ben"), NIGHTS)
+    await life.world.mailbox("ben")
+    await life.world.policy("comment", digests={"email": DigestRule(window_s=60)})
+    for number, (who, text) in enumerate((("ada", "a secret"), ("cleo", "to be read"))):
+        said = event(
+            f"e{number}",
+            event_type="comment",
+            actor_id=who,
+            group_key="post-1",
+            related_entity_id=f"comment-{number}",
+            metadata={"text": text, "url": f"https://app.example/{number}"},
+        )
+        await life.world.send(said)
+        await life.world.settled()
+    await life.world.planned(1, phase="held")
+    await _shows(life, "Ada and 1 other commented on your post")
+    await life.world.all.retraction.retract("e0")
+
+    async def edited() -> bool:
+        urls = "select url from deliveries.deliveries union all select url from deliveries.entries"
+        found = [row["url"] for row in await life.world.pool.fetch(urls)]
+        return found == ["https://app.example/1"] * 2
+
+    await until(edited)
+    await life.later()
+    await life.world.ended(2)
+    assert [each.body for each in life.parcels] == ["to be read"] * 2
+    assert [each.title for each in life.parcels] == ["Cleo commented on your post"] * 2
+    assert [each.url for each in life.parcels] == ["https://app.example/1"] * 2
+    [push] = life.world.ios.parcels
+    assert (push.data["related_entity_id"], push.data["actor_id"]) == (
+        "comment-1",
+        str(life.of("cleo")),
+    )
+    assert "secret" not in str(life.parcels)

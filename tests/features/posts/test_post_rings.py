@@ -238,7 +238,7 @@ async def test_ids_of_the_app_and_of_nova_never_meet(here: Town) -> None:
     for id_ in ours:
         assert (await here.world.all.traces.event(id_)).recipient == str(here.world.ids["cleo"])
         assert (await here.world.all.traces.event(f"nova:{id_}")).recipient == str(ben)
-        await here.world.all.removal.retract(id_)
+        await here.world.all.retraction.retract(id_)
     assert len(await here.rings("ben")) == 2
     assert await here.rings("cleo") == []
     await here.ask("ada", "DELETE", f"posts/{post}/like")

@@ -75,7 +75,9 @@ returning digest
 """
 
 EDIT = """
-update deliveries.entries set title = $3, body = $4, actor_id = $5, actor_name = $6
+update deliveries.entries
+   set title = $3, body = $4, actor_id = $5, actor_name = $6,
+       about = case when $7 then $8 else about end, url = case when $7 then $9 else url end
  where user_id = $1 and notification = $2 and gone is null
 returning digest
 """
@@ -207,7 +209,7 @@ class Digests:
     async def edit(self, tx: Tx, fact: NotificationEdited) -> list[UUID]:
         """Give an entry other words; return in which digests it is."""
         told = (fact.title, fact.body, fact.actor_id, fact.actor_name)
-        rows = await tx.fetch(EDIT, fact.user, fact.notification, *told)
+        rows = await tx.fetch(EDIT, fact.user, fact.notification, *told, *plan.other(fact))
         return await self._reworded(tx, rows, is_gone=fact.is_other)
 
     async def _reworded(self, tx: Tx, changed: Sequence[Row], *, is_gone: bool) -> list[UUID]:

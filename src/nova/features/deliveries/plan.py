@@ -6,14 +6,14 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 import msgspec
-from msgspec import Struct
+from msgspec import UNSET, Struct
 
 from nova.features.deliveries import quiet, rendering, rules
 from nova.features.deliveries.asks import Reach
 from nova.features.deliveries.models import CHANNEL_OF, CHANNELS, New
 from nova.features.deliveries.policies import DigestRule, Policy, Rate
 from nova.features.deliveries.quiet import Schedule
-from nova.features.notifications.events import NotificationStored
+from nova.features.notifications.events import NotificationEdited, NotificationStored
 from nova.kernel.ids import new_id
 from nova.kernel.text import beginning
 
@@ -226,6 +226,13 @@ def expiry(
 
 def url_of(fact: NotificationStored, schemes: Collection[str]) -> str | None:
     return rendering.link(_metadata.decode(fact.metadata), schemes)
+
+
+def other(fact: NotificationEdited) -> tuple[bool, str | None, str | None]:
+    """Return whether a notification tells of another event, what that is about, and its link."""
+    if fact.metadata is UNSET:
+        return False, None, None
+    return True, fact.related_entity_id, rendering.link(_metadata.decode(fact.metadata))
 
 
 def cut(body: str, channel: str) -> str:

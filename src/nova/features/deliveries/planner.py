@@ -195,7 +195,7 @@ class Planner:
             fact = each.fact
             short = plan.cut(fact.body, "push")
             words = (fact.title, fact.body, short, fact.actor_id, fact.is_other)
-            await tx.run(store.EDIT, fact.user, fact.notification, *words)
+            await tx.run(store.EDIT, fact.user, fact.notification, *words, *plan.other(fact))
             told = await self._digests.edit(tx, fact)
             if fact.is_other:
                 told += await self._speakers(tx, fact.user, [fact.notification])

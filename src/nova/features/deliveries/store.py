@@ -212,8 +212,12 @@ update deliveries.deliveries set summary_title = '', summary_body = ''
 EDIT = """
 update deliveries.deliveries
    set title = $3, body = case when channel = 'email' then $4 else $5 end,
-       data = case when $6::uuid is null or data = '{}' then data
-                   else (data::jsonb || jsonb_build_object('actor_id', $6::uuid))::text end,
+       about = case when $8 then $9 else about end,
+       url = case when $8 then $10 else url end,
+       data = case when data = '{}' then data else (
+                  data::jsonb - 'actor_id' - case when $8 then 'related_entity_id' else '' end
+                  || jsonb_strip_nulls(jsonb_build_object(
+                      'actor_id', $6::uuid, 'related_entity_id', $9::text)))::text end,
        actor_id = $6,
        outdated = outdated or coalesce($7 and leased_until > clock_timestamp(), false)
  where user_id = $1 and notification = $2 and kind = 'single'

@@ -64,7 +64,11 @@ def plug(notifications: Notifications) -> Feature:
         schema=Path(__file__).with_name("schema"),
         lighten=notifications.lighten,
         erase=notifications.erase,
-        scrubs=(notifications.erasing.inbox, notifications.erasing.suppressed),
+        scrubs=(
+            notifications.erasing.inbox,
+            notifications.erasing.gathered,
+            notifications.erasing.suppressed,
+        ),
         export=notifications.export,
     )
 

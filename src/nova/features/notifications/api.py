@@ -234,7 +234,7 @@ class Handlers:
         return await self._all.traces.notification(call.id_of("id", NoSuchNotification), user)
 
     async def retract(self, call: Call[Any, Any]) -> None:
-        await self._all.removal.retract(call.path["id"])
+        await self._all.retraction.retract(call.path["id"])
 
     async def event_trace(self, call: Call[Any, Any]) -> Story:
         return await self._all.traces.event(call.path["id"])

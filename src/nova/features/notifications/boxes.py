@@ -44,9 +44,12 @@ ONE = "select * from notifications.inbox where id = $1 and user_id = $2"
 
 NUMBER = "select number from notifications.inbox where id = $1 and user_id = $2"
 
-OWNER = "select user_id from notifications.inbox where id = $1"
-
-SUPPRESSED = "select exists (select from notifications.suppressed where id = $1)"
+OWNER = """
+select user_id from notifications.inbox where id = $1
+ union all
+select user_id from notifications.suppressed where id = $1
+ limit 1
+"""
 
 # Alone in its statement: the next one then sees what the lock's last holder committed.
 LOCK = "select top from notifications.boxes where user_id = $1 for update"
@@ -146,7 +149,7 @@ with gone as (
         on conflict (id) do nothing
 ), parted as (
     delete from notifications.gathered
-     where into_id = any(array(select id from gone where others > 0))
+     where into_id = any(array(select id from gone where burst is not null))
 )
 select id, user_id,
        case when seen_at is null and archived_at is null then -1 else 0 end as unseen,
@@ -171,10 +174,10 @@ LIGHTEN = """
 with gone as (
     delete from notifications.inbox where id = any(array(
         select id from notifications.inbox where user_id = $1 order by number limit $2))
-    returning id, others
+    returning id, burst
 ), parted as (
     delete from notifications.gathered
-     where into_id = any(array(select id from gone where others > 0))
+     where into_id = any(array(select id from gone where burst is not null))
 )
 select count(*) from gone
 """
@@ -188,6 +191,12 @@ delete from notifications.gathered g using notifications.inbox i
     "delete from notifications.suppressed where user_id = $1",
     "delete from notifications.boxes where user_id = $1",
 )
+
+
+class Owner(Struct, frozen=True):
+    """Whom an event was for: nobody, if nobody was known."""
+
+    user: UUID | None
 
 
 class Changed(Struct, frozen=True):
@@ -239,13 +248,10 @@ async def one(db: Queries, user: UUID, id_: UUID) -> Notification | None:
     return None if row is None else notification(row)
 
 
-async def owner(db: Queries, id_: UUID) -> UUID | None:
-    found: UUID | None = await db.value(OWNER, id_)
-    return found
-
-
-async def suppressed(db: Queries, id_: UUID) -> bool:
-    return bool(await db.value(SUPPRESSED, id_))
+async def owner(db: Queries, id_: UUID) -> Owner | None:
+    """Return whom an event was for; None while that is not decided."""
+    row = await db.row(OWNER, id_)
+    return None if row is None else Owner(row["user_id"])
 
 
 async def number(db: Queries, user: UUID, id_: UUID) -> int | None:

@@ -1,7 +1,9 @@
-"""Ten likes in a burst ring once: what comes later joins the notification of the first."""
+"""Aggregation: events of one group join the recipient's unread notification of it."""
 
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
+from hashlib import blake2b
 from typing import Protocol
 from uuid import UUID
 
@@ -11,36 +13,47 @@ from msgspec.structs import replace
 
 from nova.backbone.database import Tx
 from nova.features.notifications import boxes, store, subject_store
-from nova.features.notifications.catalogue import Ready, others_in, someone
+from nova.features.notifications.catalogue import Ready
 from nova.features.notifications.events import EventAccepted
 from nova.features.notifications.models import Counts, Notification, Profile, Updated
+from nova.features.notifications.rerendering import rerendered
 from nova.features.notifications.rules import Decision
 from nova.features.notifications.store import Run, Unmade
 from nova.features.notifications.subject_store import Joined
-from nova.features.notifications.templates import MOST_TITLE
 from nova.kernel.clock import Clock
 from nova.ports.database import Queries, Row
-from nova.web.people import shown
 
 JOINED = "joined"
+
+BY_A_STRANGER = ", by an unknown actor"
+"""In the story of an event that joined a group, and names an actor whom nobody knows."""
 
 Make = tuple[EventAccepted, UUID, Decision]
 """An event, whom it is for, and what was decided."""
 
+MOST_JOINED = 10_000
+"""Events that join a notification; what comes then begins another one."""
+APP = "app:"
+"""What the groups of the app's events begin with, and none of Nova's own."""
+
 # The newest notification of each burst that others may still join.
 OPEN = """
-select distinct on (i.user_id, i.burst) i.user_id, i.burst, i.id, i.actor_id
-  from unnest($1::uuid[], $2::text[]) as w (user_id, burst)
-  join notifications.inbox i using (user_id, burst)
- where i.read_at is null and i.archived_at is null and i.created_at > $3
- order by i.user_id, i.burst, i.number desc
+select * from (
+    select distinct on (i.user_id, i.burst) i.user_id, i.burst, i.id, i.actor_id, i.joined
+      from unnest($1::uuid[], $2::text[]) as w (user_id, burst)
+      join notifications.inbox i using (user_id, burst)
+     where i.read_at is null and i.archived_at is null and i.created_at > $3
+     order by i.user_id, i.burst, i.number desc) newest
+ where joined < $4
 """
 
 HEADS = "select * from notifications.inbox where id = any($1::uuid[])"
 
 JOIN = """
-update notifications.inbox i set others = w.others, title = w.title
-  from unnest($1::uuid[], $2::int[], $3::text[]) as w (id, others, title) where i.id = w.id
+update notifications.inbox i
+   set others = w.others, title = w.title, joined = i.joined + w.joined
+  from unnest($1::uuid[], $2::int[], $3::text[], $4::int[]) as w (id, others, title, joined)
+ where i.id = w.id
 """
 
 COUNTS = "select user_id, unseen, unread from notifications.boxes where user_id = any($1::uuid[])"
@@ -66,6 +79,12 @@ class Joining(Struct, frozen=True):
     user: UUID
     into: UUID
     decision: Decision
+
+
+def of_app(event_type: str, group_key: str) -> str:
+    """Return the burst of an app's group: a digest, which bounds it, and holds nobody's name."""
+    key = f"{event_type}\0{group_key}".encode()
+    return APP + blake2b(key, digest_size=16).hexdigest()
 
 
 class Bursts:
@@ -104,46 +123,51 @@ class Bursts:
         return alone, joining
 
     async def join(
-        self, tx: Tx, run: Run, joining: Sequence[Joining], types: Mapping[str, Ready]
+        self,
+        tx: Tx,
+        run: Run,
+        joining: Sequence[Joining],
+        types: Mapping[str, Ready],
+        ids: Mapping[str, UUID],
     ) -> tuple[int, list[tuple[UUID, bytes]]]:
-        """Let events join; return how many had not before, and what to publish to whom."""
+        """Let events join; return how many had not before, and what to publish to whom.
+
+        Whoever is in a group already changes nothing that is told of it.
+        """
         if not joining:
             return 0, []
-        new = await store.joined(tx, run, [_joined(each) for each in joining])
-        await subject_store.gather(
-            tx,
-            [
-                Joined(fact.notification, each.into, fact.origin.actor, fact.id)
-                for each in joining
-                if (fact := each.fact).notification in new and fact.origin is not None
-            ],
-        )
-        by_head: dict[UUID, int] = {}
-        for each in joining:
-            if each.fact.notification in new:
-                by_head[each.into] = by_head.get(each.into, 0) + 1
-        if not by_head:
+        found = await store.joined(tx, run, [_joined(each, ids) for each in joining])
+        new = [_member(each, ids) for each in joining if each.fact.notification in found]
+        if not new:
             return 0, []
-        rows = await tx.fetch(HEADS, list(by_head))
-        who = {user for row in rows for user in (row["actor_id"], row["user_id"])} - {None}
+        rows = {row["id"]: row for row in await tx.fetch(HEADS, list({each.into for each in new}))}
+        more = await _more(tx, new, {id_: row["actor_id"] for id_, row in rows.items()})
+        await subject_store.gather(tx, [each for each in new if each.into in rows])
+        events = Counter(each.into for each in new)
+        who = {user for row in rows.values() for user in (row["actor_id"], row["user_id"])} - {None}
         profiles = await self._people.profiles(list(who))
-        changed = [_grown(row, by_head[row["id"]], types, profiles) for row in rows]
+        grown = [_grown(row, more[id_], types, profiles) for id_, row in rows.items()]
         await tx.run(
             JOIN,
-            [each.id for each in changed],
-            [each.others for each in changed],
-            [each.title for each in changed],
+            [each.id for each in grown],
+            [each.others for each in grown],
+            [each.title for each in grown],
+            [events[each.id] for each in grown],
         )
-        users = {row["id"]: row["user_id"] for row in rows}
-        counts = await _counts(tx, list(set(users.values())))
-        told = [(users[each.id], _told(each, counts[users[each.id]])) for each in changed]
+        users = {each.id: rows[each.id]["user_id"] for each in grown if more[each.id]}
+        counts = await _counts(tx, list(set(users.values()))) if users else {}
+        told = [
+            (users[each.id], _told(each, counts[users[each.id]]))
+            for each in grown
+            if each.id in users
+        ]
         return len(new), told
 
     async def _open(
         self, db: Queries, wanted: Collection[tuple[UUID, str]], since: datetime
     ) -> dict[tuple[UUID, str], UUID]:
         users, bursts = zip(*wanted, strict=True)
-        rows = await db.fetch(OPEN, list(users), list(bursts), since)
+        rows = await db.fetch(OPEN, list(users), list(bursts), since, MOST_JOINED)
         apart = await self._apart({(row["user_id"], row["actor_id"]) for row in rows})
         return {
             (row["user_id"], row["burst"]): row["id"]
@@ -171,33 +195,45 @@ async def _counts(db: Queries, users: Sequence[UUID]) -> dict[UUID, Counts]:
     return {row["user_id"]: store.counts(row) for row in await db.fetch(COUNTS, users)}
 
 
-def _joined(each: Joining) -> Unmade:
-    return Unmade(each.fact, each.user, Decision(frozenset(), f"burst of {each.into}", JOINED))
+def _joined(each: Joining, ids: Mapping[str, UUID]) -> Unmade:
+    actor = each.fact.actor_id
+    unknown = BY_A_STRANGER if actor is not None and actor not in ids else ""
+    decision = Decision(frozenset(), f"group of {each.into}{unknown}", JOINED)
+    return Unmade(each.fact, each.user, decision)
+
+
+def _member(each: Joining, ids: Mapping[str, UUID]) -> Joined:
+    fact = each.fact
+    actor = ids.get(fact.actor_id) if fact.actor_id is not None else None
+    joined = Joined(fact.notification, each.into, actor, fact.id)
+    if fact.origin is not None:
+        return joined
+    return joined._replace(
+        occurred_at=fact.timestamp,
+        related_entity_id=fact.related_entity_id,
+        metadata=bytes(fact.metadata).decode(),
+    )
+
+
+async def _more(
+    db: Queries, new: Sequence[Joined], heads: Mapping[UUID, UUID | None]
+) -> Counter[UUID]:
+    """Return how many people each group gains; whoever is not known counts with each event."""
+    pairs = {(each.into, each.actor) for each in new if each.actor is not None}
+    there = await subject_store.members(db, pairs)
+    there.update((id_, actor) for id_, actor in heads.items() if actor is not None)
+    nameless = Counter(each.into for each in new if each.actor is None)
+    return nameless + Counter(into for into, _ in pairs - there)
 
 
 def _grown(
-    row: Row, count: int, types: Mapping[str, Ready], profiles: Mapping[UUID, Profile]
+    row: Row, more: int, types: Mapping[str, Ready], profiles: Mapping[UUID, Profile]
 ) -> Notification:
-    """Return a notification that so many more have joined, in its new words."""
-    others = row["others"] + count
-    locale, kind = row["locale"], types.get(row["type"])
-    actor, reader = profiles.get(row["actor_id"]), profiles.get(row["user_id"])
-    old = replace(store.notification(row), actor=shown(actor))
-    if kind is None:  # no longer registered: its words stay
-        return replace(old, others=others)
-    metadata = msgspec.json.decode(old.metadata)
-    values = {
-        "actor.name": actor.name if actor else None,
-        "actor.id": str(row["actor_id"]),
-        "recipient.name": reader.name if reader else None,
-        "event.type": row["type"],
-        "event.id": row["event_id"],
-        "related_entity_id": row["related_entity_id"],
-        "others": others_in(locale, others),
-        "someone": someone(locale),
-    }
-    title = kind.titled_for_many(locale).fill(values, metadata, MOST_TITLE)
-    return replace(old, others=others, title=title)
+    """Return a notification that so many more people have joined, in its new words."""
+    old = store.notification(row)
+    new = replace(old, others=old.others + more)
+    new = rerendered(new, types.get(old.type), row["user_id"], row["locale"], profiles)
+    return replace(new, body=old.body)
 
 
 def _told(notification: Notification, counts: Counts) -> bytes:

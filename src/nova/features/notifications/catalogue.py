@@ -39,7 +39,7 @@ class Wording(Struct, frozen=True, forbid_unknown_fields=True):
     body: Text = ""
     """Template of the body."""
     many: Text = ""
-    """The title when several did the same in a burst; `{others}` says how many more."""
+    """The title of a group of several; `{others}` says how many more, `{count}` how many in all."""
 
 
 class Kind(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -142,58 +142,174 @@ def built_in() -> dict[str, Kind]:
             ),
         ),
         "comment": _kind(
-            en=("{actor.name} commented on {metadata.title|your post}", "{metadata.text}"),
-            de=("{actor.name} hat {metadata.title|deinen Beitrag} kommentiert", "{metadata.text}"),
-            fr=("{actor.name} a commenté {metadata.title|votre publication}", "{metadata.text}"),
-            es=("{actor.name} comentó {metadata.title|tu publicación}", "{metadata.text}"),
+            en=(
+                "{actor.name} commented on {metadata.title|your post}",
+                "{metadata.text}",
+                "{actor.name} and {others} commented on {metadata.title|your post}",
+            ),
+            de=(
+                "{actor.name} hat {metadata.title|deinen Beitrag} kommentiert",
+                "{metadata.text}",
+                "Von {actor.name} und {others} kommentiert: {metadata.title|dein Beitrag}",
+            ),
+            fr=(
+                "{actor.name} a commenté {metadata.title|votre publication}",
+                "{metadata.text}",
+                "{actor.name} et {others} ont commenté {metadata.title|votre publication}",
+            ),
+            es=(
+                "{actor.name} comentó {metadata.title|tu publicación}",
+                "{metadata.text}",
+                "{actor.name} y {others} comentaron {metadata.title|tu publicación}",
+            ),
         ),
         "reply": _kind(
-            en=("{actor.name} replied to your comment", "{metadata.text}"),
-            de=("{actor.name} hat auf deinen Kommentar geantwortet", "{metadata.text}"),
-            fr=("{actor.name} a répondu à votre commentaire", "{metadata.text}"),
-            es=("{actor.name} respondió a tu comentario", "{metadata.text}"),
+            en=(
+                "{actor.name} replied to your comment",
+                "{metadata.text}",
+                "{actor.name} and {others} replied to your comment",
+            ),
+            de=(
+                "{actor.name} hat auf deinen Kommentar geantwortet",
+                "{metadata.text}",
+                "Antworten von {actor.name} und {others} auf deinen Kommentar",
+            ),
+            fr=(
+                "{actor.name} a répondu à votre commentaire",
+                "{metadata.text}",
+                "{actor.name} et {others} ont répondu à votre commentaire",
+            ),
+            es=(
+                "{actor.name} respondió a tu comentario",
+                "{metadata.text}",
+                "{actor.name} y {others} respondieron a tu comentario",
+            ),
         ),
         "mention": _kind(
-            en=("{actor.name} mentioned you", "{metadata.text}"),
-            de=("{actor.name} hat dich erwähnt", "{metadata.text}"),
-            fr=("{actor.name} vous a mentionné", "{metadata.text}"),
-            es=("{actor.name} te mencionó", "{metadata.text}"),
+            en=(
+                "{actor.name} mentioned you",
+                "{metadata.text}",
+                "{actor.name} and {others} mentioned you",
+            ),
+            de=(
+                "{actor.name} hat dich erwähnt",
+                "{metadata.text}",
+                "Du wurdest von {actor.name} und {others} erwähnt",
+            ),
+            fr=(
+                "{actor.name} vous a mentionné",
+                "{metadata.text}",
+                "{actor.name} et {others} vous ont mentionné",
+            ),
+            es=(
+                "{actor.name} te mencionó",
+                "{metadata.text}",
+                "{actor.name} y {others} te mencionaron",
+            ),
         ),
         "follow": _kind(
-            en=("{actor.name} follows you", ""),
-            de=("{actor.name} folgt dir", ""),
-            fr=("{actor.name} vous suit", ""),
-            es=("{actor.name} te sigue", ""),
+            en=("{actor.name} follows you", "", "{actor.name} and {others} follow you"),
+            de=(
+                "{actor.name} folgt dir",
+                "",
+                "Mit {actor.name} und {others} hast du neue Follower",
+            ),
+            fr=("{actor.name} vous suit", "", "{actor.name} et {others} vous suivent"),
+            es=("{actor.name} te sigue", "", "{actor.name} y {others} te siguen"),
         ),
         "follow_request": _kind(
-            en=("{actor.name} wants to follow you", ""),
-            de=("{actor.name} möchte dir folgen", ""),
-            fr=("{actor.name} souhaite vous suivre", ""),
-            es=("{actor.name} quiere seguirte", ""),
+            en=(
+                "{actor.name} wants to follow you",
+                "",
+                "{actor.name} and {others} want to follow you",
+            ),
+            de=(
+                "{actor.name} möchte dir folgen",
+                "",
+                "Anfragen von {actor.name} und {others}, dir zu folgen",
+            ),
+            fr=(
+                "{actor.name} souhaite vous suivre",
+                "",
+                "{actor.name} et {others} souhaitent vous suivre",
+            ),
+            es=("{actor.name} quiere seguirte", "", "{actor.name} y {others} quieren seguirte"),
         ),
         "follow_approved": _kind(
-            en=("{actor.name} lets you follow", ""),
-            de=("{actor.name} lässt dich folgen", ""),
-            fr=("{actor.name} a accepté votre demande", ""),
-            es=("{actor.name} aceptó tu solicitud", ""),
+            en=("{actor.name} lets you follow", "", "{actor.name} and {others} let you follow"),
+            de=("{actor.name} lässt dich folgen", "", "Du darfst {actor.name} und {others} folgen"),
+            fr=(
+                "{actor.name} a accepté votre demande",
+                "",
+                "{actor.name} et {others} ont accepté votre demande",
+            ),
+            es=(
+                "{actor.name} aceptó tu solicitud",
+                "",
+                "{actor.name} y {others} aceptaron tu solicitud",
+            ),
         ),
         "message": _kind(
-            en=("{actor.name} sent you a message", "{metadata.text}"),
-            de=("{actor.name} hat dir geschrieben", "{metadata.text}"),
-            fr=("{actor.name} vous a envoyé un message", "{metadata.text}"),
-            es=("{actor.name} te envió un mensaje", "{metadata.text}"),
+            en=(
+                "{actor.name} sent you a message",
+                "{metadata.text}",
+                "{actor.name} and {others} sent you messages",
+            ),
+            de=(
+                "{actor.name} hat dir geschrieben",
+                "{metadata.text}",
+                "Nachrichten von {actor.name} und {others}",
+            ),
+            fr=(
+                "{actor.name} vous a envoyé un message",
+                "{metadata.text}",
+                "{actor.name} et {others} vous ont envoyé des messages",
+            ),
+            es=(
+                "{actor.name} te envió un mensaje",
+                "{metadata.text}",
+                "{actor.name} y {others} te enviaron mensajes",
+            ),
         ),
         "live_start": _kind(
-            en=("{actor.name} is live", "{metadata.title}"),
-            de=("{actor.name} ist live", "{metadata.title}"),
-            fr=("{actor.name} est en direct", "{metadata.title}"),
-            es=("{actor.name} está en directo", "{metadata.title}"),
+            en=("{actor.name} is live", "{metadata.title}", "{actor.name} and {others} are live"),
+            de=(
+                "{actor.name} ist live",
+                "{metadata.title}",
+                "Live-Streams von {actor.name} und {others}",
+            ),
+            fr=(
+                "{actor.name} est en direct",
+                "{metadata.title}",
+                "{actor.name} et {others} sont en direct",
+            ),
+            es=(
+                "{actor.name} está en directo",
+                "{metadata.title}",
+                "{actor.name} y {others} están en directo",
+            ),
         ),
         "stream_update": _kind(
-            en=("News about the stream of {actor.name}", "{metadata.text}"),
-            de=("Neues zum Stream von {actor.name}", "{metadata.text}"),
-            fr=("Du nouveau sur le direct de {actor.name}", "{metadata.text}"),
-            es=("Novedades del directo de {actor.name}", "{metadata.text}"),
+            en=(
+                "News about the stream of {actor.name}",
+                "{metadata.text}",
+                "News about the streams of {actor.name} and {others}",
+            ),
+            de=(
+                "Neues zum Stream von {actor.name}",
+                "{metadata.text}",
+                "Neues zu den Streams von {actor.name} und {others}",
+            ),
+            fr=(
+                "Du nouveau sur le direct de {actor.name}",
+                "{metadata.text}",
+                "Du nouveau sur les directs de {actor.name} et {others}",
+            ),
+            es=(
+                "Novedades del directo de {actor.name}",
+                "{metadata.text}",
+                "Novedades de los directos de {actor.name} y {others}",
+            ),
         ),
     }
 

@@ -47,15 +47,34 @@ with looked as materialized (
 ), gone as (
     delete from notifications.suppressed d using looked s
      where d.id = s.id and (s.user_id = any($3::uuid[]) or s.recipient = any($4::text[])
-        or exists (select from unnest($5::text[]) as w (word) where strpos(s.event_id, w.word) > 0))
+        or exists (select from unnest($5::text[], $6::text[]) as w (word, pattern)
+                    where case when strpos(s.event_id, w.word) > 0
+                               then s.event_id ~ w.pattern end))
 )
 select id from looked order by id desc limit 1
+"""
+
+# What joined groups, as INBOX: it may lead its group some day.
+GATHERED = """
+with looked as materialized (
+    select id, event_id, related_entity_id, metadata from notifications.gathered
+     where id > $1 order by id limit $2
+)
+select last.id as last, s.*
+  from (select id from looked order by id desc limit 1) last
+  left join looked s on exists (
+    select from unnest($3::text[]) as w (word)
+     where strpos(concat_ws(' ', s.event_id, s.related_entity_id, s.metadata), w.word) > 0)
+"""
+
+REWRITE_GATHERED = """
+update notifications.gathered set event_id = $2, related_entity_id = $3, metadata = $4 where id = $1
 """
 
 # $2: the last one looked at.
 TOGETHER = """
 select id from (
-    select id from notifications.inbox where actor_id = any($1::uuid[]) and others > 0
+    select id from notifications.inbox where actor_id = any($1::uuid[]) and burst is not null
      union
     select into_id from notifications.gathered where actor_id = any($1::uuid[])) found
  where id > $2 order by id limit $3
@@ -105,12 +124,33 @@ class Erasing:
                 await self._reviews.review(tx, {row["id"]: set(erased.ids) for row in rows})
             last = rows[-1]["id"]
 
+    async def gathered(self, erased: Erased, place: str) -> str | None:
+        """Take their ids out of what joined groups."""
+        words = [*erased.words, *erased.telling]
+        found = await self._db.fetch(GATHERED, _id(place), AT_ONCE, words)
+        for row in found:
+            if row["id"] is not None:
+                await self._db.run(
+                    REWRITE_GATHERED,
+                    row["id"],
+                    erased.without_in_id(row["event_id"]),
+                    _about(row, erased),
+                    None if row["metadata"] is None else erased.without(row["metadata"]),
+                )
+        return str(found[0]["last"]) if found else None
+
     async def suppressed(self, erased: Erased, place: str) -> str | None:
         """Remove the story of what was not told to them, or names them in its event's id."""
         await self._db.run(LEAVE, erased.ids)
         references = [*map(str, erased.ids), *erased.names]
         last: UUID | None = await self._db.value(
-            SUPPRESSED, _id(place), AT_ONCE, erased.ids, references, erased.telling
+            SUPPRESSED,
+            _id(place),
+            AT_ONCE,
+            erased.ids,
+            references,
+            erased.telling,
+            erased.patterns,
         )
         return None if last is None else str(last)
 
@@ -124,13 +164,17 @@ class Erasing:
             await intake.free(tx, [row["event_id"] for row in rows])
 
 
-async def _rewrite(db: Queries, row: Row, erased: Erased) -> None:
+def _about(row: Row, erased: Erased) -> str | None:
     related = row["related_entity_id"]
+    return None if related is None else erased.without_as_id(related)
+
+
+async def _rewrite(db: Queries, row: Row, erased: Erased) -> None:
     await db.run(
         REWRITE,
         row["id"],
         erased.without_in_id(row["event_id"]),
-        None if related is None else erased.without_as_id(related),
+        _about(row, erased),
         erased.without(row["title"]),
         erased.without(row["body"]),
         erased.without(row["metadata"]),

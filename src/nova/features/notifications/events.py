@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import ClassVar
 from uuid import UUID
 
-from msgspec import Raw, Struct
+from msgspec import UNSET, Raw, Struct, UnsetType
 
 from nova.kernel.events import Fact
 from nova.kernel.subjects import Subject
@@ -121,6 +121,9 @@ class NotificationEdited(_OfUser, frozen=True, kw_only=True):
     actor_name: str | None = None
     is_other: bool = False
     """Whether it names somebody else: what it named before is gone."""
+    related_entity_id: str | None = None
+    metadata: Raw | UnsetType = UNSET
+    """Where it tells of another event; else absent, and `related_entity_id` says nothing."""
 
 
 class SubjectsTouched(Fact, frozen=True, kw_only=True):

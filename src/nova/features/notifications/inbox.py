@@ -7,7 +7,6 @@ from uuid import UUID
 import msgspec
 from msgspec.structs import replace
 
-from nova.backbone import intake
 from nova.backbone.database import Database, Tx
 from nova.features.notifications import boxes
 from nova.features.notifications.actors import People, with_actors
@@ -189,28 +188,6 @@ class Removal:
             gone = await self.remove(tx, [user], [id_], "deleted")
             if not gone:
                 raise NoSuchNotification
-
-    async def retract(self, event: str) -> None:
-        """Take back what an event caused, on every device; retracting twice is fine."""
-        accepted = await intake.entry(self._db, event)
-        if accepted is None:
-            raise NoSuchEvent
-        async with self._db.transaction() as tx:
-            owner = await self._held(tx, accepted.record)
-            if owner is not None:
-                await self.remove(tx, [owner], [accepted.record], RETRACTED)
-
-    async def _held(self, tx: Tx, record: UUID) -> UUID | None:
-        """Lock the box that a notification lies in, and return whose; None for in no box.
-
-        Raises Undecided while its event waits for the pipeline.
-        """
-        owner = await boxes.owner(tx, record)
-        if owner is not None:
-            await boxes.lock(tx, owner)
-        elif not await boxes.suppressed(tx, record):
-            raise Undecided(retry_after=1.0)
-        return owner
 
     async def erase(self, tx: Tx, owners: Mapping[UUID, UUID]) -> None:
         """Take away what somebody did who was erased, by notification's id; no story is kept."""

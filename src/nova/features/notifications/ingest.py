@@ -11,9 +11,11 @@ from uuid import UUID
 
 import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
+from msgspec.structs import replace
 
 from nova.backbone import intake
 from nova.backbone.database import Database
+from nova.features.notifications import bursts
 from nova.features.notifications.catalogue import Ready
 from nova.features.notifications.events import OWN, EventAccepted
 from nova.features.notifications.models import (
@@ -183,6 +185,8 @@ def check(event: Event, types: Mapping[str, Ready]) -> Checked:
         raise unknown(event.event_type, types)
     if event.timestamp is not None and not EARLIEST <= event.timestamp <= LATEST:
         raise BadEvent("The timestamp has to lie within the years 1 to 9999 of UTC.")
+    if event.group_key is None:
+        event = replace(event, group_key=UNSET)  # its digest is that of an event without one
     metadata = _encoder.encode(event.metadata)
     if len(metadata) > MOST_METADATA:
         raise BigMetadata
@@ -395,6 +399,7 @@ def _fact(item: Checked, at: datetime) -> EventAccepted:
         timestamp=event.timestamp or at,
         accepted_at=at,
         metadata=item.metadata,
+        burst=bursts.of_app(event.event_type, event.group_key) if event.group_key else None,
     )
 
 

@@ -23,6 +23,7 @@ DEPTH = 6
 _Id = Annotated[str, Meta(min_length=1, max_length=256)]
 _Key = Annotated[str, Meta(max_length=128)]
 _Text = Annotated[str, Meta(max_length=4_000)]
+_Group = Annotated[str, Meta(min_length=1, max_length=128)]
 _Whole = Annotated[int, Meta(ge=-(2**53) + 1, le=2**53 - 1)]
 
 
@@ -54,6 +55,8 @@ class Event(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """When it happened (RFC 3339); the time of acceptance when absent."""
     metadata: Metadata = {}
     """Anything the templates or the app's clients need, up to 8 KB."""
+    group_key: _Group | UnsetType | None = UNSET
+    """Events of one type and key join the recipient's unread notification of them, for an hour."""
 
 
 class CloudData(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -67,6 +70,8 @@ class CloudData(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What it is about."""
     metadata: Metadata = {}
     """Anything the templates or the app's clients need, up to 8 KB."""
+    group_key: _Group | UnsetType | None = UNSET
+    """Events of one type and key join the recipient's unread notification of them, for an hour."""
 
 
 class CloudEvent(Struct, frozen=True, kw_only=True):
@@ -106,6 +111,7 @@ class CloudEvent(Struct, frozen=True, kw_only=True):
             related_entity_id=self.data.related_entity_id or self.subject,
             timestamp=self.time,
             metadata=self.data.metadata,
+            group_key=self.data.group_key,
         )
 
 
@@ -175,7 +181,7 @@ class Notification(Struct, frozen=True, kw_only=True, omit_defaults=True):
     archived_at: datetime | None = None
     """When the recipient put it away."""
     others: int = 0
-    """How many more of the same burst have joined it."""
+    """How many more people are in its group: each counts once."""
 
 
 class Counts(Struct, frozen=True):

@@ -146,7 +146,7 @@ class Pipeline:
         made, joining = await self._bursts.split(tx, made)
         last = tx.is_closing and not joining
         stored = await self._make(tx, run, made, known, stands, last=last) if made else 0
-        joined, updates = await self._bursts.join(tx, run, joining, known.types)
+        joined, updates = await self._bursts.join(tx, run, joining, known.types, known.ids)
         for user, update in updates:
             tx.publish(CHANNEL + str(user), update)
         reasons = await store.suppress(tx, run, unmade) if unmade else []
@@ -451,6 +451,7 @@ class Writer:
             "event.type": fact.event_type,
             "event.id": fact.id,
             "related_entity_id": fact.related_entity_id,
+            "count": "1",
             "someone": somebody,
         }
         notification = Notification(

@@ -5,31 +5,31 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-from msgspec import Raw, Struct
+from msgspec import UNSET, Raw, Struct
 from msgspec.structs import replace
 
 from nova.backbone import intake
 from nova.backbone.database import Database, Tx
 from nova.features.notifications import boxes, subject_store
 from nova.features.notifications.actors import People
-from nova.features.notifications.catalogue import others_in, someone
+from nova.features.notifications.catalogue import Ready
 from nova.features.notifications.events import NotificationEdited, SubjectsTouched
 from nova.features.notifications.history_rewrite import retell
-from nova.features.notifications.inbox import WITHDRAWN, Removal
+from nova.features.notifications.inbox import RETRACTED, WITHDRAWN, Removal
 from nova.features.notifications.models import Notification, Profile, Updated
+from nova.features.notifications.rerendering import rerendered
 from nova.features.notifications.still_valid import StillValid, subject_of
 from nova.features.notifications.store import CHANNEL, notification
 from nova.features.notifications.subject_store import Joined
-from nova.features.notifications.templates import MOST_BODY, MOST_TITLE
 from nova.features.notifications.types import Types
 from nova.kernel.events import Heard
-from nova.kernel.subjects import Stands, Subject
+from nova.kernel.subjects import ACTOR, Stands, Subject
 from nova.ports.database import Row
-from nova.web.people import shown
 
 AT_ONCE = 500
 """Notifications in one transaction, about; what is left comes in the next one."""
 SUCCESSORS = 100
+_FIRST = UUID(int=0)
 _encode = msgspec.json.Encoder().encode
 _metadata = msgspec.json.Decoder(dict[str, Any])
 
@@ -55,7 +55,7 @@ class _Group(Struct):
     head: Joined
     """The event that it names."""
     others: int
-    gone: list[Joined]
+    gone: dict[UUID, Joined]
     """Events that joined it and no longer stand."""
     words: Mapping[str, str] | None
     """None: nothing that it told of is left."""
@@ -63,6 +63,22 @@ class _Group(Struct):
     @property
     def is_other(self) -> bool:
         return bool(self.head.id != self.row["id"])
+
+
+class Standing(Struct, frozen=True):
+    """Which events stand."""
+
+    found: Mapping[Subject, Stands]
+    retracted: Collection[UUID]
+
+    def of(self, row: Row, event: Joined) -> Mapping[str, str] | None:
+        """Return what an event of a notification has to say now; None if it does not stand."""
+        if event.id in self.retracted:
+            return None
+        subject = _subject(row, event)
+        if subject is None:
+            return {}
+        return self.found[subject].words if subject in self.found else None
 
 
 class Reviews:
@@ -105,68 +121,73 @@ class Reviews:
         profiles = await self._people.profiles(list(actors))
         return {row["id"]: _said(row, profiles) for row in rows}
 
-    async def review(self, tx: Tx, looks: Looks) -> None:
-        """Take back what does not stand any more, let what was gathered shrink, edit words."""
+    async def review(
+        self,
+        tx: Tx,
+        looks: Looks,
+        *,
+        retracted: Collection[UUID] = (),
+        reason: str = WITHDRAWN,
+    ) -> None:
+        """Take back what does not stand any more, let what was gathered shrink, edit words.
+
+        Events that were `retracted` stand no more, whatever else they stand on.
+        """
         if not looks:
             return
         users = {row["user_id"] for row in await subject_store.rows(tx, list(looks))}
         await boxes.lock_many(tx, list(users))
         rows = await subject_store.rows(tx, list(looks))
-        joined = await self._joined(tx, rows, looks)
-        standing = await self._valid.standing(
-            [*_subjects(rows), *(each for some in joined.values() for each in some)]
-        )
+        joined = await self._joined(tx, rows, looks, retracted)
+        standing = Standing(await self._valid.standing(_all_subjects(rows, joined)), retracted)
         groups = [await self._group(tx, row, joined[row["id"]], standing) for row in rows]
-        gone = [each for group in groups for each in group.gone]
+        gone = [each for group in groups for each in group.gone.values()]
         if gone:
-            await subject_store.leave(tx, [each.id for each in gone])
-        await self._edit(tx, [each for each in groups if each.words is not None])
+            await subject_store.leave(tx, [each.id for each in gone], _left(reason))
+        left = [each for each in groups if each.words is not None]
+        await _count(tx, left)
+        await self._edit(tx, left, _left(reason))
         out = [each.row["id"] for each in groups if each.words is None]
         if out:
-            await self._removal.remove(tx, list(users), out, WITHDRAWN)
+            await self._removal.remove(tx, list(users), out, reason)
 
     async def _joined(
-        self, tx: Tx, rows: Sequence[Row], looks: Looks
-    ) -> Mapping[UUID, dict[Subject, Joined]]:
-        """Return by notification those who joined it and are to be looked at."""
-        found: dict[UUID, dict[Subject, Joined]] = {row["id"]: {} for row in rows}
-        by_id = {row["id"]: row for row in rows if row["others"] and looks[row["id"]]}
-        if by_id:
-            actors = {actor for id_ in by_id for actor in looks[id_]}
-            for each in await subject_store.gathered(tx, list(by_id), list(actors)):
-                found[each.into][_like(by_id[each.into], each)] = each
+        self, tx: Tx, rows: Sequence[Row], looks: Looks, retracted: Collection[UUID]
+    ) -> Mapping[UUID, list[Joined]]:
+        """Return by notification the events that joined it and are to be looked at."""
+        found: dict[UUID, list[Joined]] = {row["id"]: [] for row in rows}
+        groups = [row["id"] for row in rows if row["burst"] is not None]
+        actors = {actor for id_ in groups for actor in looks[id_]}
+        if actors or (groups and retracted):
+            for each in await subject_store.gathered(tx, groups, list(actors), list(retracted)):
+                found[each.into].append(each)
         return found
 
     async def _group(
-        self,
-        tx: Tx,
-        row: Row,
-        joined: Mapping[Subject, Joined],
-        standing: Mapping[Subject, Stands],
+        self, tx: Tx, row: Row, joined: Sequence[Joined], standing: Standing
     ) -> _Group:
         """Find out what is left of a notification, and whom it names then."""
-        own = subject_of(row)
-        gone = [each for subject, each in joined.items() if subject not in standing]
         head = Joined(row["id"], row["id"], row["actor_id"], row["event_id"])
-        if own is None or own in standing:
-            words = {} if own is None else standing[own].words
-            return _Group(row, head, max(0, row["others"] - len(gone)), gone, words)
-        after = UUID(int=0)
-        while row["others"] and (
-            some := await subject_store.following(tx, row["id"], after, SUCCESSORS)
+        gone = {each.id: each for each in joined if standing.of(row, each) is None}
+        words = standing.of(row, head)
+        after = _FIRST
+        while (
+            words is None
+            and row["burst"] is not None
+            and (some := await subject_store.following(tx, row["id"], after, SUCCESSORS))
         ):
-            subjects = [_like(row, each) for each in some]
-            found = await self._valid.standing(subjects)
-            for subject, each in zip(subjects, some, strict=True):
-                if subject in found:
-                    others = max(0, row["others"] - 1 - len(gone))
-                    return _Group(row, each, others, gone, found[subject].words)
-                if each not in gone:
-                    gone.append(each)
+            found = Standing(
+                await self._valid.standing(_subjects_of(row, some)), standing.retracted
+            )
+            for each in some:
+                if (words := found.of(row, each)) is not None:
+                    head = each
+                    break
+                gone[each.id] = each
             after = some[-1].id
-        return _Group(row, head, 0, gone, None)
+        return _Group(row, head, row["others"], gone, words)
 
-    async def _edit(self, tx: Tx, groups: Sequence[_Group]) -> None:
+    async def _edit(self, tx: Tx, groups: Sequence[_Group], reason: str) -> None:
         """Put those into new words that are to say something else, and tell everybody."""
         changing = [each for each in groups if _changes(each)]
         if not changing:
@@ -174,11 +195,11 @@ class Reviews:
         types = await self._types.known()
         who = {user for each in changing for user in (each.head.actor, each.row["user_id"])}
         profiles = await self._people.profiles([user for user in who if user is not None])
-        new = [_reworded(each, types[each.row["type"]], profiles) for each in changing]
+        new = [_reworded(each, types.get(each.row["type"]), profiles) for each in changing]
         await subject_store.change(tx, new)
         for each, one in zip(changing, new, strict=True):
             if each.is_other:
-                await _take_over(tx, each)
+                await _take_over(tx, each, reason)
             await self._tell(tx, each, one, profiles)
 
     async def _tell(
@@ -199,6 +220,8 @@ class Reviews:
                 actor_id=new.actor_id,
                 actor_name=actor.name if actor else None,
                 is_other=group.is_other,
+                related_entity_id=new.related_entity_id if group.is_other else None,
+                metadata=new.metadata if group.is_other else UNSET,
             )
         )
 
@@ -217,20 +240,64 @@ async def _touched(tx: Tx, fact: SubjectsTouched, most: int) -> list[UUID]:
     return [row["id"] for row in rows]
 
 
-async def _take_over(tx: Tx, group: _Group) -> None:
+async def _count(tx: Tx, groups: Sequence[_Group]) -> None:
+    """Count who is left: a person of whom another event stands in the group is not lost."""
+    lost = {each.row["id"]: _removed(each) for each in groups}
+    pairs = {
+        (id_, event.actor)
+        for id_, some in lost.items()
+        for event in some
+        if event.actor is not None
+    }
+    there = await subject_store.members(tx, pairs)
+    there.update((each.row["id"], each.head.actor) for each in groups if each.head.actor)
+    for each in groups:
+        id_ = each.row["id"]
+        nameless = sum(event.actor is None for event in lost[id_])
+        named = {event.actor for event in lost[id_] if event.actor is not None}
+        gone = sum((id_, actor) not in there for actor in named)
+        each.others = max(0, each.others - nameless - gone)
+
+
+def _removed(group: _Group) -> list[Joined]:
+    """Return the events that are in a group no more, the one included that led it."""
+    row = group.row
+    first = Joined(row["id"], row["id"], row["actor_id"], row["event_id"])
+    return [*group.gone.values(), *([first] if group.is_other else [])]
+
+
+async def _take_over(tx: Tx, group: _Group, reason: str) -> None:
     """Have the notification belong to the event that it names now.
 
     The one that it named before has left, and may come again: its story is that it did.
     """
     old, new = group.row, group.head
     await tx.run(subject_store.LEAVE, [new.id])
-    await tx.run(subject_store.SWAP_STORY, new.id, old["event_id"])
+    await tx.run(subject_store.SWAP_STORY, new.id, old["event_id"], reason)
     await intake.rename(tx, {old["event_id"]: new.id, new.event_id: old["id"]})
 
 
-def _like(row: Row, joined: Joined) -> Subject:
-    """Return what an event stands on that joined a notification."""
-    return Subject(row["subject_kind"], row["subject_item"], joined.actor, row["user_id"])
+def _left(reason: str) -> str:
+    """Return why an event is out of its group, which goes on."""
+    return RETRACTED if reason == RETRACTED else subject_store.LEFT
+
+
+def _subject(row: Row, event: Joined) -> Subject | None:
+    """Return what an event of a notification stands on; None for nothing anybody answers for."""
+    if event.actor is None:
+        return None
+    item = row["subject_item"] or event.actor
+    return Subject(row["subject_kind"] or ACTOR, item, event.actor, row["user_id"])
+
+
+def _subjects_of(row: Row, events: Sequence[Joined]) -> list[Subject]:
+    found = (_subject(row, each) for each in events)
+    return [subject for subject in found if subject is not None]
+
+
+def _all_subjects(rows: Sequence[Row], joined: Mapping[UUID, Sequence[Joined]]) -> list[Subject]:
+    found = [each for row in rows for each in _subjects_of(row, joined[row["id"]])]
+    return [*_subjects(rows), *found]
 
 
 def _subjects(rows: Sequence[Row]) -> list[Subject]:
@@ -259,34 +326,22 @@ def _changes(group: _Group) -> bool:
     )
 
 
-def _reworded(group: _Group, kind: Any, profiles: Mapping[UUID, Profile]) -> Notification:
-    row, locale = group.row, group.row["locale"]
-    metadata = _metadata.decode(row["metadata"]) | dict(group.words or {})
-    actor = profiles.get(group.head.actor) if group.head.actor is not None else None
-    reader = profiles.get(row["user_id"])
-    values = {
-        "actor.name": actor.name if actor else None,
-        "actor.id": str(group.head.actor),
-        "recipient.name": reader.name if reader else None,
-        "event.type": row["type"],
-        "event.id": group.head.event_id,
-        "related_entity_id": row["related_entity_id"],
-        "others": others_in(locale, group.others),
-        "someone": someone(locale),
-    }
-    _, title, body = kind.worded(locale)
-    if group.others:
-        title = kind.titled_for_many(locale)
-    return replace(
-        notification(row),
-        title=title.fill(values, metadata, MOST_TITLE),
-        body=body.fill(values, metadata, MOST_BODY),
-        metadata=Raw(_encode(metadata)),
-        others=group.others,
-        actor_id=group.head.actor,
-        actor=shown(actor),
-        event_id=group.head.event_id,
+def _reworded(group: _Group, kind: Ready | None, profiles: Mapping[UUID, Profile]) -> Notification:
+    row, head = group.row, group.head
+    one = replace(
+        notification(row), others=group.others, actor_id=head.actor, event_id=head.event_id
     )
+    if head.metadata is not None:
+        one = replace(
+            one,
+            metadata=Raw(head.metadata.encode()),
+            related_entity_id=head.related_entity_id,
+            occurred_at=head.occurred_at or one.occurred_at,
+        )
+    if group.words:
+        said = _metadata.decode(one.metadata) | dict(group.words)
+        one = replace(one, metadata=Raw(_encode(said)))
+    return rerendered(one, kind, row["user_id"], row["locale"], profiles)
 
 
 def _said(row: Row, profiles: Mapping[UUID, Profile]) -> Said:

@@ -21,6 +21,7 @@ from nova.features.notifications.preferences import PreferenceBook
 from nova.features.notifications.recheck import Reviews
 from nova.features.notifications.rehearsal import Rehearsal
 from nova.features.notifications.retention import Ages, Retention
+from nova.features.notifications.retraction import Retraction
 from nova.features.notifications.runs import Runs
 from nova.features.notifications.social import Social
 from nova.features.notifications.still_valid import StillValid
@@ -106,6 +107,7 @@ class Notifications:
         self.removal = Removal(db, clock, remembered_s=ages.dedupe_s)
         self.post_rings = PostRings(clock, self.valid)
         self.reviews = Reviews(db, self.valid, self.types, people, self.removal)
+        self.retraction = Retraction(db, self.reviews, self.removal)
         self.erasing = Erasing(db, self.removal, self.reviews)
         self.naming = Naming(db, self.types, people)
         self.traces = Traces(db, failures, afterwards)

@@ -15,6 +15,7 @@ FIELDS = (
     "event.id",
     "related_entity_id",
     "others",
+    "count",
 )
 OTHERS = {
     "en": ("1 other", "{count} others"),

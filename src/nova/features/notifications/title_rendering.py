@@ -40,6 +40,7 @@ class Naming:
                 "event.type": row["type"],
                 "event.id": row["event_id"],
                 "related_entity_id": row["related_entity_id"],
+                "count": "1",
                 "someone": someone(row["locale"]),
             }
             _, title, _ = kind.worded(row["locale"])

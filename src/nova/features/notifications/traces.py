@@ -8,11 +8,12 @@ from uuid import UUID
 from msgspec.structs import replace
 
 from nova.backbone import intake
+from nova.features.notifications.bursts import BY_A_STRANGER
 from nova.features.notifications.inbox import NoSuchEvent, NoSuchNotification
 from nova.features.notifications.models import Step, Story
 from nova.kernel.ids import parse_id
 from nova.ports.database import Queries, Row
-from nova.web.people import UNKNOWN_ACTOR, UNKNOWN_RECIPIENT
+from nova.web.people import UNKNOWN_ACTOR, UNKNOWN_RECIPIENT, UnknownPerson
 
 STORED = """
 select i.*, r.stored_at, r.published_at from notifications.inbox i
@@ -32,11 +33,11 @@ REASONS = {
     "blocked": "The recipient has blocked who did it.",
     "muted": "The recipient has muted who did it.",
     "gone": "What it told of was taken back, or is not for the recipient's eyes.",
-    "joined": "It joined a notification that had rung already: a burst rings once.",
+    "joined": "It joined a notification that had rung already: a group rings once.",
     "withdrawn": "It was stored; then what it told of was taken back, or is no longer for the "
     "recipient's eyes.",
     "left": "It had joined others or begun with them; then it was taken back, and they went on.",
-    "retracted": "It was stored; then the app took the event back.",
+    "retracted": "It was stored, or had joined a group; then the app took the event back.",
     "deleted": "It was stored; then its recipient deleted it.",
     "expired": "It was stored; then its time was over.",
 }
@@ -183,7 +184,7 @@ def _suppressed(row: Row) -> Story:
         recipient=row["recipient"],
         reason=reason,
         rule=row["rule"],
-        warnings=[UNKNOWN_RECIPIENT] if reason == UNKNOWN_RECIPIENT.code else [],
+        warnings=_warnings(row),
         steps=_steps(
             row["accepted_at"],
             [
@@ -194,6 +195,12 @@ def _suppressed(row: Row) -> Story:
             ],
         ),
     )
+
+
+def _warnings(row: Row) -> list[UnknownPerson]:
+    if row["reason"] == UNKNOWN_RECIPIENT.code:
+        return [UNKNOWN_RECIPIENT]
+    return [UNKNOWN_ACTOR] if row["rule"].endswith(BY_A_STRANGER) else []
 
 
 def _steps(start: datetime, moments: Sequence[tuple[str, Any, str]]) -> list[Step]:
