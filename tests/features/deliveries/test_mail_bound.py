@@ -136,7 +136,7 @@ async def test_what_was_taken_back_while_it_was_held_is_not_told(
 ) -> None:
     await send(here, 0, 5)
     await states(here, 5)
-    await here.all.removal.retract("e4")
+    await here.all.retraction.retract("e4")
     clock.advance(3_601)
     await here.deliveries.release.due()
     await here.ended(5)
