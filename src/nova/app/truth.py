@@ -19,6 +19,8 @@ PACKAGE = Path(__file__).parents[1]
 THERE = "select clock_timestamp()"
 APART_S = 5.0
 """Clocks that are so far apart make leases end early, or late."""
+COMMAND_WAIT_S = 10.0
+"""A command waits for a connection for longer than a server, whose callers come again."""
 MIGRATING_S = 3600.0
 """Statements of a migration may run for this long; locks are never waited for that long."""
 
@@ -59,7 +61,7 @@ async def truth(
                 open_pool(
                     address,
                     size=settings.postgres.connections,
-                    wait_s=settings.postgres.wait_s,
+                    wait_s=settings.postgres.wait_s if alone else COMMAND_WAIT_S,
                     statement_timeout_s=statement_s or settings.postgres.statement_timeout_s,
                     lock_timeout_s=settings.postgres.lock_timeout_s,
                 )
