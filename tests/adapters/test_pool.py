@@ -465,7 +465,7 @@ async def test_after_a_reconnect_listeners_are_told_that_they_may_have_missed_so
     proxy: Proxy,
 ) -> None:
     heard: list[tuple[str, bool]] = []
-    async with patient_pool(proxy.dsn, size=1) as pool:
+    async with patient_pool(proxy.dsn, size=1, wait_s=5) as pool:
         await pool.listen("bell", lambda payload, own: heard.append((payload, own)))
         proxy.reset()
         await until(lambda: heard == [("", False)])
