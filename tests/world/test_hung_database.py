@@ -109,10 +109,14 @@ async def test_behind_a_silent_network_everybody_is_told_to_come_back_and_nothin
                 answers = await asyncio.gather(*asked)
                 assert {answer.status_code for answer in answers} == {503}
                 assert all("retry-after" in answer.headers for answer in answers)
-                assert (await client.get("/readyz")).status_code == 503
-                metrics = await client.get("/metrics")
-                assert metrics.status_code == 200
-                assert "nova_postgres_breaker_open 1.0" in metrics.text
+
+                async def no_longer_asked() -> bool:
+                    assert (await client.get("/readyz")).status_code == 503
+                    metrics = await client.get("/metrics")
+                    assert metrics.status_code == 200
+                    return "nova_postgres_breaker_open 1.0" in metrics.text
+
+                await until(no_longer_asked)
                 assert (await client.get("/metrics", headers=stranger)).status_code == 503
             proxy.blackhole = False
             proxy.reset()
