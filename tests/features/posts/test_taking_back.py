@@ -379,7 +379,8 @@ BEFORE = """
 update notifications.inbox
    set subject_kind = null, subject_item = null, subject_within = null, subject_owner = null,
        event_id = substr(event_id, 6);
-update notifications.suppressed set event_id = substr(event_id, 6);
+update notifications.suppressed
+   set event_id = substr(event_id, 6), rule = replace(rule, 'group of ', 'burst of ');
 update backbone.intake set id = substr(id, 6);
 delete from notifications.gathered
 """
