@@ -1,11 +1,13 @@
 """What every test may ask for."""
 
+import logging
 import os
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+import structlog
 from hypothesis import settings
 
 from nova.adapters.postgres.pool import PostgresPool
@@ -30,6 +32,17 @@ class Truth(NamedTuple):
 
     dsn: str
     template: str
+
+
+@pytest.fixture(autouse=True)
+def logging_as_before() -> Iterator[None]:
+    """Undo what a test did to the logging of the process, such as by calling a command in it."""
+    root = logging.getLogger()
+    before, handlers, level = structlog.get_config(), list(root.handlers), root.level
+    yield
+    structlog.configure(**before)
+    root.setLevel(level)
+    root.handlers = [each for each in root.handlers if each in handlers]
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import logging
 from collections.abc import AsyncIterator
 from contextlib import redirect_stderr, redirect_stdout
 from io import BytesIO, TextIOWrapper
@@ -10,7 +9,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-import structlog
 
 from nova.cli import EX_REFUSED, EX_USAGE, main, parser
 from support.deployment import Deployment, deployed
@@ -62,21 +60,15 @@ class Printed(NamedTuple):
 async def printed(deployment: Deployment, *words: str) -> Printed:
     """Run a verb in this process, as the command does in its own."""
     out, err = TextIOWrapper(BytesIO(), "utf-8"), TextIOWrapper(BytesIO(), "utf-8")
-    root = logging.getLogger()
-    before = (root.handlers, root.level)
-    try:
-        with (
-            pytest.MonkeyPatch.context() as environment,
-            redirect_stdout(out),
-            redirect_stderr(err),
-        ):
-            for name, value in deployment.environment.items():
-                environment.setenv(name, value)
-            environment.chdir(deployment.data.parent)
-            status = await asyncio.to_thread(main, [*words, "--json"])
-    finally:
-        root.handlers, root.level = before
-        structlog.reset_defaults()
+    with (
+        pytest.MonkeyPatch.context() as environment,
+        redirect_stdout(out),
+        redirect_stderr(err),
+    ):
+        for name, value in deployment.environment.items():
+            environment.setenv(name, value)
+        environment.chdir(deployment.data.parent)
+        status = await asyncio.to_thread(main, [*words, "--json"])
     found = json.loads(_written(out))  # exactly one document
     assert isinstance(found, dict), found
     return Printed(status, found, _written(err))
