@@ -83,7 +83,7 @@ async def test_a_file_without_friendships_is_refused(tmp_path: Path, content: st
     (tmp_path / "edges.txt").write_text(content)
     status, said, complained = await bench(tmp_path, "graph", "--edges", "edges.txt")
     assert (status, said) == (2, b"")
-    assert complained.startswith(b"nova bench: ")
+    assert complained.startswith(b"nova: --edges: ")
     assert b"Traceback" not in complained
 
 

@@ -260,7 +260,7 @@ async def test_an_event_that_failed_is_traced_diagnosed_and_replayed(
 async def test_a_key_made_before_the_first_start_is_the_only_one(stopped: Deployment) -> None:
     """No file is written then that says otherwise."""
     assert (await stopped.run("migrate"))[0] == 0
-    status, said = await stopped.run("key", "create", "mine")
+    status, said = await stopped.run("key", "create", "mine", "--json")
     assert status == 0
     secret = json.loads(said)["secret"]
     app = await stopped.start(secret)

@@ -199,6 +199,7 @@ class GuardedProtocol(HttpToolsProtocol):
         """End the cycles that would keep all this until the collector of garbage comes by."""
         cast("Flow", self.flow).end()
         self.parser = cast("Any", None)
+        self._extensions.pop(WHOLE, None)
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         self._answering = cycle
