@@ -20,7 +20,8 @@ async def found(deployment: Deployment) -> dict[str, tuple[bool, str, str]]:
     """Return what the doctor finds: healthy, detail and fix by name."""
     _, said = await deployment.run("doctor", "--json")
     return {
-        each["name"]: (each["healthy"], each["detail"], each["fix"]) for each in json.loads(said)
+        each["name"]: (each["healthy"], each["detail"], each["fix"])
+        for each in json.loads(said)["data"]
     }
 
 
