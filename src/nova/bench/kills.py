@@ -12,19 +12,18 @@ from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from uuid import UUID
 
 import msgspec
 from msgspec import Struct
 
-from nova.adapters.postgres.embedded import embedded
 from nova.adapters.postgres.pool import open_pool
 from nova.bench.client import Caller
 from nova.bench.commits import CommitPoint
 from nova.bench.notifications import create_users
 from nova.bench.processes import Server, running
-from nova.bench.proxy import Proxy, proxied
+from nova.bench.proxied_postgres import behind_proxy
+from nova.bench.proxy import Proxy
 from nova.bench.transports import received, simulated, variables
 from nova.ports.database import Pool
 
@@ -118,18 +117,9 @@ def judged(
 @asynccontextmanager
 async def _stage() -> AsyncIterator[tuple[dict[str, str], Proxy, Path, Path, str]]:
     """Run all that outlives the server: its PostgreSQL, the proxy before it, the simulator."""
-    with (
-        TemporaryDirectory(prefix="nova-bench-") as text,
-        TemporaryDirectory(prefix="nova-bench-") as sockets,
-    ):
-        folder = Path(text)
-        async with (
-            embedded(folder / "postgres") as postgres,
-            proxied(postgres.dsn, Path(sockets)) as proxy,
-            simulated("fcm") as simulator,
-        ):
-            settings = variables(simulator) | UNBOUND | {"NOVA_DATABASE": proxy.dsn}
-            yield settings, proxy, folder, simulator, postgres.dsn
+    async with behind_proxy() as (folder, proxy, dsn), simulated("fcm") as simulator:
+        settings = variables(simulator) | UNBOUND | {"NOVA_DATABASE": proxy.dsn}
+        yield settings, proxy, folder, simulator, dsn
 
 
 async def _prepared(server: Server) -> None:

@@ -8,10 +8,10 @@ from contextlib import AsyncExitStack, suppress
 
 from nova.adapters.postgres.pool import open_pool
 from nova.bench.attack.floods import TEXT, UPGRADE, command, request
-from nova.bench.attack.proxied_postgres import behind_proxy
 from nova.bench.client import Caller
 from nova.bench.notifications import create_users
 from nova.bench.processes import Server, running
+from nova.bench.proxied_postgres import behind_proxy
 from nova.ports.database import Pool
 from nova.web.tokens import mint
 

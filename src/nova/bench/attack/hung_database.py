@@ -12,10 +12,10 @@ from uuid import uuid4
 
 import msgspec
 
-from nova.bench.attack.proxied_postgres import behind_proxy
 from nova.bench.client import Caller, Subscriber
 from nova.bench.notifications import create_users
 from nova.bench.processes import Server, running, serving
+from nova.bench.proxied_postgres import behind_proxy
 from nova.bench.receipts import percentile
 from nova.web.tokens import mint
 

@@ -10,10 +10,10 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from nova.bench.attack.proxied_postgres import behind_proxy
 from nova.bench.client import Caller, Subscriber, asked
 from nova.bench.notifications import create_users
 from nova.bench.processes import Server, running
+from nova.bench.proxied_postgres import behind_proxy
 from nova.bench.proxy import Proxy
 from nova.web.tokens import mint
 
