@@ -31,27 +31,13 @@ from nova.kernel.batching import Batcher
 from nova.kernel.clock import Clock
 from nova.kernel.errors import NoSuchUser, Refused
 from nova.ports.database import Dangling
+from nova.web.people import Profile
 
 DROPPED = 2_000
 """Followers that one transaction takes away from somebody who is to be erased."""
 FORGOTTEN = "graph.forgotten"
 """The signal that a number is nobody's any more; its payload is the number."""
 SILENCING = frozenset({Act.BLOCK, Act.UNBLOCK, Act.MUTE, Act.UNMUTE})
-
-
-class Profile(Protocol):
-    """What lists show of a person."""
-
-    @property
-    def id(self) -> UUID: ...
-    @property
-    def external_id(self) -> str | None: ...
-    @property
-    def name(self) -> str: ...
-    @property
-    def avatar_url(self) -> str | None: ...
-    @property
-    def suspended(self) -> bool: ...
 
 
 class People(Protocol):

@@ -10,6 +10,7 @@ from msgspec import UNSET, Meta, Raw, Struct, UnsetType, field
 
 from nova.kernel.text import Count, Name, spelled
 from nova.web.people import Person, UnknownPerson
+from nova.web.people import Profile as Shown
 
 MOST_EVENTS = 1_000
 MOST_METADATA = 8_192
@@ -340,21 +341,11 @@ class Story(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Every moment that is known, in order."""
 
 
-class Profile(Protocol):
+class Profile(Shown, Protocol):
     """What the pipeline wants to know about a person."""
 
     @property
-    def id(self) -> UUID: ...
-    @property
-    def external_id(self) -> str | None: ...
-    @property
-    def name(self) -> str: ...
-    @property
-    def avatar_url(self) -> str | None: ...
-    @property
     def locale(self) -> str | None: ...
-    @property
-    def suspended(self) -> bool: ...
 
 
 class Choices(Struct, frozen=True, forbid_unknown_fields=True):
