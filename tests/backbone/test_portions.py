@@ -24,7 +24,7 @@ BOUNDED_OTHERWISE = {
     "features/deliveries/erasure.py OUTBOX": "it keeps the newest 2,000",
     "features/deliveries/store.py PART": "deliveries that are given, and what they speak for",
     "features/notifications/boxes.py REMOVE": "notifications that are given, and what they gather",
-    "features/posts/store_feeds.py RESET": "every home: an operator asked for it",
+    "features/posts/store_feeds.py RESET": "the table's only row",
     "features/posts/store_feeds.py WIDEN": "authors that are given, and one row of a version",
 }
 """Statements whose text does not say it, and what bounds them."""

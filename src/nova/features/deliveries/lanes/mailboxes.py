@@ -1,4 +1,4 @@
-"""The lane to mailboxes: it writes each mail in the app's words, and bounds how many one gets."""
+"""The mail lane: renders each mail with the app's templates, and limits mails per recipient."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any

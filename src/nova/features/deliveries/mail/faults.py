@@ -1,4 +1,4 @@
-"""What is wrong with a mail template or a layout, and where."""
+"""Errors of mail templates and layouts: what is wrong, and at which field or line."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""The layout of mails, taken apart once: what stands around the words of every mail."""
+"""The layout of mails, parsed once: name, logo, colours and footer around every mail's text."""
 
 from collections.abc import Iterator, Mapping
 from html import escape

@@ -1,4 +1,4 @@
-"""The logo of mails: an image that is looked at before every mail carries it."""
+"""The logo of mails: an image that is checked when it is stored, and embedded in each mail."""
 
 import re
 from base64 import b64decode, encodebytes

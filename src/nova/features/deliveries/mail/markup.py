@@ -1,4 +1,4 @@
-"""HTML of the app's own for mails: read by an allow-list, and written anew from what was read.
+"""The app's own HTML for mails: parsed, and written out again with allowed elements only.
 
 So what a reader's program gets is Nova's own spelling of elements, attributes and texts that were
 each allowed: no script, no style sheet, no form, and nothing that is loaded from elsewhere.

@@ -1,4 +1,4 @@
-"""Mails to look at before anybody gets them: previews, and one sent to try a template."""
+"""Previews of mail templates, and test mails sent to one address."""
 
 from collections.abc import Mapping
 from datetime import timedelta

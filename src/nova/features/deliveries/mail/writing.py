@@ -1,4 +1,4 @@
-"""Writes a mail from a notification: subject, plain text and HTML. Pure, and everything escaped.
+"""Render a mail from a notification: subject, plain text and HTML, all of it escaped. Pure.
 
 Templates are plain text. They are filled in first and escaped as a whole afterwards, so that no
 word of a template or a notification can become markup.
