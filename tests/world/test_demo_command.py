@@ -1,14 +1,15 @@
 """`nova demo` as a command: what it prints, how it ends, and pages that outlive it."""
 
+from asyncio import Event, create_task
 from contextlib import suppress
 from pathlib import Path
 from socket import socket
 
 import httpx
-from playwright.async_api import Browser, Page, expect
+from playwright.async_api import Browser, Page, Route, expect
 
 from nova.settings.serving import Http
-from support.browser import needs_chromium
+from support.browser import needs_chromium, opened
 from support.clients import http_client
 from support.demo import Demo, demo_page, run_demo, run_to_end
 
@@ -124,3 +125,23 @@ async def test_two_tabs_show_the_same(page: Page, demo: Demo) -> None:
     for tab in (page, other):
         await expect(tab.get_by_role("button", name="Follow Ben", exact=True)).to_be_visible()
         await expect(tab.locator("#inbox li")).to_have_count(0)
+
+
+@needs_chromium
+async def test_a_click_before_the_page_is_ready_is_not_lost(browser: Browser, demo: Demo) -> None:
+    asked, released = Event(), Event()
+
+    async def late(route: Route) -> None:
+        asked.set()
+        await released.wait()
+        await route.continue_()
+
+    async with opened(browser, "about:blank") as page:
+        await page.route("**/demo/session", late)
+        await page.goto(demo.address)
+        await asked.wait()
+        await expect(page.locator("#panes")).to_have_js_property("inert", value=True)
+        click = create_task(page.get_by_role("button", name="Like", exact=True).click())
+        released.set()
+        await click
+        await expect(page.locator("#inbox .badge")).to_have_count(1)

@@ -17,6 +17,7 @@ import { People } from './people.js';
 import { Places } from './places.js';
 
 const $ = (id) => document.getElementById(id);
+const READY_MS = 5_000; // without a socket the page can be used after this, and fetches
 
 const { people } = await new Api().get('/demo/session');
 const [ada, ben] = [new Api(people.ada.token), new Api(people.ben.token)];
@@ -140,5 +141,8 @@ document.addEventListener('visibilitychange', () => {
 
 await outside.start();
 connection.socket.connect();
+// Nobody can click before a click is answered, and before what it causes is heard at once.
+await connection.socket.ready(READY_MS).catch(() => {});
+$('panes').inert = false;
 await refreshed();
 feed.listen(socketOf(people, 'ada'));
