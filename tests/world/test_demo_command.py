@@ -145,3 +145,15 @@ async def test_a_click_before_the_page_is_ready_is_not_lost(browser: Browser, de
         released.set()
         await click
         await expect(page.locator("#inbox .badge")).to_have_count(1)
+
+
+@needs_chromium
+async def test_a_call_that_fails_at_the_start_is_told_and_the_page_can_be_used(
+    browser: Browser, demo: Demo
+) -> None:
+    async with opened(browser, "about:blank", tolerates=("ERR_FAILED",)) as page:
+        await page.route("**/v1/quiet-hours", lambda route: route.abort(), times=1)
+        await page.goto(demo.address)
+        await expect(page.locator("#problem")).not_to_be_empty()
+        await page.get_by_role("button", name="Like", exact=True).click()
+        await expect(page.locator("#inbox .badge")).to_have_count(1)

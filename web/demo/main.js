@@ -17,7 +17,7 @@ import { People } from './people.js';
 import { Places } from './places.js';
 
 const $ = (id) => document.getElementById(id);
-const READY_MS = 5_000; // without a socket the page can be used after this, and fetches
+const READY_MS = 5_000; // the longest that the panes wait for Ben's socket
 
 const { people } = await new Api().get('/demo/session');
 const [ada, ben] = [new Api(people.ada.token), new Api(people.ben.token)];
@@ -139,9 +139,9 @@ document.addEventListener('visibilitychange', () => {
   if (!document.hidden) refreshed().catch((error) => connection.answered(error));
 });
 
-await outside.start();
+await outside.start().catch(tell);
 connection.socket.connect();
-// Nobody can click before a click is answered, and before what it causes is heard at once.
+// The panes take clicks from now on: every listener is set, and Ben's socket hears what they cause.
 await connection.socket.ready(READY_MS).catch(() => {});
 $('panes').inert = false;
 await refreshed();
