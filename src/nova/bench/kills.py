@@ -22,7 +22,7 @@ from nova.bench.client import Caller
 from nova.bench.commits import CommitPoint
 from nova.bench.notifications import create_users
 from nova.bench.processes import Server, running
-from nova.bench.proxied_postgres import behind_proxy
+from nova.bench.proxied_postgres import proxied_postgres
 from nova.bench.proxy import Proxy
 from nova.bench.transports import received, simulated, variables
 from nova.ports.database import Pool
@@ -117,7 +117,7 @@ def judged(
 @asynccontextmanager
 async def _stage() -> AsyncIterator[tuple[dict[str, str], Proxy, Path, Path, str]]:
     """Run all that outlives the server: its PostgreSQL, the proxy before it, the simulator."""
-    async with behind_proxy() as (folder, proxy, dsn), simulated("fcm") as simulator:
+    async with proxied_postgres() as (folder, proxy, dsn), simulated("fcm") as simulator:
         settings = variables(simulator) | UNBOUND | {"NOVA_DATABASE": proxy.dsn}
         yield settings, proxy, folder, simulator, dsn
 

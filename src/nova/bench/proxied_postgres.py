@@ -1,4 +1,4 @@
-"""Run PostgreSQL behind a proxy; both survive a restart of the server."""
+"""Run PostgreSQL behind a proxy, for benchmarks that kill Nova or break its connections."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -10,8 +10,8 @@ from nova.bench.proxy import Proxy, proxied
 
 
 @asynccontextmanager
-async def behind_proxy() -> AsyncIterator[tuple[Path, Proxy, str]]:
-    """Run a PostgreSQL and a proxy before it; also return a folder, and the way past the proxy."""
+async def proxied_postgres() -> AsyncIterator[tuple[Path, Proxy, str]]:
+    """Yield a new folder, the proxy, and the DSN that goes around it; delete all at the end."""
     with (
         TemporaryDirectory(prefix="nova-bench-") as text,
         TemporaryDirectory(prefix="nova-bench-") as sockets,

@@ -11,7 +11,7 @@ from nova.bench.attack.floods import TEXT, UPGRADE, command, request
 from nova.bench.client import Caller
 from nova.bench.notifications import create_users
 from nova.bench.processes import Server, running
-from nova.bench.proxied_postgres import behind_proxy
+from nova.bench.proxied_postgres import proxied_postgres
 from nova.ports.database import Pool
 from nova.web.tokens import mint
 
@@ -35,7 +35,7 @@ select pg_terminate_backend(pid) from pg_stat_activity
 async def measured(progress: Callable[[str], None]) -> dict[str, float]:
     """Return whether everybody beyond the limit was told so, and the server went on."""
     async with (
-        behind_proxy() as (folder, _, dsn),
+        proxied_postgres() as (folder, _, dsn),
         running(folder, secrets.token_hex(32), {"NOVA_DATABASE": dsn}, files=FILES) as server,
         open_pool(dsn, size=1, wait_s=5.0) as pool,
     ):

@@ -15,7 +15,7 @@ import msgspec
 from nova.bench.client import Caller, Subscriber
 from nova.bench.notifications import create_users
 from nova.bench.processes import Server, running, serving
-from nova.bench.proxied_postgres import behind_proxy
+from nova.bench.proxied_postgres import proxied_postgres
 from nova.bench.receipts import percentile
 from nova.web.tokens import mint
 
@@ -76,7 +76,7 @@ def _signal(processes: list[int], number: signal.Signals) -> None:
 @asynccontextmanager
 async def _swallowed() -> AsyncIterator[tuple[Server, Hang]]:
     """Have a server whose way to PostgreSQL can swallow everything, as a lost network does."""
-    async with behind_proxy() as (folder, proxy, _):
+    async with proxied_postgres() as (folder, proxy, _):
 
         @contextmanager
         def hang() -> Iterator[None]:

@@ -13,7 +13,7 @@ from msgspec import Struct
 from nova.bench.client import Caller, Subscriber, asked
 from nova.bench.notifications import create_users
 from nova.bench.processes import Server, running
-from nova.bench.proxied_postgres import behind_proxy
+from nova.bench.proxied_postgres import proxied_postgres
 from nova.bench.proxy import Proxy
 from nova.web.tokens import mint
 
@@ -62,7 +62,7 @@ async def measured(given_up_s: float) -> dict[str, float | Mapping[str, float]]:
 @asynccontextmanager
 async def _pair() -> AsyncIterator[tuple[Pair, Proxy]]:
     secret = secrets.token_hex(32)
-    async with behind_proxy() as (folder, proxy, dsn):
+    async with proxied_postgres() as (folder, proxy, dsn):
         near_folder, far_folder = folder / "near", folder / "far"
         near_folder.mkdir()
         (far_folder / "data").mkdir(parents=True)
