@@ -477,6 +477,23 @@ async def test_after_a_reconnect_listeners_are_told_that_they_may_have_missed_so
             await pool.notify("bell", "nobody")
 
 
+@pytest.mark.parametrize("turns", range(4))
+async def test_a_listener_closes_just_as_it_loses_its_connection(
+    empty_dsn: str, turns: int
+) -> None:
+    async with open_pool(empty_dsn, size=1, look_s=SOON_S) as pool:
+        await pool.listen("bell", lambda _payload, _own: None)
+        ear = pool._ear
+        lost = ear._connection
+        assert lost
+        lost.terminate()
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        closing = asyncio.create_task(ear.close())
+        await until(lambda: closing.done() or ear._connection not in (None, lost))
+        assert closing.done()
+
+
 async def test_a_listener_goes_on_hearing_after_it_was_asked_whether_it_does(
     empty_dsn: str,
 ) -> None:

@@ -185,3 +185,26 @@ async def test_one_look_that_fails_after_the_process_was_held_up_sends_nobody_aw
         assert not unknown
         assert not await signals._look()
         assert unknown
+
+
+@pytest.mark.parametrize("turns", range(4))
+async def test_the_wait_between_two_looks_ends_when_cancelled_just_as_word_comes(
+    pool: Pool, turns: int
+) -> None:
+    signals = Signals(pool)
+    await signals.start()
+    turn = asyncio.create_task(signals.turn())
+
+    async def waits() -> object:
+        nonlocal turn
+        if turn.done():
+            turn = asyncio.create_task(signals.turn())
+        return signals._soon._waiters
+
+    await until(waits)
+    signals._heard("", own=False)
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    if turn.cancel():
+        with pytest.raises(asyncio.CancelledError):
+            await turn

@@ -81,7 +81,8 @@ class Signals:
         """Look for what was signalled and not heard, and wait for a while."""
         pause = LOOK_S if await self._look() else AGAIN_S
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._soon.wait(), pause)
+            async with asyncio.timeout(pause):
+                await self._soon.wait()
         self._soon.clear()
 
     async def _look(self) -> bool:

@@ -157,7 +157,8 @@ class Ear:
                     call("", False)
         while not gone.is_set():
             with suppress(TimeoutError):
-                await asyncio.wait_for(gone.wait(), self._look_s)
+                async with asyncio.timeout(self._look_s):
+                    await gone.wait()
             if not gone.is_set():
                 await self.answers(2 * ANSWER_S)
         self._log.warning("database_listener_lost", reason="The connection is gone.")
