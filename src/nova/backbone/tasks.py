@@ -47,7 +47,7 @@ class Tasks:
     async def _repeat(self, name: str, turn: Callable[[], Awaitable[None]]) -> None:
         failures = self._failures.labels(name)
         pause = _FIRST_PAUSE_S
-        while True:
+        while not _is_cancelled():  # a turn that failed on its way out has lost the CancelledError
             try:
                 await turn()
                 pause = _FIRST_PAUSE_S
@@ -57,5 +57,16 @@ class Tasks:
             except Exception:  # noqa: BLE001  # the edge of a task
                 _log.exception("task_failed", task=name)
                 failures.inc()
+            except asyncio.CancelledError:
+                if _is_cancelled():
+                    raise
+                # What the turn waited for was cancelled, not this task: a job that lost its lease.
+                _log.warning("task_cut_off", task=name)
             await asyncio.sleep(pause)
             pause = min(pause * 2, _LONGEST_PAUSE_S)
+
+
+def _is_cancelled() -> bool:
+    """Tell whether the running task is asked to end."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
