@@ -8,6 +8,7 @@ Format: array_recv in PostgreSQL's src/backend/utils/adt/arrayfuncs.c.
 import struct
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from operator import attrgetter
 from struct import Struct, unpack_from
 from typing import Any, NamedTuple
@@ -86,6 +87,7 @@ def decoder(kind: Kind) -> Callable[[bytes], list[Any]]:
     return decoded
 
 
+@lru_cache(maxsize=4096)  # rows of one statement mostly share theirs
 def _timestamp(at: datetime) -> bytes:
     return ((at - _EPOCH) // _MICROSECOND).to_bytes(8, signed=True)
 

@@ -19,6 +19,7 @@ SETTINGS: Mapping[str, str] = {
     "maintenance_work_mem": "64MB",
     # Few checkpoints, and space for bursts of inserts.
     "wal_buffers": "16MB",
+    "wal_init_zero": "off",
     "max_wal_size": "2GB",
     "checkpoint_timeout": "15min",
     "log_checkpoints": "off",
@@ -32,7 +33,6 @@ SETTINGS: Mapping[str, str] = {
     "autovacuum_naptime": "15s",
     "autovacuum_vacuum_scale_factor": "0.05",
     "autovacuum_analyze_scale_factor": "0.05",
-    "autovacuum_vacuum_insert_scale_factor": "0.1",
     "autovacuum_vacuum_cost_limit": "1000",
     "log_autovacuum_min_duration": "-1",
     # The log file grows with crashes, not with the errors of statements, and holds no values.
