@@ -39,11 +39,14 @@ def right(item: int, outcome: object) -> bool:
     items=st.lists(st.integers(1, 100), max_size=60),
     most=st.integers(1, 12),
     lanes=st.integers(1, 4),
+    worth=st.integers(1, 30),
 )
-def test_every_call_gets_its_own_outcome_once(items: list[int], most: int, lanes: int) -> None:
+def test_every_call_gets_its_own_outcome_once(
+    items: list[int], most: int, lanes: int, worth: int
+) -> None:
     async def scenario() -> None:
         run = Doubler()
-        batcher = Batcher(run, most=most, lanes=lanes)
+        batcher = Batcher(run, most=most, lanes=lanes, worth=worth, weigh=lambda item: item % 9)
         outcomes = await asyncio.gather(*map(batcher, items), return_exceptions=True)
         assert all(map(right, items, outcomes))
         ran = [item for batch in run.batches for item in batch]
@@ -52,6 +55,30 @@ def test_every_call_gets_its_own_outcome_once(items: list[int], most: int, lanes
         assert run.most_running <= lanes
 
     asyncio.run(scenario())
+
+
+async def test_a_batch_begins_beside_another_once_enough_waits() -> None:
+    begun: list[list[int]] = []
+    go_on = asyncio.Event()
+
+    async def run(items: list[int]) -> list[int]:
+        begun.append(items)
+        await go_on.wait()
+        return items
+
+    batcher = Batcher(run, lanes=2, worth=5, weigh=lambda item: item)
+    async with asyncio.TaskGroup() as calls:
+        for item in (1, 2, 2):
+            calls.create_task(batcher(item))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        assert begun == [[1]]
+        calls.create_task(batcher(1))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        assert begun == [[1], [2, 2, 1]]
+        go_on.set()
+    assert len(begun) == 2
 
 
 @given(

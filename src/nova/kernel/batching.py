@@ -18,9 +18,10 @@ class Batcher(Generic[I, R]):
 
     `run` gets up to `most` items, in the order of their calls, and returns a result or an
     exception for each. What it raises goes to every caller of that batch. Up to `lanes`
-    batches run at a time. Items of callers who were cancelled while waiting are left out.
-    When a batch raises one of `sheds`, those who wait in the queue get it, too: it took a while,
-    and their own batch would take as long again.
+    batches run at a time; one beside others begins once items of the weight `worth` wait: a
+    small batch costs almost as much as a large one. Items of callers who were cancelled while
+    waiting are left out. When a batch raises one of `sheds`, those who wait in the queue get it,
+    too: it took a while, and their own batch would take as long again.
     """
 
     def __init__(
@@ -30,12 +31,17 @@ class Batcher(Generic[I, R]):
         most: int = 100,
         queue: int = 10_000,  # full: callers get Unavailable at once
         lanes: int = 1,
+        worth: int = 1,
+        weigh: Callable[[I], int] = lambda _item: 1,
         sheds: tuple[type[Exception], ...] = (),
     ) -> None:
         self._run = run
         self._most = most
         self._size = queue
-        self._idle_lanes = lanes
+        self._lanes = self._idle_lanes = lanes
+        self._worth = worth
+        self._weigh = weigh
+        self._weight = 0  # of what waits
         self._sheds = sheds
         self._queue: deque[tuple[I, asyncio.Future[R]]] = deque()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -46,9 +52,12 @@ class Batcher(Generic[I, R]):
 
     async def __call__(self, item: I) -> R:
         """Return the item's result, or raise its exception. Unavailable when the queue is full."""
-        if self._idle_lanes and not self._queue:
+        if self._idle_lanes == self._lanes and not self._queue:
             return await self._alone(item)
-        return await self._enqueue([item])[0]
+        result = self._enqueue([item])[0]
+        if self._idle_lanes and self._weight >= self._worth:
+            self._start_lane()
+        return await result
 
     async def many(self, items: Sequence[I]) -> Sequence[R | Exception]:
         """Return a result or an exception for each item; all or none of them are queued."""
@@ -89,6 +98,7 @@ class Batcher(Generic[I, R]):
         future = asyncio.get_running_loop().create_future
         results: list[asyncio.Future[R]] = [future() for _ in items]
         self._queue.extend(zip(items, results, strict=True))
+        self._weight += sum(map(self._weigh, items))
         return results
 
     def _start_lane(self) -> None:
@@ -130,11 +140,13 @@ class Batcher(Generic[I, R]):
             if not result.done():
                 result.set_exception(wrong)
         self._queue.clear()
+        self._weight = 0
 
     def _next_batch(self) -> list[tuple[I, asyncio.Future[R]]]:
         batch: list[tuple[I, asyncio.Future[R]]] = []
         while self._queue and len(batch) < self._most:
             item, result = self._queue.popleft()
+            self._weight -= self._weigh(item)
             if not result.done():  # its caller has gone, and was told nothing
                 batch.append((item, result))
         return batch
