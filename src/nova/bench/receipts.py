@@ -35,7 +35,8 @@ class Receipts:
 
     def on_message(self, message: bytes) -> None:
         now = perf_counter()
-        self.longest_stall = max(self.longest_stall, now - self._flowed)
+        if self.outstanding:
+            self.longest_stall = max(self.longest_stall, now - self._flowed)
         self._flowed = now
         for match in EVENT.finditer(message):
             number = int(match[1])
