@@ -90,6 +90,8 @@ class Feature(Struct, frozen=True, kw_only=True):
     name: str
     routes: Sequence[Route] = ()
     hears: Mapping[type[Fact], Listener] = {}
+    directly: Mapping[type[Fact], Callable[[Any], bool]] = {}
+    """Which of the facts that are taken in may be handled in the transaction that appends them."""
     facts: Sequence[type[Fact]] = ()
     """The facts it emits: its shop window."""
     channels: Sequence[Channel] = ()

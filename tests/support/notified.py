@@ -72,7 +72,7 @@ class World:
             **knobs,
         )
         self.feature = plug(self.all)
-        self.backbone.group("notifications", self.feature.hears)
+        self.backbone.group("notifications", self.feature.hears, self.feature.directly)
         self.backbone.group("subjects", plug_subjects(self.all).hears)
         hears = posts.plug(self.posts).hears
         if hears:

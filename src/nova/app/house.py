@@ -285,7 +285,7 @@ def _employ(backbone: Backbone, features: Sequence[Feature]) -> None:
     """Have what features hear, and do beside requests, done."""
     for feature in features:
         if feature.hears:
-            backbone.group(feature.name, feature.hears)
+            backbone.group(feature.name, feature.hears, feature.directly)
         backbone.jobs += feature.jobs
         backbone.turns += [(turn.name, turn.run) for turn in feature.turns]
 

@@ -4,12 +4,15 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from types import MappingProxyType
+from typing import Any
 
 from prometheus_client import CollectorRegistry
 from structlog import get_logger
 
 from nova.backbone.channels import DurableChannels
 from nova.backbone.database import Database
+from nova.backbone.direct_handling import DirectHandling
 from nova.backbone.doorbell import Doorbell
 from nova.backbone.doubts import Doubts
 from nova.backbone.erasure import Barrier
@@ -98,10 +101,16 @@ class Backbone:
             pool, keep=timedelta(days=retention_days), retention_of=retention_of
         )
 
-    def group(self, name: str, hears: Mapping[type[Fact], Listener]) -> Sequence[Group]:
+    def group(
+        self,
+        name: str,
+        hears: Mapping[type[Fact], Listener],
+        directly: Mapping[type[Fact], Callable[[Any], bool]] = MappingProxyType({}),
+    ) -> Sequence[Group]:
         """Add a consumer and return its readers; before `run`.
 
-        `name` is for ever: it owns the stored cursors.
+        `name` is for ever: it owns the stored cursors. `directly` tells which of the facts that are
+        taken in may be handled in the transaction that appends them.
         """
         counts = Counts(self._instruments, name, self._clock)
         readers = [
@@ -123,6 +132,15 @@ class Backbone:
         self._groups += readers
         for reader in readers:
             self._doorbell.add(reader.bell)
+        for kind, suits in directly.items():
+            self.db.direct[kind] = DirectHandling(
+                name,
+                hears[kind],
+                process=self._neighbours.id,
+                suits=suits,
+                bells=[reader.bell for reader in readers],
+                counts=counts,
+            )
         return readers
 
     def project(
@@ -210,7 +228,7 @@ class Backbone:
         await asyncio.sleep(self._neighbours.lease_s / 3)
         await self._neighbours.beat()
         for group in self._groups:
-            group.bell.ring()
+            group.bell.wake()
 
     async def _keep(self) -> None:
         """Keep what projections hold; without that they are filled from the truth again."""

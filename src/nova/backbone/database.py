@@ -8,12 +8,21 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from nova.backbone.conclusion import Conclusion
+from nova.backbone.direct_handling import AppendingFirst, DirectHandling
 from nova.backbone.intake import Offer
 from nova.backbone.step import Step
 from nova.kernel.errors import Unavailable
-from nova.kernel.events import Fact
+from nova.kernel.events import Fact, Heard
 from nova.ports.channels import Publication
-from nova.ports.database import Pool, Queries, Row, Transaction
+from nova.ports.database import (
+    Locked,
+    Objected,
+    Pool,
+    Queries,
+    Row,
+    Transaction,
+    Violated,
+)
 
 PART = "savepoint part"
 UNDO = "rollback to savepoint part"
@@ -27,6 +36,7 @@ class Outbox(Protocol):
     async def take_in(
         self, queries: Queries, offers: Sequence[Offer], at: datetime
     ) -> set[str]: ...
+    def columns(self, offers: Sequence[Offer], at: datetime) -> Sequence[object]: ...
     async def publish(
         self,
         queries: Queries,
@@ -54,8 +64,15 @@ class Tx:
         self.conclusion: Conclusion | None = None
         self.is_closing = False
         """Whether nothing comes after what has the transaction now, so that it may conclude it."""
+        self.is_first = False
+        """Whether its consumer never heard these facts before."""
         self.step: Step | None = None
         """How far a consumer gets with this transaction; taken just before the commit."""
+        self.use(queries)
+
+    def use(self, queries: Transaction) -> None:
+        """Run the statements from now on through these."""
+        self.queries = queries
         self.fetch = queries.fetch
         self.row = queries.row
         self.value = queries.value
@@ -165,6 +182,8 @@ class Database:
         self._wrote = wrote
         self._published = published
         self._doubted = doubted
+        self.direct: dict[type[Fact], DirectHandling] = {}
+        """Which facts may be handled in the transaction that takes them in."""
 
     async def fetch(self, sql: str, /, *args: Any) -> Sequence[Row]:
         return await self._here.fetch(sql, *args)
@@ -188,11 +207,45 @@ class Database:
 
         Where the outcome is unknown, it raises DatabaseUnavailable; offering again is safe.
         """
+        direct = self._direct(offers)
+        if direct is not None and await self._handle(direct, offers, at):
+            return {offer.id for offer in offers}
         new = await self._outbox.take_in(self.pool, offers, at)
         if new:
             self._wrote([offer.fact for offer in offers if offer.id in new])
             await asyncio.sleep(0)  # its readers ask for it before its sender is answered
         return new
+
+    def _direct(self, offers: Sequence[Offer]) -> DirectHandling | None:
+        facts = [offer.fact for offer in offers]
+        direct = self.direct.get(type(facts[0]))
+        if direct is None or any(type(fact) is not type(facts[0]) for fact in facts):
+            return None
+        return direct if direct.allows(facts) else None
+
+    async def _handle(self, direct: DirectHandling, offers: Sequence[Offer], at: datetime) -> bool:
+        """Take facts in and have them handled, all in one transaction; False if nothing is done."""
+        columns = self._outbox.columns(offers, at)
+        heard = [Heard(offer.fact, offer.record, at, None, 1) for offer in offers]
+        try:
+            async with self._alone() as tx:
+                queries = AppendingFirst(tx.queries, (*columns, direct.consumer, direct.process))
+                tx.use(queries)
+                tx.is_closing = tx.is_first = True
+                await direct.hear(tx, heard)
+                if tx.conclusion is None:
+                    await queries.append()
+        except (Violated, Objected, Locked):
+            # One is known, or others are at work, or somebody holds what it needs.
+            direct.pause()
+            return False
+        except Unavailable:
+            raise
+        except Exception as wrong:  # noqa: BLE001  # the edge of a listener
+            direct.failed(wrong)
+            return False
+        direct.handled(len(offers))
+        return True
 
     def transaction(self) -> AbstractAsyncContextManager[Tx]:
         """Run a block in one transaction; what it emitted and published is durable at its end.

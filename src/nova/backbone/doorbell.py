@@ -11,7 +11,7 @@ THROTTLE_S = (
     0.05  # a NOTIFY per row would be the log's ceiling; a doorbell need not ring that often
 )
 FEW = 64
-"""Of more facts nobody asks whom they concern: every bell is rung."""
+"""Of more facts nobody asks whom each concerns: all who hear one of their types are woken."""
 
 _SOONEST_S, _SOON_S = 0.001, 0.05  # between looks while newer rows are known to be held back
 
@@ -35,16 +35,29 @@ class Bell:
         self.concerns = concerns
         self._rung = asyncio.Event()
         self._rung.set()
+        self._owing = True  # whoever begins has not yet seen what there is
         self._answering = False
-        self._until = 0
+        self._until = self._seen = 0
         self._pause = _SOONEST_S
 
+    @property
+    def is_quiet(self) -> bool:
+        """Whether its reader has handled all that it was ever rung for."""
+        return not self._owing and not self._answering and self._seen >= self._until
+
     def ring(self) -> None:
+        """Say that there is something to read."""
+        self._owing = True
+        self._rung.set()
+
+    def wake(self) -> None:
+        """Have the reader look, though nothing new is known."""
         self._rung.set()
 
     def answer(self) -> None:
         """Note, before a look, whether that look answers a ring."""
-        self._answering = self._answering or self._rung.is_set()
+        self._answering = self._answering or self._owing
+        self._owing = False
         self._rung.clear()
 
     async def wait(self, xmin: int, xmax: int) -> None:
@@ -55,6 +68,7 @@ class Bell:
         """
         if self._answering:
             self._until, self._answering = xmax, False
+        self._seen = xmin
         if xmin < self._until:
             await asyncio.sleep(self._pause)
             self._pause = min(self._pause * 1.5, _SOON_S)
@@ -85,18 +99,23 @@ class Doorbell:
     def ring(self, facts: Sequence[Fact]) -> None:
         """Say that these were committed, to those whom they concern."""
         if len(facts) > FEW:
-            self._ring_all()
+            for kind in {type(fact) for fact in facts}:
+                for bell in self._hear(kind):
+                    bell.ring()
         else:
             for fact in facts:
-                for bell in self._hearing.get(type(fact)) or self._hear(type(fact)):
+                for bell in self._hear(type(fact)):
                     if bell.concerns(fact):
                         bell.ring()
         self.ring_others()
 
     def _hear(self, kind: type[Fact]) -> list[Bell]:
         """Return, and remember, the bells of those who read facts of a kind."""
-        hearing = [bell for bell in self._bells if issubclass(kind, bell.kinds)]
-        return self._hearing.setdefault(kind, hearing)
+        hearing = self._hearing.get(kind)
+        if hearing is None:
+            hearing = [bell for bell in self._bells if issubclass(kind, bell.kinds)]
+            self._hearing[kind] = hearing
+        return hearing
 
     def _ring_all(self) -> None:
         for bell in self._bells:

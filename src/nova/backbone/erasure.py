@@ -28,7 +28,7 @@ select pg_snapshot_xmin(pg_current_snapshot()) < $3::text::xid8 or exists (
       join backbone.cursors c on c.consumer = $1 and c.partition = l.partition
      where l.xact >= (select min(xact) from backbone.cursors where consumer = $1)
        and l.xact < $3::text::xid8 and (l.xact, l.position) > (c.xact, c.position)
-       and l.type = any($2::text[])
+       and l.type = any($2::text[]) and l.heard_by is distinct from $1
      limit 1)
 """
 

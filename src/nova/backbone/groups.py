@@ -116,6 +116,7 @@ class Group:
             partitions=partitions,
             types=self._types,
             most=self._size,
+            consumer=self.name,
         )
         if stretch.records:
             self.counts.found(stretch.records[0].at, self._reader)

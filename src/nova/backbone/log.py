@@ -20,6 +20,7 @@ from (values (1)) as always (one) left join lateral (
         and (event_log.xact, position) > ($1::text::xid8, $2::bigint)
         and (event_log.xact, position) <= ($3::text::xid8, $4::bigint)
         and partition = any($5::smallint[]) and type = any($6::text[])
+        and heard_by is distinct from $8::text
     order by event_log.xact, position
     limit (select $7::bigint)
 ) e on true
@@ -56,8 +57,12 @@ async def read(
     partitions: Sequence[int],
     types: Sequence[str],
     most: int,
+    consumer: str = "",
 ) -> Stretch:
-    """Return the next decided records, at most `most`, of these partitions and types."""
+    """Return the next decided records, at most `most`, of these partitions and types.
+
+    What the consumer handled directly is left out.
+    """
     rows = await queries.fetch(
         READ,
         str(after.xact),
@@ -67,6 +72,7 @@ async def read(
         partitions,
         types,
         most,
+        consumer,
     )
     first = rows[0]
     found = rows if first["position"] is not None else ()

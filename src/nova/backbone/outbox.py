@@ -88,8 +88,12 @@ class PostgresOutbox:
 
     async def take_in(self, queries: Queries, offers: Sequence[Offer], at: datetime) -> set[str]:
         """Append the facts whose ids are new, in the order given; return those ids."""
-        rows = await queries.fetch(
-            TAKE_IN,
+        rows = await queries.fetch(TAKE_IN, *self.columns(offers, at))
+        return {row["id"] for row in rows}
+
+    def columns(self, offers: Sequence[Offer], at: datetime) -> Sequence[object]:
+        """Return the parameters of TAKE_IN."""
+        return (
             [offer.id for offer in offers],
             [offer.digest for offer in offers],
             [offer.record for offer in offers],
@@ -97,7 +101,6 @@ class PostgresOutbox:
             *self._facts([offer.fact for offer in offers]),
             self._trace(),
         )
-        return {row["id"] for row in rows}
 
     def _facts(self, facts: Sequence[Fact]) -> Sequence[Sequence[Any]]:
         keys = [fact.key for fact in facts]

@@ -13,6 +13,7 @@ from nova.features.notifications.events import (
     NotificationStored,
     SubjectsTouched,
 )
+from nova.features.notifications.pipeline import is_plain
 from nova.features.notifications.routes import routes
 from nova.features.notifications.service import Notifications
 from nova.features.notifications.store import CHANNEL
@@ -39,6 +40,7 @@ def plug(notifications: Notifications) -> Feature:
             Commented: notifications.post_rings.hear,
             Mentioned: notifications.post_rings.hear,
         },
+        directly={EventAccepted: is_plain},
         facts=(
             EventAccepted,
             NotificationStored,

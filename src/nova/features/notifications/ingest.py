@@ -51,6 +51,8 @@ FEW = 8
 for nobody then. More share their look-ups anyway."""
 REMEMBERED = 100_000
 """Recipients for whom nothing needs to be looked up ahead, at most."""
+WORTH = 200
+"""Events that have to wait before they are admitted beside others that are just being admitted."""
 MOST_ADMITTED = 2_000
 """Events in one transaction, about: a request is never split."""
 
@@ -246,7 +248,7 @@ class Ingest:
         self._foreseen: Recent[str, bool] = Recent(REMEMBERED)
         # Full: callers get 503. Two lanes: one transaction is prepared while one commits.
         self._batcher: Batcher[Sequence[Checked], Sequence[Admission | Refused]] = Batcher(
-            self._admit, most=200, queue=1_000, lanes=2
+            self._admit, most=200, queue=1_000, lanes=2, worth=WORTH, weigh=len
         )
 
     async def body(self, body: bytes) -> Results:

@@ -70,6 +70,14 @@ class Reach(Protocol):
     async def reachable(self, users: Sequence[UUID]) -> set[UUID]: ...
 
 
+def is_plain(fact: EventAccepted) -> bool:
+    """Return whether deciding about an event asks only what is in memory.
+
+    Others join a notification that is there, or depend on something that can be taken back.
+    """
+    return fact.burst is None and fact.origin is None
+
+
 class Known(Struct, frozen=True):
     """Everything that a batch of decisions needs to know."""
 
@@ -314,7 +322,7 @@ class Pipeline:
         made = [writer.write(*each) for each in makes]
         nameless = _nameless(made) if known.strangers else ()
         if last and not nameless and known.reachable.isdisjoint(each.user for each in made):
-            tx.conclude(store.delivery(run, made))
+            tx.conclude(store.delivery(run, made, new=tx.is_first))
             return 0
         placed = await store.add(tx, run, made)
         if nameless:

@@ -30,12 +30,18 @@ def channel(user: UUID) -> str:
 # joins: the planner takes the batch for ten rows and would else compare all with all. Only ids and
 # numbers are sorted and joined, since that costs by the byte: the rest is written from where it
 # came, with its numbers, which are arrays by place.
-_DEAL = """
-with decided as (
+_DECIDED = """
+with decided as materialized (
     select id from notifications.inbox where id = any($4::uuid[])
      union all
     select id from notifications.suppressed where id = any($4::uuid[])
-), batch as materialized (
+)"""
+
+_NONE_DECIDED = """
+with decided as (select null::uuid as id where false)"""
+
+_DEAL = """
+, batch as materialized (
     select user_id, place, is_new,
            count(*) filter (where is_new) over (partition by user_id order by place desc) - 1
                as behind
@@ -117,8 +123,10 @@ select place, number, unseen, unread, epoch, "offset", at_ms
   from placed, now where is_new order by place
 """
 
-ADD = _DEAL + _PLACE + _STORE + _TELL
-DELIVER = _DEAL + _PLACE_TO_PUBLISH + _STORE + _TELL_PUBLISHED
+ADD = _DECIDED + _DEAL + _PLACE + _STORE + _TELL
+_DELIVER = _DEAL + _PLACE_TO_PUBLISH + _STORE + _TELL_PUBLISHED
+DELIVER = _DECIDED + _DELIVER
+DELIVER_NEW = _NONE_DECIDED + _DELIVER
 
 SUPPRESS = """
 insert into notifications.suppressed (
@@ -193,8 +201,11 @@ async def add(db: Queries, run: Run, made: Sequence[Made]) -> list[tuple[Made, i
     return [(each, numbers[0], each.told(*numbers)) for each, numbers in placed]
 
 
-def delivery(run: Run, made: Sequence[Made]) -> Conclusion:
-    """Return the statement that numbers, stores and publishes those not decided before."""
+def delivery(run: Run, made: Sequence[Made], *, new: bool) -> Conclusion:
+    """Return the statement that numbers, stores and publishes those not decided before.
+
+    `new` says that none of them was.
+    """
     channels = [channel(each.user) for each in made]
 
     def published(rows: Sequence[Row]) -> list[Publication]:
@@ -207,7 +218,8 @@ def delivery(run: Run, made: Sequence[Made]) -> Conclusion:
         return Publication(channels[place - 1], offset, told, None, at_ms, epoch)
 
     said = [each.head for each in made], [each.tail for each in made]
-    return Conclusion(DELIVER, (*_columns(run, made), *said), {*channels}, published)
+    sql = DELIVER_NEW if new else DELIVER
+    return Conclusion(sql, (*_columns(run, made), *said), {*channels}, published)
 
 
 def _columns(run: Run, made: Sequence[Made]) -> Sequence[object]:
