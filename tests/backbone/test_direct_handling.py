@@ -10,11 +10,13 @@ import pytest
 
 from nova.backbone.backbone import Backbone
 from nova.backbone.database import Database, Tx
-from nova.backbone.groups import Listener
+from nova.backbone.direct_handling import PAUSE_S
+from nova.backbone.groups import Listener, Pace
 from nova.backbone.intake import Offer
+from nova.backbone.outbox import PARTITIONS, PostgresOutbox, partition_of
 from nova.kernel.events import Heard
 from nova.kernel.ids import new_id
-from nova.ports.database import Locked, Pool
+from nova.ports.database import DatabaseUnavailable, Locked, Pool
 from support.facts import Waved
 from support.log import backbone, note, notebook, noted
 from support.waiting import until
@@ -171,3 +173,85 @@ async def test_a_listener_that_writes_nothing_has_its_facts_appended(
         assert await take_in(nova, "ada") == {"ada"}
         rows = await db.fetch("select key, heard_by from backbone.event_log")
         assert [tuple(row.values()) for row in rows] == [("ada", "readers")]
+
+
+async def test_what_a_dead_process_left_waiting_is_handled_first(pool: Pool, db: Database) -> None:
+    await notebook(db)
+    made = backbone(pool)
+    made.group("readers", {Waved: note}, {Waved: lambda _fact: True})
+    await db.run(
+        "insert into backbone.processes (id, host, pid, born, consumers, expires)"
+        " values (1, 'elsewhere', 1, 1, '{readers}', now() + interval '40 s')"
+    )
+    # Half of the partitions are the other's, and nobody reads them.
+    names = {partition_of(str(n)): str(n) for n in range(1000)}
+    assert len(names) == PARTITIONS
+    async with made.run():
+        await take_in(made, *names.values())
+
+        async def half_heard() -> bool:
+            return len(await noted(db)) == PARTITIONS // 2
+
+        await until(half_heard)
+        await asyncio.sleep(PAUSE_S)
+        heard = {who for who, _ in await noted(db)}
+        left = next(name for name in names.values() if name not in heard)
+        await db.run("delete from backbone.processes where id = 1")
+        later = Offer("later", b"later", new_id(), Waved(who=left, n=1))
+        await made.db.take_in([later], datetime.now(UTC))
+
+        async def all_heard() -> bool:
+            return len(await noted(db)) > PARTITIONS
+
+        await until(all_heard)
+    assert [n for who, n in await noted(db) if who == left] == [0, 1]
+
+
+async def test_who_was_taken_for_dead_handles_nothing_directly(pool: Pool, db: Database) -> None:
+    await notebook(db)
+    async with direct(pool) as nova:
+        # It stood still for longer than its lease: others may have come and gone meanwhile.
+        await db.run("update backbone.processes set expires = now()")
+        assert await take_in(nova, "ada") == {"ada"}
+        assert await through_the_log(db) == ["ada"]
+        await heard_by_all(db, "ada")
+
+
+async def test_readers_are_woken_for_what_was_appended_without_an_answer(
+    pool: Pool, db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await notebook(db)
+    made = backbone(pool, pace=Pace(wait_s=3600))
+    made.group("readers", {Waved: note}, {Waved: lambda fact: fact.who != "ada"})
+    take_in_and_answer = PostgresOutbox.take_in
+
+    async def unanswered(*args: Any) -> set[str]:
+        await take_in_and_answer(*args)
+        raise DatabaseUnavailable
+
+    async with made.run():
+        await until(lambda: _is(made.db.direct[Waved].allows([])))
+        with monkeypatch.context() as patched:
+            patched.setattr(PostgresOutbox, "take_in", unanswered)
+            with pytest.raises(DatabaseUnavailable):
+                await take_in(made, "ada")
+        await take_in(made, "ben")
+        await heard_by_all(db, "ada", "ben")
+
+
+async def test_an_erasure_waits_for_what_is_handled_directly(pool: Pool, db: Database) -> None:
+    go_on, begun = asyncio.Event(), asyncio.Event()
+
+    async def hear(tx: Tx, heard: Sequence[Heard[Waved]]) -> None:
+        begun.set()  # people are looked up here, before the first statement
+        await go_on.wait()
+
+    async with direct(pool, hear) as nova, asyncio.TaskGroup() as tasks:
+        sent = tasks.create_task(take_in(nova, "ada"))
+        await begun.wait()
+        moment = tasks.create_task(nova.barrier().now())
+        await asyncio.sleep(0.05)
+        assert not moment.done()
+        go_on.set()
+        await moment
+        assert await sent == {"ada"}

@@ -22,6 +22,10 @@ READ = (
 )
 
 
+async def _settled() -> None:
+    """Nothing is handled directly here."""
+
+
 async def written(pool: PostgresPool, event: str, says: str, key: str = "bob") -> UUID:
     await pool.run(WRITE, id_ := uuid4(), key, f'{{"id":"{event}","said":"{says}"}}')
     await pool.run(TAKEN_IN, event, id_)
@@ -38,7 +42,7 @@ async def test_records_that_name_somebody_go_with_the_ids_of_their_events(
 ) -> None:
     gone = {await written(pool, "told", str(ANN)), await written(pool, "for-her", "hi", "ann")}
     kept = await written(pool, "others", "hello")
-    before = await Barrier(pool, {}).now()
+    before = await Barrier(pool, {}, _settled).now()
     late = await written(pool, "late", str(ANN))
     async with db.transaction() as tx:
         found, following = await erasure.log(tx, [str(ANN)], ["ann"], 0, before)
@@ -50,7 +54,7 @@ async def test_records_that_name_somebody_go_with_the_ids_of_their_events(
 
 async def test_the_barrier_is_passed_once_every_consumer_has_heard(pool: PostgresPool) -> None:
     await pool.run(CURSOR)
-    barrier = Barrier(pool, {"readers": ["EventAccepted"], "others": ["Liked"]})
+    barrier = Barrier(pool, {"readers": ["EventAccepted"], "others": ["Liked"]}, _settled)
     start = await barrier.now()
     await until(lambda: barrier.passed(start))  # other tests' transactions hold it back
     await written(pool, "one", "hello")

@@ -138,7 +138,8 @@ class Backbone:
                 hears[kind],
                 process=self._neighbours.id,
                 suits=suits,
-                bells=[reader.bell for reader in readers],
+                others=lambda: self._neighbours.others,
+                readers=readers,
                 counts=counts,
             )
         return readers
@@ -180,7 +181,7 @@ class Backbone:
 
     def barrier(self) -> Barrier:
         """Return what tells when every consumer has heard what was written before a moment."""
-        return Barrier(self._pool, self._heard)
+        return Barrier(self._pool, self._heard, self.db.settled)
 
     def statistics(self) -> list[Statistics]:
         return [counts.statistics() for counts in self._counts]

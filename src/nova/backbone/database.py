@@ -184,6 +184,7 @@ class Database:
         self._doubted = doubted
         self.direct: dict[type[Fact], DirectHandling] = {}
         """Which facts may be handled in the transaction that takes them in."""
+        self._handling: set[asyncio.Event] = set()
 
     async def fetch(self, sql: str, /, *args: Any) -> Sequence[Row]:
         return await self._here.fetch(sql, *args)
@@ -208,12 +209,16 @@ class Database:
         Where the outcome is unknown, it raises DatabaseUnavailable; offering again is safe.
         """
         direct = self._direct(offers)
-        if direct is not None and await self._handle(direct, offers, at):
+        if direct is not None and await self._handled(direct, offers, at):
             return {offer.id for offer in offers}
-        new = await self._outbox.take_in(self.pool, offers, at)
-        if new:
-            self._wrote([offer.fact for offer in offers if offer.id in new])
-            await asyncio.sleep(0)  # its readers ask for it before its sender is answered
+        facts = [offer.fact for offer in offers]
+        try:
+            new = await self._outbox.take_in(self.pool, offers, at)
+        except BaseException:
+            self._wrote(facts)  # perhaps they were
+            raise
+        self._wrote(facts)  # also those that are known: their sender may have got no answer
+        await asyncio.sleep(0)  # its readers ask for it before its sender is answered
         return new
 
     def _direct(self, offers: Sequence[Offer]) -> DirectHandling | None:
@@ -222,6 +227,19 @@ class Database:
         if direct is None or any(type(fact) is not type(facts[0]) for fact in facts):
             return None
         return direct if direct.allows(facts) else None
+
+    async def settled(self) -> None:
+        """Return once every direct handling that has begun is over."""
+        for over in tuple(self._handling):
+            await over.wait()
+
+    async def _handled(self, direct: DirectHandling, offers: Sequence[Offer], at: datetime) -> bool:
+        self._handling.add(over := asyncio.Event())
+        try:
+            return await self._handle(direct, offers, at)
+        finally:
+            self._handling.remove(over)
+            over.set()
 
     async def _handle(self, direct: DirectHandling, offers: Sequence[Offer], at: datetime) -> bool:
         """Take facts in and have them handled, all in one transaction; False if nothing is done."""

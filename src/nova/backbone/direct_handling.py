@@ -4,11 +4,10 @@ import re
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from functools import lru_cache
 from time import monotonic
-from typing import Any
+from typing import Any, Protocol
 
 from structlog import get_logger
 
-from nova.backbone.doorbell import Bell
 from nova.backbone.statistics import Counts
 from nova.kernel.events import Fact, Heard
 from nova.ports.database import Row, Transaction
@@ -90,6 +89,13 @@ class AppendingFirst(Transaction):
         return await self._queries.last(appending(sql), *args, *self._facts)
 
 
+class Reader(Protocol):
+    """One of those who read the log for a consumer."""
+
+    @property
+    def has_heard_all(self) -> bool: ...
+
+
 class DirectHandling:
     """Tells which facts one consumer may hear at once, and counts them.
 
@@ -105,25 +111,28 @@ class DirectHandling:
         *,
         process: int,
         suits: Callable[[Any], bool],
-        bells: Sequence[Bell],
+        others: Callable[[], bool],
+        readers: Sequence[Reader],
         counts: Counts,
     ) -> None:
         """`suits` tells whether a fact needs nothing that only one transaction at a time may do.
 
-        `process` is this one among the members, `bells` are those of the consumer's readers.
+        `process` is this one among the members, `others` tells whether it knows of further ones.
         """
         self.consumer = consumer
         self.process = process
         self.hear = hear
         self._suits = suits
-        self._bells = bells
+        self._others = others
+        self._readers = readers
         self._counts = counts
         self._not_before = 0.0
 
     def allows(self, facts: Sequence[Fact]) -> bool:
         """Return whether these may be handled now, as far as this process knows."""
         return (
-            all(bell.is_quiet for bell in self._bells)
+            not self._others()
+            and all(reader.has_heard_all for reader in self._readers)
             and monotonic() >= self._not_before
             and all(map(self._suits, facts))
         )

@@ -5,7 +5,7 @@ a client that recovers over a publication less is told to read everything anew. 
 consumer has heard is removed: `Barrier` tells when that is so.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from uuid import UUID
 
@@ -142,13 +142,24 @@ class Forgotten(Struct, frozen=True):
 class Barrier:
     """Tells when every consumer has heard all that was written before a moment."""
 
-    def __init__(self, db: Queries, heard: Mapping[str, Sequence[str]]) -> None:
-        """`heard` names the types of facts that each consumer hears."""
+    def __init__(
+        self,
+        db: Queries,
+        heard: Mapping[str, Sequence[str]],
+        settled: Callable[[], Awaitable[None]],
+    ) -> None:
+        """`heard` names the types of facts that each consumer hears.
+
+        `settled` waits for what this process handles directly: it may have looked people up
+        before its transaction has a number.
+        """
         self._db = db
         self._heard = heard
+        self._settled = settled
 
     async def now(self) -> str:
         """Return the moment that it is, as the number of a transaction."""
+        await self._settled()
         moment: str = await self._db.value(NOW)
         return moment
 

@@ -87,6 +87,11 @@ class Group:
         self._store_at = monotonic() + _STORE_EVERY_S
         neighbours.on_change(self.bell.ring)
 
+    @property
+    def has_heard_all(self) -> bool:
+        """Whether nothing that it was rung for waits in any partition it could ever own."""
+        return self._ownership.is_whole and self.bell.is_quiet
+
     async def turn(self) -> None:
         """Look at the log once, handle what is there, and wait until it is worth another look."""
         try:

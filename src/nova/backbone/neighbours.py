@@ -98,7 +98,8 @@ class Neighbours:
             _log.info("process_gone", processes=dead)
         alive = [(row["id"], frozenset(row["consumers"])) for row in rows if row["id"] not in dead]
         self.lives += is_new
-        if alive != self._alive or is_new:
+        # Who died before this process saw them may have written what it has not yet read.
+        if alive != self._alive or is_new or dead:
             self._alive = alive
             self.view += 1
             for call in self._changed:

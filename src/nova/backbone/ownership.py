@@ -59,6 +59,11 @@ class Ownership:
         self._at: dict[int, Cursor] = {}
         self._stored: dict[int, Cursor] = {}
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether this process owns all that it ever could, as far as it knows."""
+        return self._view == self._neighbours.view and len(self._at) == len(self._among)
+
     def doubt(self) -> None:
         """Look again before the next step: a transaction's outcome is unknown, or was a refusal."""
         self._view = -1
