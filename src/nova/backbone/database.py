@@ -68,11 +68,6 @@ class Tx:
         """Whether its consumer never heard these facts before."""
         self.step: Step | None = None
         """How far a consumer gets with this transaction; taken just before the commit."""
-        self.use(queries)
-
-    def use(self, queries: Transaction) -> None:
-        """Run the statements from now on through these."""
-        self.queries = queries
         self.fetch = queries.fetch
         self.row = queries.row
         self.value = queries.value
@@ -223,10 +218,9 @@ class Database:
 
     def _direct(self, offers: Sequence[Offer]) -> DirectHandling | None:
         facts = [offer.fact for offer in offers]
-        direct = self.direct.get(type(facts[0]))
-        if direct is None or any(type(fact) is not type(facts[0]) for fact in facts):
-            return None
-        return direct if direct.allows(facts) else None
+        kind, *others = {type(fact) for fact in facts}
+        direct = None if others else self.direct.get(kind)
+        return direct if direct is not None and direct.allows(facts) else None
 
     async def settled(self) -> None:
         """Return once every direct handling that has begun is over."""
@@ -243,16 +237,12 @@ class Database:
 
     async def _handle(self, direct: DirectHandling, offers: Sequence[Offer], at: datetime) -> bool:
         """Take facts in and have them handled, all in one transaction; False if nothing is done."""
-        columns = self._outbox.columns(offers, at)
+        appended = (*self._outbox.columns(offers, at), direct.consumer, direct.process)
         heard = [Heard(offer.fact, offer.record, at, None, 1) for offer in offers]
         try:
-            async with self._alone() as tx:
-                queries = AppendingFirst(tx.queries, (*columns, direct.consumer, direct.process))
-                tx.use(queries)
+            async with self._alone(appended) as tx:
                 tx.is_closing = tx.is_first = True
                 await direct.hear(tx, heard)
-                if tx.conclusion is None:
-                    await queries.append()
         except (Violated, Objected, Locked):
             # One is known, or others are at work, or somebody holds what it needs.
             direct.pause()
@@ -295,12 +285,16 @@ class Database:
         self._tell(together.parts)
 
     @asynccontextmanager
-    async def _alone(self) -> AsyncIterator[Tx]:
+    async def _alone(self, appended: Sequence[object] = ()) -> AsyncIterator[Tx]:
+        """Run a block in a transaction, which also appends facts: these parameters of APPEND."""
         begun: list[Tx] = []
         try:
             async with self.pool.begin() as queries:
-                begun.append(tx := Tx(queries))
+                first = AppendingFirst(queries, appended) if appended else None
+                begun.append(tx := Tx(first or queries))
                 yield tx
+                if first and not tx.conclusion:  # else its statement appends, too
+                    await first.append()
                 await self._write(tx)
         except BaseException as wrong:
             self._doubt(wrong, begun)

@@ -1,4 +1,4 @@
-"""Direct handling: a consumer hears facts in the transaction that appends them to the log."""
+"""Direct handling: a consumer handles facts in the transaction that appends them to the log."""
 
 import re
 from collections.abc import Awaitable, Callable, Iterable, Sequence
@@ -46,7 +46,7 @@ def appending(sql: str) -> str:
 
 
 class AppendingFirst(Transaction):
-    """A transaction that appends facts with its first statement, if only one, in that one."""
+    """A transaction that appends facts to the log before its first statement or within its last."""
 
     def __init__(self, queries: Transaction, facts: Sequence[object]) -> None:
         """`facts` are the parameters of APPEND."""
@@ -90,14 +90,14 @@ class AppendingFirst(Transaction):
 
 
 class Reader(Protocol):
-    """One of those who read the log for a consumer."""
+    """One of a consumer's readers of the log."""
 
     @property
     def has_heard_all(self) -> bool: ...
 
 
 class DirectHandling:
-    """Tells which facts one consumer may hear at once, and counts them.
+    """Decides which facts one consumer handles directly, and counts them.
 
     It saves the consumer the reading of the log, and a commit. The order of each key stays: a fact
     is only handled directly when no earlier one is waiting in the log. What fails goes through the

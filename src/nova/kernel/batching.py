@@ -55,15 +55,13 @@ class Batcher(Generic[I, R]):
         if self._idle_lanes == self._lanes and not self._queue:
             return await self._alone(item)
         result = self._enqueue([item])[0]
-        if self._idle_lanes and self._weight >= self._worth:
-            self._start_lane()
+        self._start_lanes()
         return await result
 
     async def many(self, items: Sequence[I]) -> Sequence[R | Exception]:
         """Return a result or an exception for each item; all or none of them are queued."""
         results = self._enqueue(items)
-        while self._idle_lanes and self._queue:
-            self._start_lane()
+        self._start_lanes()
         try:
             done = await asyncio.gather(*results, return_exceptions=True)
         except asyncio.CancelledError:
@@ -86,8 +84,7 @@ class Batcher(Generic[I, R]):
             raise
         finally:
             self._idle_lanes += 1
-            if self._queue:
-                self._start_lane()
+            self._start_lanes()
         if isinstance(outcome, Exception):
             raise outcome
         return outcome
@@ -101,11 +98,15 @@ class Batcher(Generic[I, R]):
         self._weight += sum(map(self._weigh, items))
         return results
 
-    def _start_lane(self) -> None:
-        self._idle_lanes -= 1
-        task = asyncio.get_running_loop().create_task(self._lane(self._next_batch()))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+    def _start_lanes(self) -> None:
+        """Start lanes for what waits: the first at once, another once it is worth it."""
+        while self._queue and (
+            self._idle_lanes == self._lanes or (self._idle_lanes and self._weight >= self._worth)
+        ):
+            self._idle_lanes -= 1
+            task = asyncio.get_running_loop().create_task(self._lane(self._next_batch()))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
 
     async def _lane(self, batch: list[tuple[I, asyncio.Future[R]]]) -> None:
         """Run batches until the queue is empty."""

@@ -17,7 +17,7 @@ SETTINGS: Mapping[str, str] = {
     "effective_cache_size": "1GB",
     "work_mem": "8MB",
     "maintenance_work_mem": "64MB",
-    # Few checkpoints, and space for bursts of inserts.
+    # Few checkpoints, and space for bursts of inserts. New log files are not zeroed.
     "wal_buffers": "16MB",
     "wal_init_zero": "off",
     "max_wal_size": "2GB",
