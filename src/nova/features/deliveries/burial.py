@@ -7,7 +7,7 @@ from msgspec import Struct
 from structlog import get_logger
 
 from nova.backbone.database import Database, Tx
-from nova.features.deliveries import rules, store
+from nova.features.deliveries import rules, store, store_burial
 from nova.features.deliveries.asks import Dead, Graves
 from nova.features.deliveries.models import LANES
 from nova.kernel.clock import Clock
@@ -15,26 +15,6 @@ from nova.kernel.clock import Clock
 _log = get_logger()
 
 MOST = 500
-
-COUNTS = """
-select coalesce(sum(gone), 0)::bigint as gone, coalesce(sum(sent + failed), 0)::bigint as others
-  from deliveries.pulse where lane = $1 and minute > $2
-"""
-
-STOP = """
-update deliveries.lanes set purging = false, purging_why = $2 where lane = $1 and purging
-"""
-
-PURGING = "select purging from deliveries.lanes where lane = $1"
-
-DUE = """
-delete from deliveries.suspects where (lane, address) in (
-    select lane, address from deliveries.suspects where lane = $1 and at <= $2
-     order by at limit $3 for update skip locked)
-returning *
-"""
-
-FORGIVE = "delete from deliveries.suspects where lane = $1"
 
 
 class Caution(Struct, frozen=True, kw_only=True):
@@ -67,13 +47,13 @@ class Burial:
         """Open a lane again, and bury those who were called dead meanwhile, or forget it."""
         await tx.run(store.RESUME, lane)
         if suspects == "forgive":
-            await tx.run(FORGIVE, lane)
+            await tx.run(store_burial.FORGIVE, lane)
         else:
             while await self._bury(tx, lane):
                 pass
 
     async def _lane(self, lane: str) -> int:
-        if await self._too_many(lane) or not await self._db.value(PURGING, lane):
+        if await self._too_many(lane) or not await self._db.value(store_burial.PURGING, lane):
             return 0
         async with self._db.transaction() as tx:
             return await self._bury(tx, lane, self._caution.wait_s)
@@ -81,7 +61,7 @@ class Burial:
     async def _too_many(self, lane: str) -> bool:
         caution = self._caution
         since = self._clock.now() - timedelta(seconds=caution.window_s)
-        row = await self._db.row(COUNTS, lane, since)
+        row = await self._db.row(store_burial.COUNTS, lane, since)
         gone, others = (row["gone"], row["others"]) if row else (0, 0)
         if not rules.dying_en_masse(gone, others, least=caution.least, share=caution.share):
             return False
@@ -90,13 +70,13 @@ class Burial:
             f"{caution.window_s / 60:g} minutes: likelier a wrong certificate, project or host "
             "than so many uninstalls. Nothing is removed until somebody says what to do."
         )
-        if await self._db.run(STOP, lane, why):
+        if await self._db.run(store_burial.STOP, lane, why):
             _log.error("purging_paused", lane=lane, gone=gone, outcomes=gone + others)
         return True
 
     async def _bury(self, tx: Tx, lane: str, wait_s: float = 0.0) -> int:
         before = self._clock.now() - timedelta(seconds=wait_s)
-        rows = await tx.fetch(DUE, lane, before, MOST)
+        rows = await tx.fetch(store_burial.DUE, lane, before, MOST)
         dead = [
             Dead(row["user_id"], row["device"], row["address"], row["reason"], row["gone_since"])
             for row in rows

@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from nova.backbone.database import Database, Tx
 from nova.backbone.maintenance_batches import in_portions
-from nova.features.deliveries import plan, rendering, rules, store
+from nova.features.deliveries import plan, rendering, rules, store, store_digests
 from nova.features.deliveries.asks import Ask, Devices, Inbox, Naming, People, Preferences, Said
 from nova.features.deliveries.models import CHANNEL_OF, New
 from nova.features.deliveries.plan import Choice, Person
@@ -26,97 +26,6 @@ from nova.ports.database import Queries, Row
 CLOSED_AT_ONCE = 500
 MOST_LINES = 50
 """Lines of a digest; more are counted."""
-
-# The lock on the open digest's row lasts until the commit, so that it cannot be closed under an
-# entry that is being added; one that was closed a moment ago is no longer the open one.
-OPEN = """
-insert into deliveries.digests as d (id, user_id, channel, key, type, opened_at, closes_at)
-select * from unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[],
-                     $6::timestamptz[], $7::timestamptz[])
-    on conflict (user_id, channel, key) where closed_at is null
-    do update set closes_at = d.closes_at
-returning id, user_id, channel, key
-"""
-
-RECENT = """
-select d.user_id, d.channel, d.key, max(d.opened_at) as at
-  from deliveries.digests d
-  join unnest($1::uuid[], $2::text[], $3::text[]) as w (user_id, channel, key)
- using (user_id, channel, key)
- group by 1, 2, 3
-"""
-
-# Written only so that the next one looks back at it.
-MARK = """
-insert into deliveries.digests (id, user_id, channel, key, type, opened_at, closes_at, closed_at)
-values ($1, $2, $3, $4, $5, $6, $6, $6)
-"""
-
-ADD = """
-insert into deliveries.entries (
-    notification, channel, digest, user_id, number, actor_id, actor_name, type, about, title, body,
-    url, locale, at)
-select * from unnest($1::uuid[], $2::text[], $3::uuid[], $4::uuid[], $5::bigint[], $6::uuid[],
-                     $7::text[], $8::text[], $9::text[], $10::text[], $11::text[], $12::text[],
-                     $13::text[], $14::timestamptz[])
-    on conflict (notification, channel) do nothing
-"""
-
-KNOWN = """
-select notification, channel from deliveries.entries where notification = any($1::uuid[])
-"""
-
-# From digests that are closed, too: what has not gone out yet goes without it.
-STRIKE = """
-update deliveries.entries
-   set gone = 'removed', title = '', body = '', url = null, actor_name = null
- where user_id = $1 and notification = any($2::uuid[]) and gone is null
-returning digest
-"""
-
-EDIT = """
-update deliveries.entries
-   set title = $3, body = $4, actor_id = $5, actor_name = $6,
-       about = case when $7 then $8 else about end, url = case when $7 then $9 else url end
- where user_id = $1 and notification = $2 and gone is null
-returning digest
-"""
-
-# $4: what an attempt under way brings is taken back after it.
-REWORD = """
-update deliveries.deliveries d
-   set title = w.title, body = w.body,
-       outdated = d.outdated or coalesce($4 and d.leased_until > clock_timestamp(), false)
-  from unnest($1::uuid[], $2::text[], $3::text[]) as w (digest, title, body)
- where d.notification = w.digest and d.kind = 'digest'
-"""
-
-WITHDRAW = """
-delete from deliveries.entries e using deliveries.digests d
- where d.id = e.digest and d.closed_at is null and e.user_id = $1
-   and ($2::uuid[] is null or e.notification = any($2)) and ($3::uuid is null or e.actor_id = $3)
-   and ($4::bigint is null or e.number <= $4)
-"""
-
-CLOSE = """
-update deliveries.digests set closed_at = $1
- where id = any(array(
-    select id from deliveries.digests where closed_at is null and closes_at <= $1
-     order by closes_at limit $2 for update skip locked))
-returning id, user_id, channel, type
-"""
-
-ENTRIES = """
-select * from deliveries.entries
- where digest = any($1::uuid[]) and gone is null order by digest, number desc
-"""
-
-FORGET = """
-delete from deliveries.digests where ctid = any(array(
-    select ctid from deliveries.digests where opened_at < $1 and closed_at is not null limit $2))
-"""
-
-ERASE = "delete from deliveries.digests where user_id = $1"
 
 
 class Entry(Struct, frozen=True, kw_only=True):
@@ -175,7 +84,9 @@ class Digests:
             return []
         known = {
             (row["notification"], row["channel"])
-            for row in await tx.fetch(KNOWN, [entry.notification for entry, _ in given])
+            for row in await tx.fetch(
+                store_digests.KNOWN, [entry.notification for entry, _ in given]
+            )
         }
         new = [
             (entry, choice.digest)
@@ -199,17 +110,19 @@ class Digests:
         up_to: int | None = None,
     ) -> int:
         """Take entries out of open digests; an empty one then closes without a word."""
-        return await tx.run(WITHDRAW, user, notifications, actor, up_to)
+        return await tx.run(store_digests.WITHDRAW, user, notifications, actor, up_to)
 
     async def strike(self, tx: Tx, user: UUID, notifications: Sequence[UUID]) -> list[UUID]:
         """Take entries out of all digests and forget their words; return which digests."""
-        rows = await tx.fetch(STRIKE, user, notifications)
+        rows = await tx.fetch(store_digests.STRIKE, user, notifications)
         return await self._reworded(tx, rows, is_gone=True)
 
     async def edit(self, tx: Tx, fact: NotificationEdited) -> list[UUID]:
         """Give an entry other words; return in which digests it is."""
         told = (fact.title, fact.body, fact.actor_id, fact.actor_name)
-        rows = await tx.fetch(EDIT, fact.user, fact.notification, *told, *plan.other(fact))
+        rows = await tx.fetch(
+            store_digests.EDIT, fact.user, fact.notification, *told, *plan.other(fact)
+        )
         return await self._reworded(tx, rows, is_gone=fact.is_other)
 
     async def _reworded(self, tx: Tx, changed: Sequence[Row], *, is_gone: bool) -> list[UUID]:
@@ -220,13 +133,13 @@ class Digests:
         digests = list({row["digest"] for row in changed})
         if not digests:
             return []
-        rows = await tx.fetch(ENTRIES, digests)
+        rows = await tx.fetch(store_digests.ENTRIES, digests)
         left = {digest: list(some) for digest, some in groupby(rows, key=lambda row: row["digest"])}
         titles = await self.titles(left)
         said = {digest: worded(entries, titles) for digest, entries in left.items()}
         words = [said.get(each, ("", "")) for each in digests]
         parts = ([title for title, _ in words], [body for _, body in words])
-        await tx.run(REWORD, digests, *parts, is_gone)
+        await tx.run(store_digests.REWORD, digests, *parts, is_gone)
         return digests
 
     async def close_due(self) -> int:
@@ -238,10 +151,10 @@ class Digests:
         return closed
 
     async def erase(self, tx: Tx, user: UUID) -> None:
-        await tx.run(ERASE, user)
+        await tx.run(store_digests.ERASE, user)
 
     async def forget(self, before: datetime) -> None:
-        await in_portions(partial(self._db.run, FORGET, before))
+        await in_portions(partial(self._db.run, store_digests.FORGET, before))
 
     async def _firsts(
         self, tx: Tx, new: Sequence[tuple[Entry, DigestRule]], now: datetime
@@ -251,7 +164,9 @@ class Digests:
         if not looking:
             return []
         keys = sorted({place(entry, rule) for entry, rule in looking})
-        rows = await tx.fetch(RECENT, *(list(column) for column in zip(*keys, strict=True)))
+        rows = await tx.fetch(
+            store_digests.RECENT, *(list(column) for column in zip(*keys, strict=True))
+        )
         last = {(row["user_id"], row["channel"], row["key"]): row["at"] for row in rows}
         firsts = []
         for entry, rule in looking:
@@ -260,7 +175,7 @@ class Digests:
             if key not in last or last[key] < since:
                 last[key] = now
                 firsts.append(entry)
-                await tx.run(MARK, new_id(), *key, entry.type, now)
+                await tx.run(store_digests.MARK, new_id(), *key, entry.type, now)
         return firsts
 
     async def _open(
@@ -270,7 +185,7 @@ class Digests:
         wanted = {place(entry, rule): (entry, rule) for entry, rule in new}
         keys = sorted(wanted)
         rows = await tx.fetch(
-            OPEN,
+            store_digests.OPEN,
             [new_id() for _ in keys],
             [key[0] for key in keys],
             [key[1] for key in keys],
@@ -287,10 +202,10 @@ class Digests:
     async def _close(self) -> int:
         now = self._clock.now()
         async with self._db.transaction() as tx:
-            closed = await tx.fetch(CLOSE, now, CLOSED_AT_ONCE)
+            closed = await tx.fetch(store_digests.CLOSE, now, CLOSED_AT_ONCE)
             if not closed:
                 return 0
-            gathered = await tx.fetch(ENTRIES, [row["id"] for row in closed])
+            gathered = await tx.fetch(store_digests.ENTRIES, [row["id"] for row in closed])
             entries = {
                 digest: list(some)
                 for digest, some in groupby(
@@ -456,7 +371,7 @@ def worded(entries: Sequence[Row], titles: Mapping[UUID, str]) -> tuple[str, str
 
 async def _add(db: Queries, entries: Sequence[tuple[Entry, UUID]]) -> None:
     await db.run(
-        ADD,
+        store_digests.ADD,
         [entry.notification for entry, _ in entries],
         [entry.channel for entry, _ in entries],
         [digest for _, digest in entries],

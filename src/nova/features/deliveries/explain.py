@@ -8,7 +8,7 @@ from uuid import UUID
 import msgspec
 from msgspec import Meta, Struct
 
-from nova.features.deliveries import plan, quiet
+from nova.features.deliveries import plan, quiet, store_throttles
 from nova.features.deliveries.lanes.mail_bound import MailBound
 from nova.features.deliveries.mail.templates import MailTemplates
 from nova.features.deliveries.mail.writing import Letter
@@ -242,11 +242,9 @@ class Explainer:
     async def _turn(self, policy: Policy, fact: NotificationStored, at: datetime) -> datetime:
         if policy.rate is None or fact.critical:
             return at
-        due = await self._db.value(THROTTLE, EVERYBODY, fact.type)
+        due = await self._db.value(store_throttles.THROTTLE, EVERYBODY, fact.type)
         return plan.slots(policy.rate, max(due or at, at), 1, at)[0]
 
-
-THROTTLE = "select at from deliveries.throttles where user_id = $1 and type = $2"
 
 DECISIONS = {"waiting": "send", "held": "hold", "dropped": "drop"}
 

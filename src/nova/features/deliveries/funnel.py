@@ -6,6 +6,7 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
+from nova.features.deliveries import store_funnel
 from nova.features.deliveries.models import Status
 from nova.kernel.clock import Clock
 from nova.kernel.ids import least_id
@@ -14,48 +15,9 @@ from nova.ports.database import Queries
 MOST_COUNTED = 100_000
 """Beyond that, the newest alone are counted: the ledger is read from its newest end."""
 
-COUNT = """
-select channel, count(*) as planned,
-       count(*) filter (where phase = 'waiting') as waiting,
-       count(*) filter (where phase = 'held') as held,
-       count(*) filter (where phase = 'standby') as standby,
-       count(*) filter (where phase = 'dropped') as dropped,
-       count(*) filter (where phase = 'merged') as merged,
-       count(*) filter (where phase = 'failed') as failed,
-       count(*) filter (where phase = 'dead') as dead,
-       count(*) filter (where attempts > 0) as tried,
-       count(*) filter (where status >= $3) as sent,
-       count(*) filter (where status >= $4) as delivered,
-       count(*) filter (where status >= $5) as opened
-  from (select channel, phase, attempts, status from deliveries.deliveries
-         where id >= $1 and kind <> 'recall' order by id desc limit $2) newest
- group by channel order by channel
-"""
-
-# An id holds when its notification was accepted (a digest: was opened), to the millisecond.
-LATENCY = """
-select channel, bucket, count(*) as count,
-       percentile_disc(array[0.5, 0.95, 0.99]) within group (order by ms) as percentiles
-  from (select channel, ms, width_bucket(ms / 1000, $3::float8[]) as bucket
-          from (select channel, greatest(0, 1000 * extract(epoch from sent_at)::float8 -
-                       case when channel = 'webhook'
-                            then 1000 * extract(epoch from made_at)::float8
-                            else ('x' || translate(left(notification::text, 13), '-', '')
-                                 )::bit(48)::bigint end) as ms
-                  from (select channel, notification, made_at, sent_at from deliveries.deliveries
-                         where id >= $1 and kind <> 'recall' order by id desc limit $2) newest
-                 where sent_at is not null) sent) placed
- group by grouping sets ((channel), (channel, bucket))
-"""
 
 BOUNDS_S = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 60.0, 600.0, 3_600.0, 28_800.0)
 """From a provider on this machine to a night."""
-
-OPEN_DIGESTS = """
-select channel, count(*) as count
-  from (select channel from deliveries.digests where closed_at is null limit $1) open
- group by channel
-"""
 
 
 class Lately(Struct, frozen=True, kw_only=True):
@@ -138,8 +100,11 @@ class DeliveryFunnel(Struct, frozen=True, kw_only=True):
 async def funnel(db: Queries, clock: Clock, hours: int) -> DeliveryFunnel:
     since = clock.now() - timedelta(hours=hours)
     steps = (Status.QUEUED, Status.DELIVERED, Status.OPENED)
-    rows = await db.fetch(COUNT, least_id(since), MOST_COUNTED, *map(int, steps))
-    digests = {row["channel"]: row["count"] for row in await db.fetch(OPEN_DIGESTS, MOST_COUNTED)}
+    rows = await db.fetch(store_funnel.COUNT, least_id(since), MOST_COUNTED, *map(int, steps))
+    digests = {
+        row["channel"]: row["count"]
+        for row in await db.fetch(store_funnel.OPEN_DIGESTS, MOST_COUNTED)
+    }
     latency = await _latency(db, since)
     counted = {row["channel"]: dict(row) for row in rows}
     return DeliveryFunnel(
@@ -163,7 +128,7 @@ _NOTHING = dict.fromkeys(ChannelFunnel.__struct_fields__, 0)
 
 
 async def _latency(db: Queries, since: datetime) -> dict[str, Latency]:
-    rows = await db.fetch(LATENCY, least_id(since), MOST_COUNTED, BOUNDS_S)
+    rows = await db.fetch(store_funnel.LATENCY, least_id(since), MOST_COUNTED, BOUNDS_S)
     counts = {(row["channel"], row["bucket"]): row["count"] for row in rows}
     return {
         row["channel"]: _spread(row["channel"], row["percentiles"], counts)

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from nova.backbone.database import Tx
-from nova.features.deliveries import plan, store
+from nova.features.deliveries import plan, store, store_schedule
 from nova.features.deliveries.asks import Devices, People
 from nova.features.deliveries.digests import Digests, Entry
 from nova.features.deliveries.endings import Endings
@@ -31,12 +31,6 @@ RECALLABLE_S = 7 * 86_400.0
 
 EVERYBODY = UUID(int=0)
 """In place of a user: the rate of a type, over all people."""
-
-RESERVE = """
-insert into deliveries.throttles as t (user_id, type, at) values ($1, $2, $3::timestamptz + $4)
-    on conflict (user_id, type) do update set at = greatest(t.at, $3) + $4
-returning at
-"""
 
 
 class Planner:
@@ -265,7 +259,7 @@ class Planner:
             rate = policies[kind].rate
             if rate is not None:
                 width = timedelta(seconds=len(some) * rate.per_s / rate.limit)
-                end = await tx.value(RESERVE, EVERYBODY, kind, now, width)
+                end = await tx.value(store_schedule.RESERVE, EVERYBODY, kind, now, width)
                 turns = plan.slots(rate, end - width, len(some), now)
                 found |= dict(zip(some, turns, strict=True))
         return found

@@ -7,6 +7,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from nova.backbone.database import Database
+from nova.features.deliveries import store_policies
 from nova.features.deliveries.models import Channel
 from nova.features.deliveries.quiet import Wall, Weekday
 from nova.kernel.clock import Clock
@@ -16,17 +17,6 @@ from nova.kernel.text import Name
 SIGNAL = "policies"
 MOST = 1_000
 
-ALL = "select type, policy from deliveries.policies order by type"
-
-PUT = """
-insert into deliveries.policies (type, policy, changed_at) values ($1, $2, $3)
-    on conflict (type) do update
-   set policy = excluded.policy, changed_at = excluded.changed_at
-"""
-
-COUNT = "select count(*) from deliveries.policies where type <> $1"
-
-DELETE = "delete from deliveries.policies where type = $1"
 
 Seconds = Annotated[float, Meta(gt=0, le=30 * 86_400)]
 
@@ -132,7 +122,7 @@ class Policies:
         if self._known is not None:
             return self._known
         forgotten = self._forgotten
-        rows = await self._db.fetch(ALL)
+        rows = await self._db.fetch(store_policies.ALL)
         known = dict(BUILT_IN) | {row["type"]: _policy.decode(row["policy"]) for row in rows}
         if forgotten == self._forgotten:
             self._known = known
@@ -147,9 +137,11 @@ class Policies:
             if (rule.window_s is None) == (rule.at is None):
                 raise UnclearDigest
         async with self._db.transaction() as tx:
-            if await tx.value(COUNT, kind) >= MOST:
+            if await tx.value(store_policies.COUNT, kind) >= MOST:
                 raise TooManyPolicies
-            await tx.run(PUT, kind, msgspec.json.encode(policy).decode(), self._clock.now())
+            await tx.run(
+                store_policies.PUT, kind, msgspec.json.encode(policy).decode(), self._clock.now()
+            )
             tx.signal(SIGNAL, kind)
             tx.after_commit(lambda: self.forget(kind))
         return policy
@@ -157,6 +149,6 @@ class Policies:
     async def delete(self, kind: str) -> None:
         """Go back to the built-in policy, or the plain one."""
         async with self._db.transaction() as tx:
-            await tx.run(DELETE, kind)
+            await tx.run(store_policies.DELETE, kind)
             tx.signal(SIGNAL, kind)
             tx.after_commit(lambda: self.forget(kind))

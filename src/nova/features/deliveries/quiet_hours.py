@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from nova.backbone.database import Database, Tx
-from nova.features.deliveries import quiet
+from nova.features.deliveries import quiet, store_quiet_hours
 from nova.features.deliveries.asks import People
 from nova.features.deliveries.models import Channel
 from nova.features.deliveries.quiet import Schedule, Segment
@@ -21,21 +21,6 @@ SIGNAL = "quiet"
 LONGEST_SNOOZE = timedelta(days=366)
 _YEARS = range(1900, 2201)
 
-MANY = "select user_id, schedule from deliveries.quiet_hours where user_id = any($1::uuid[])"
-
-SAVE = """
-insert into deliveries.quiet_hours (user_id, schedule, changed_at) values ($1, $2, $3)
-    on conflict (user_id) do update
-   set schedule = excluded.schedule, changed_at = excluded.changed_at
-"""
-
-REMOVE = "delete from deliveries.quiet_hours where user_id = $1"
-
-# What was held under the old hours is looked at anew at once.
-RELEASE = """
-update deliveries.deliveries set due = $2
- where user_id = $1 and phase = 'held' and reason = 'quiet_hours' and due > $2
-"""
 
 _schedule = msgspec.json.Decoder(Schedule)
 
@@ -136,7 +121,7 @@ class QuietBook:
                 found[user] = seen.schedule
         if missing:
             mark = self._changes.mark()
-            rows = await self._db.fetch(MANY, missing)
+            rows = await self._db.fetch(store_quiet_hours.MANY, missing)
             known = {row["user_id"]: _schedule.decode(row["schedule"]) for row in rows}
             for user in missing:
                 found[user] = known.get(user)
@@ -151,13 +136,13 @@ class QuietBook:
         self._check(schedule, await self._zone(user, schedule))
         async with self._db.transaction() as tx:
             text = msgspec.json.encode(schedule).decode()
-            await tx.run(SAVE, user, text, self._clock.now())
+            await tx.run(store_quiet_hours.SAVE, user, text, self._clock.now())
             await self._changed(tx, user)
         return await self.get(user)
 
     async def remove(self, user: UUID) -> None:
         async with self._db.transaction() as tx:
-            await tx.run(REMOVE, user)
+            await tx.run(store_quiet_hours.REMOVE, user)
             await self._changed(tx, user)
 
     async def simulate(self, user: UUID, trial: Trial) -> QuietHours:
@@ -181,7 +166,7 @@ class QuietBook:
         )
 
     async def erase(self, tx: Tx, user: UUID) -> None:
-        await tx.run(REMOVE, user)
+        await tx.run(store_quiet_hours.REMOVE, user)
         tx.signal(SIGNAL, str(user))
 
     def _check_snooze(self, schedule: Schedule) -> None:
@@ -204,7 +189,7 @@ class QuietBook:
         return given
 
     async def _changed(self, tx: Tx, user: UUID) -> None:
-        await tx.run(RELEASE, user, self._clock.now())
+        await tx.run(store_quiet_hours.RELEASE, user, self._clock.now())
         tx.signal(SIGNAL, str(user))
         tx.after_commit(lambda: self.forget(str(user)))
 

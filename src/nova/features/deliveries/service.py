@@ -19,7 +19,7 @@ from nova.features.deliveries import (
     rules,
     store,
     store_log,
-    throttles,
+    store_throttles,
     webhooks,
 )
 from nova.features.deliveries.asks import (
@@ -340,8 +340,8 @@ class Deliveries:
             (store.FORGET, before),
             (store.FORGET_OUTBOX, before),
             (store.FORGET_PULSE, now - timedelta(days=PULSE_DAYS)),
-            (throttles.FORGET, now),
-            (throttles.FORGET_PAIRS, now),
+            (store_throttles.FORGET, now),
+            (store_throttles.FORGET_PAIRS, now),
         ):
             await in_portions(partial(self._db.run, statement, age))
 
@@ -355,7 +355,7 @@ class Deliveries:
             await tx.run(statement, user)
         await self.digests.erase(tx, user)
         await self.quiet.erase(tx, user)
-        for statement in throttles.ERASE:
+        for statement in store_throttles.ERASE:
             await tx.run(statement, user)
 
     async def export(self, user: UUID) -> Mapping[str, Any]:

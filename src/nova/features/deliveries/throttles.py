@@ -8,6 +8,7 @@ from uuid import UUID
 from msgspec import Struct
 
 from nova.backbone.database import Tx
+from nova.features.deliveries import store_throttles
 from nova.features.deliveries.plan import Choice
 from nova.features.deliveries.policies import PLAIN, DigestRule, Policy, Throttle
 from nova.features.notifications.events import NotificationStored
@@ -35,48 +36,9 @@ PER_ACTOR: Mapping[str, Throttle] = {
 """What one person may cause another to get of a family, where its policy does not say."""
 PER_ACTOR_OTHERWISE = Throttle(limit=20, per_s=60.0)
 
-STATES = """
-select user_id, type, at from deliveries.throttles t
-  join unnest($1::uuid[], $2::text[]) as w (user_id, type) using (user_id, type)
-"""
-
-PAIRS = """
-select user_id, actor_id, type, at from deliveries.pair_throttles t
-  join unnest($1::uuid[], $2::uuid[], $3::text[]) as w (user_id, actor_id, type)
- using (user_id, actor_id, type)
-"""
-
-KEEP = """
-insert into deliveries.throttles (user_id, type, at)
-select * from unnest($1::uuid[], $2::text[], $3::timestamptz[])
-    on conflict (user_id, type) do update set at = excluded.at
-"""
-
-KEEP_PAIRS = """
-insert into deliveries.pair_throttles (user_id, actor_id, type, at)
-select * from unnest($1::uuid[], $2::uuid[], $3::text[], $4::timestamptz[])
-    on conflict (user_id, actor_id, type)
-    do update set at = excluded.at
-"""
 
 CLOCK_S = 60.0
 """How far the clocks of processes may differ."""
-
-FORGET = """
-delete from deliveries.throttles where ctid = any(array(
-    select ctid from deliveries.throttles where at < $1 limit $2))
-"""
-
-FORGET_PAIRS = """
-delete from deliveries.pair_throttles where ctid = any(array(
-    select ctid from deliveries.pair_throttles where at < $1 limit $2))
-"""
-
-ERASE = (
-    "delete from deliveries.throttles where user_id = $1",
-    "delete from deliveries.pair_throttles where user_id = $1",
-    "delete from deliveries.pair_throttles where actor_id = $1",
-)
 
 
 class Bounds(Struct, frozen=True, kw_only=True):
@@ -132,11 +94,13 @@ class Throttles:
         pairs = [key for key in keys if key.actor != NOBODY]
         alone = [key for key in keys if key.actor == NOBODY]
         if alone:
-            rows = await db.fetch(STATES, [each.user for each in alone], [e.type for e in alone])
+            rows = await db.fetch(
+                store_throttles.STATES, [each.user for each in alone], [e.type for e in alone]
+            )
             due = {Key(row["user_id"], NOBODY, row["type"]): row["at"] for row in rows}
         if pairs:
             users, actors, types = zip(*pairs, strict=True)
-            rows = await db.fetch(PAIRS, list(users), list(actors), list(types))
+            rows = await db.fetch(store_throttles.PAIRS, list(users), list(actors), list(types))
             due |= {Key(row["user_id"], row["actor_id"], row["type"]): row["at"] for row in rows}
         return Throttles(now, bounds, due)
 
@@ -173,10 +137,12 @@ class Throttles:
         pairs = [key for key in changed if key.actor != NOBODY]
         if alone:
             columns = [[key.user for key in alone], [key.type for key in alone]]
-            await tx.run(KEEP, *columns, [self._due[key] for key in alone])
+            await tx.run(store_throttles.KEEP, *columns, [self._due[key] for key in alone])
         if pairs:
             users, actors, types = map(list, zip(*pairs, strict=True))
-            await tx.run(KEEP_PAIRS, users, actors, types, [self._due[key] for key in pairs])
+            await tx.run(
+                store_throttles.KEEP_PAIRS, users, actors, types, [self._due[key] for key in pairs]
+            )
 
     def _wait_s(self, key: Key, throttle: Throttle) -> float:
         """Return how long what was counted takes to pass.

@@ -15,7 +15,7 @@ import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from nova.backbone.database import Database, Tx
-from nova.features.deliveries import store
+from nova.features.deliveries import store, store_webhooks
 from nova.features.deliveries.asks import People
 from nova.features.deliveries.events import DeliveryEnded
 from nova.features.deliveries.models import Claimed, New
@@ -57,50 +57,6 @@ WebhookEvent: TypeAlias = Literal[
     "delivery.dead",
     "delivery.dropped",
 ]
-
-ALL = "select * from deliveries.webhooks order by id"
-
-ADD = """
-insert into deliveries.webhooks (id, url, secret, events, made_at)
-select $1, $2, $3, $4::text[], $5 where (select count(*) from deliveries.webhooks) < $6
-returning *
-"""
-
-# What is left out (null) stays as it is.
-CHANGE = """
-update deliveries.webhooks set url = coalesce($2, url), events = coalesce($3::text[], events)
- where id = $1 returning *
-"""
-
-# Calls that wait are tried at the new address at once: it was changed because the old one failed.
-READDRESS = """
-update deliveries.deliveries set address = $2, due = least(due, $3)
- where lane = 'hook' and target = $1 and phase = 'waiting'
-"""
-
-REMOVE = "delete from deliveries.webhooks where id = $1"
-
-ENABLE = """
-update deliveries.webhooks set disabled_at = null, disabled_why = null where id = $1 returning *
-"""
-
-DISABLE = """
-update deliveries.webhooks set disabled_at = $2, disabled_why = $3
- where id = $1 and disabled_at is null
-"""
-
-# A call that is under way is only marked: nobody would claim it for another attempt.
-DROP = """
-update deliveries.deliveries d
-   set cancelled = 'webhook_removed',
-       phase = case when open.under_way then d.phase else 'dropped' end,
-       reason = case when open.under_way then d.reason else 'webhook_removed' end,
-       due = case when open.under_way then d.due end
-  from (select id, coalesce(leased_until > clock_timestamp(), false) as under_way
-          from deliveries.deliveries
-         where lane = 'hook' and target = $1 and phase = 'waiting' for update) open
- where d.id = open.id
-"""
 
 
 NAMED = {"recipient": "user", "actor": "actor_id"}
@@ -210,13 +166,15 @@ class Webhooks:
         return (await self._all()).keys()
 
     async def list(self) -> WebhookList:
-        return WebhookList([_webhook(row) for row in await self._db.fetch(ALL)])
+        return WebhookList([_webhook(row) for row in await self._db.fetch(store_webhooks.ALL)])
 
     async def add(self, new: NewWebhook) -> CreatedWebhook:
         url = self._hooks.check(new.url)
         secret = secrets.token_bytes(SECRET_BYTES)
         async with self._db.transaction() as tx:
-            row = await tx.row(ADD, new_id(), url, secret, new.events, self._clock.now(), MOST)
+            row = await tx.row(
+                store_webhooks.ADD, new_id(), url, secret, new.events, self._clock.now(), MOST
+            )
             if row is None:
                 raise TooManyWebhooks
             self._changed(tx)
@@ -226,26 +184,26 @@ class Webhooks:
         url = None if change.url is UNSET else self._hooks.check(change.url)
         events = None if change.events is UNSET else change.events
         async with self._db.transaction() as tx:
-            row = await tx.row(CHANGE, id_, url, events)
+            row = await tx.row(store_webhooks.CHANGE, id_, url, events)
             if row is None:
                 raise NoSuchWebhook
             if url is not None:
-                await tx.run(READDRESS, id_, url, self._clock.now())
+                await tx.run(store_webhooks.READDRESS, id_, url, self._clock.now())
                 tx.after_commit(lambda: self._rings(LANE))
             self._changed(tx)
         return _webhook(row)
 
     async def remove(self, id_: UUID) -> None:
         async with self._db.transaction() as tx:
-            if not await tx.run(REMOVE, id_):
+            if not await tx.run(store_webhooks.REMOVE, id_):
                 raise NoSuchWebhook
-            await tx.run(DROP, id_)
+            await tx.run(store_webhooks.DROP, id_)
             self._changed(tx)
 
     async def enable(self, id_: UUID) -> Webhook:
         """Tell a webhook again that was disabled by its own 410."""
         async with self._db.transaction() as tx:
-            row = await tx.row(ENABLE, id_)
+            row = await tx.row(store_webhooks.ENABLE, id_)
             if row is None:
                 raise NoSuchWebhook
             self._changed(tx)
@@ -308,7 +266,7 @@ class Webhooks:
 
     async def _disable(self, id_: UUID, why: str) -> None:
         async with self._db.transaction() as tx:
-            await tx.run(DISABLE, id_, self._clock.now(), why)
+            await tx.run(store_webhooks.DISABLE, id_, self._clock.now(), why)
             self._changed(tx)
 
     def _changed(self, tx: Tx) -> None:
@@ -319,7 +277,7 @@ class Webhooks:
         if self._known is not None:
             return self._known
         forgotten = self._forgotten
-        rows = await self._db.fetch(ALL)
+        rows = await self._db.fetch(store_webhooks.ALL)
         known = {row["id"]: _Known(_webhook(row), bytes(row["secret"])) for row in rows}
         if forgotten == self._forgotten:
             self._known = known

@@ -13,7 +13,6 @@ from nova.features.graph.lists import Lists
 from nova.features.graph.mirrored import Mirrored
 from nova.features.graph.numbers import Numbers
 from nova.features.graph.paths import Ways
-from nova.features.graph.reads import Place
 from nova.features.graph.routes import routes
 from nova.features.graph.service import FORGOTTEN, Graph
 from nova.features.graph.sights import SIGNAL as FOLLOWEES
@@ -21,6 +20,7 @@ from nova.features.graph.sights import Followees, Sights
 from nova.features.graph.silences import SIGNAL, Silences
 from nova.features.graph.standby import Standby
 from nova.features.graph.still_valid import subjects
+from nova.features.graph.store_reads import Place
 from nova.features.graph.suggestions import Suggester
 from nova.web.cursors import Cursors
 

@@ -6,12 +6,12 @@ from uuid import UUID
 
 from msgspec import Meta, Struct
 
-from nova.features.graph import reads
 from nova.features.graph.lists import Lists
 from nova.features.graph.models import (
     Act,
     Connection,
     Connections,
+    Follows,
     Mute,
     Path,
     Privacy,
@@ -73,13 +73,13 @@ class Handlers:
         return await self._graph.set_private(_user(call), private=call.body.private)
 
     async def followers(self, call: Call[Any, Page]) -> Paged[Connection]:
-        return await self._follows(reads.FOLLOWERS, call)
+        return await self._follows(Follows.FOLLOWERS, call)
 
     async def following(self, call: Call[Any, Page]) -> Paged[Connection]:
-        return await self._follows(reads.FOLLOWING, call)
+        return await self._follows(Follows.FOLLOWING, call)
 
     async def mutuals(self, call: Call[Any, Page]) -> Paged[Connection]:
-        return await self._follows(reads.MUTUALS, call)
+        return await self._follows(Follows.MUTUALS, call)
 
     async def common(self, call: Call[Any, Page]) -> Paged[Connection]:
         page = call.query
@@ -113,10 +113,10 @@ class Handlers:
     async def dismiss(self, call: Call[Any, Any]) -> None:
         await self._graph.change(Act.DISMISS, _user(call), _other(call))
 
-    async def _follows(self, statement: str, call: Call[Any, Page]) -> Paged[Connection]:
+    async def _follows(self, which: Follows, call: Call[Any, Page]) -> Paged[Connection]:
         page = call.query
         return await self._lists.follows(
-            statement, _user(call), _viewer(call), limit=page.limit, cursor=page.cursor
+            which, _user(call), _viewer(call), limit=page.limit, cursor=page.cursor
         )
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from structlog import get_logger
 
-from nova.features.graph import events
+from nova.features.graph import events, store_feed
 from nova.features.graph.events import EdgesImported, PersonForgotten, RebuildAsked
 from nova.kernel.events import Fact, Heard
 from nova.ports.database import Queries
@@ -17,28 +17,6 @@ from nova.ports.graph import Edge, GraphFull, GraphIndex
 PEOPLE_AT_ONCE = 2_000
 _HEADER, _ELEMENT = 20, 2  # PostgreSQL's binary arrays: bytes; 32-bit words (length, value)
 
-LAST = "select coalesce(max(number), 0) from graph.people"
-
-SIZE = "select count(*) as people, coalesce(sum(following), 0)::bigint as follows from graph.people"
-
-EDGES = """
-select p.number, p.followers, f.followees
-  from graph.people p left join (
-    select follower, array_send(array_agg(followee order by since, followee)) as followees
-      from graph.follows where follower > $1 and follower <= $2 group by follower
-  ) f on f.follower = p.number
- where p.number > $1 and p.number <= $2
-"""
-
-# Facts say which pairs to look at anew: what is read now is never older than the fact.
-NOW = """
-select one.number as follower, other.number as followee,
-       exists (select from graph.follows f
-                where f.follower = one.number and f.followee = other.number) as follows
-  from unnest($1::uuid[], $2::uuid[]) as w (follower, followee)
-  join graph.people one on one.user_id = w.follower
-  join graph.people other on other.user_id = w.followee
-"""
 
 HEARS: Sequence[type[Fact]] = (
     events.Followed,
@@ -52,7 +30,7 @@ HEARS: Sequence[type[Fact]] = (
 
 async def size(db: Queries) -> tuple[int, int]:
     """Return how many people and follows an index has to hold."""
-    row = await db.row(SIZE)
+    row = await db.row(store_feed.SIZE)
     return (row["people"], row["follows"]) if row else (0, 0)
 
 
@@ -73,9 +51,9 @@ class Feed:
             self.leave(full)
 
     async def _fill(self) -> None:
-        start, last = asyncio.get_running_loop().time(), await self._db.value(LAST)
+        start, last = asyncio.get_running_loop().time(), await self._db.value(store_feed.LAST)
         for first in range(0, last, PEOPLE_AT_ONCE):
-            for row in await self._db.fetch(EDGES, first, first + PEOPLE_AT_ONCE):
+            for row in await self._db.fetch(store_feed.EDGES, first, first + PEOPLE_AT_ONCE):
                 followees = row["followees"]
                 await self._index.fill(
                     row["number"], _numbers(followees) if followees else b"", row["followers"]
@@ -111,7 +89,9 @@ class Feed:
         pairs = [fact.pair for fact in facts if hasattr(fact, "pair")]
         if not pairs:
             return []
-        rows = await self._db.fetch(NOW, *(list(column) for column in zip(*pairs, strict=True)))
+        rows = await self._db.fetch(
+            store_feed.NOW, *(list(column) for column in zip(*pairs, strict=True))
+        )
         return [Edge(row["follower"], row["followee"], row["follows"]) for row in rows]
 
 

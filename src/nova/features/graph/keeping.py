@@ -12,24 +12,12 @@ from structlog import get_logger
 
 from nova.backbone.log import Cursor
 from nova.backbone.maintenance_batches import in_portions
+from nova.features.graph import store_keeping
 from nova.features.graph.feed import Feed
 from nova.kernel.clock import Clock
 from nova.kernel.ids import new_id
 from nova.ports.database import Queries
 from nova.ports.graph import GraphFull
-
-NOTE = "insert into graph.kept (id, at) values ($1, $2) returning xmin::text"
-
-FORGET = """
-delete from graph.kept where ctid = any(array(
-    select ctid from graph.kept where at < $1 limit $2))
-"""
-
-# Edges of an import that goes on, or was given up, are in no fact: they are read from the truth.
-GOOD = """
-select exists (select from graph.kept where id = $1 and xmin::text = $2 and at > $3)
-   and not exists (select from graph.imports where not finished)
-"""
 
 
 class Shelf(Protocol):
@@ -98,13 +86,15 @@ class Keeper:
             return
         now = self._clock.now()
         id_ = new_id()
-        xmin = await self._db.value(NOTE, id_, now)
+        xmin = await self._db.value(store_keeping.NOTE, id_, now)
         await self._shelf.keep(msgspec.json.encode(_Mark(id_, xmin, at)).decode())
-        await in_portions(partial(self._db.run, FORGET, now - self._relied_on))
+        await in_portions(partial(self._db.run, store_keeping.FORGET, now - self._relied_on))
 
     async def _is_good(self, kept: _Mark) -> bool:
         return bool(
-            await self._db.value(GOOD, kept.id, kept.xmin, self._clock.now() - self._relied_on)
+            await self._db.value(
+                store_keeping.GOOD, kept.id, kept.xmin, self._clock.now() - self._relied_on
+            )
         )
 
 

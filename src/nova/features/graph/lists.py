@@ -5,11 +5,11 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 from nova.backbone.database import Database
-from nova.features.graph import reads, rules, store
-from nova.features.graph.models import Connection, Node, Path, Tie
+from nova.features.graph import rules, store, store_reads
+from nova.features.graph.models import Connection, Follows, Node, Path, Tie
 from nova.features.graph.paths import DETOURS, Ways
-from nova.features.graph.reads import Listed, Place
 from nova.features.graph.service import People
+from nova.features.graph.store_reads import Listed, Place
 from nova.kernel.clock import Clock
 from nova.kernel.errors import NoSuchUser, NotFound
 from nova.web.cursors import Cursors
@@ -39,15 +39,15 @@ class Lists:
         self._cursors = cursors
 
     async def follows(
-        self, statement: str, user: UUID, viewer: UUID | None, *, limit: int, cursor: str | None
+        self, which: Follows, user: UUID, viewer: UUID | None, *, limit: int, cursor: str | None
     ) -> Paged[Connection]:
-        """List by one of reads.FOLLOWING, FOLLOWERS and MUTUALS."""
+        statement = store_reads.FOLLOWS[which]
         owner = f"{user} {viewer} {statement}"
         place = self._cursors.open(owner, cursor) if cursor else NEWEST
         nodes = await self._seen([user], viewer)
         if user not in nodes:
             return Paged([])
-        found = await reads.follows(
+        found = await store_reads.follows(
             self._db,
             statement,
             nodes[user].number,
@@ -66,7 +66,7 @@ class Lists:
         nodes = await self._seen([one, other], viewer)
         if one not in nodes or other not in nodes:
             return Paged([])
-        found = await reads.common(
+        found = await store_reads.common(
             self._db,
             nodes[one].number,
             nodes[other].number,
@@ -89,7 +89,7 @@ class Lists:
         if node is None:
             return Paged([])
         at = self._clock.now()
-        found = await reads.ties(self._db, node.number, tie, place, at=at, most=limit + 1)
+        found = await store_reads.ties(self._db, node.number, tie, place, at=at, most=limit + 1)
         return await self._page(owner, found, limit)
 
     async def requests(self, user: UUID, *, limit: int, cursor: str | None) -> Paged[Connection]:
@@ -99,7 +99,7 @@ class Lists:
         node = (await store.find(self._db, [user])).get(user)
         if node is None:
             return Paged([])
-        found = await reads.requests(self._db, node.number, place, most=limit + 1)
+        found = await store_reads.requests(self._db, node.number, place, most=limit + 1)
         return await self._page(owner, found, limit)
 
     async def path(self, one: UUID, other: UUID, viewer: UUID | None) -> Path:
@@ -114,14 +114,14 @@ class Lists:
         if one not in nodes or other not in nodes:
             raise NoPath
         start, end = nodes[one].number, nodes[other].number
-        around = await reads.separated(self._db, start)
+        around = await store_reads.separated(self._db, start)
         if end in around and viewer is not None:
             raise NoSuchUser
         for _ in range(DETOURS):
             way = await self._ways.shortest(start, end, around, viewer=_number(nodes, viewer))
             if way is None:
                 break
-            users = await reads.users(self._db, way)
+            users = await store_reads.users(self._db, way)
             people = await self.people([users[each] for each in way if each in users])
             there = {person.id for person in people}
             gone = [number for number in way if users.get(number) not in there]

@@ -10,6 +10,14 @@ from msgspec import Meta, Struct
 from nova.web.people import Person
 
 
+class Follows(StrEnum):
+    """Whom a list holds: those who follow a person, whom the person follows, or both at once."""
+
+    FOLLOWERS = "followers"
+    FOLLOWING = "following"
+    MUTUALS = "mutuals"
+
+
 class Tie(StrEnum):
     """What one person may have with another, besides following."""
 

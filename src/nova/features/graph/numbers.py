@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from uuid import UUID
 
-from nova.features.graph import reads
-from nova.features.graph.reads import Standing
+from nova.features.graph import store_reads
+from nova.features.graph.store_reads import Standing
 from nova.kernel.batching import Batcher
 from nova.kernel.recent import Recent
 from nova.ports.database import Queries
@@ -56,11 +56,11 @@ class Numbers:
         return found
 
     async def _stand(self, users: list[UUID]) -> Sequence[Standing]:
-        found = await reads.standings(self._db, users)
+        found = await store_reads.standings(self._db, users)
         return [found.get(user, STRANGER) for user in users]
 
     async def _find(self, numbers: list[int]) -> Sequence[UUID | None]:
-        found = await reads.users(self._db, numbers)
+        found = await store_reads.users(self._db, numbers)
         for number, user in found.items():
             self._users.put(number, user)
         return [found.get(number) for number in numbers]

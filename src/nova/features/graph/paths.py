@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from nova.features.graph import reads
+from nova.features.graph import store_reads
 from nova.ports.database import Queries
 from nova.ports.graph import GraphWalks
 
@@ -34,7 +34,7 @@ class Ways:
         avoided = list(around)
         for _ in range(DETOURS):
             way = await self._index.path(start, end, around=avoided, hops=MOST_HOPS)
-            if way is None or not await reads.leads(self._db, way):
+            if way is None or not await store_reads.leads(self._db, way):
                 break
             closed = await self._closed(viewer, way[1:-1])
             if not closed:
@@ -43,7 +43,7 @@ class Ways:
         return await shortest(self._db, start, end, around, viewer=viewer)
 
     async def _closed(self, viewer: int, among: Sequence[int]) -> Sequence[int]:
-        return await reads.closed(self._db, viewer, among) if viewer and among else ()
+        return await store_reads.closed(self._db, viewer, among) if viewer and among else ()
 
 
 async def shortest(
@@ -63,7 +63,7 @@ async def shortest(
             return None
         is_ahead = await _narrower(db, edges)
         mine, theirs = (ahead, back) if is_ahead else (back, ahead)
-        found = await reads.step(
+        found = await store_reads.step(
             db,
             edges[is_ahead],
             ahead=is_ahead,
@@ -83,8 +83,8 @@ async def shortest(
 
 async def _narrower(db: Queries, edges: Mapping[bool, Sequence[int]]) -> bool:
     """Return whether a step ahead is the smaller one."""
-    ahead = await reads.width(db, edges[True], ahead=True)
-    return ahead <= await reads.width(db, edges[False], ahead=False)
+    ahead = await store_reads.width(db, edges[True], ahead=True)
+    return ahead <= await store_reads.width(db, edges[False], ahead=False)
 
 
 def _back_to(via: Mapping[int, int], number: int) -> list[int]:

@@ -8,7 +8,7 @@ from uuid import UUID
 from msgspec.structs import replace
 
 from nova.backbone.database import Database, Tx
-from nova.features.graph import reads, rules, store
+from nova.features.graph import rules, store, store_reads
 from nova.features.graph.events import (
     FollowApproved,
     Followed,
@@ -92,7 +92,7 @@ class Graph:
             return Connections(followers=0, following=0, private=False)
         followers = following = 0
         if viewer is not None:
-            followers, following = await reads.unseen(self._db, node.number, viewer)
+            followers, following = await store_reads.unseen(self._db, node.number, viewer)
         return Connections(
             followers=node.followers - followers,
             following=node.following - following,
@@ -135,7 +135,7 @@ class Graph:
         node = (await store.find(self._db, [user])).get(user)
         if node is None:
             return {}
-        return {"private": node.private} | await reads.everything(self._db, node.number)
+        return {"private": node.private} | await store_reads.everything(self._db, node.number)
 
     async def _change(self, changes: list[Change]) -> Sequence[Relation | Exception]:
         """Make changes that came together; who is no user any more spoils only their own."""

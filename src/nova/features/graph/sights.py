@@ -6,6 +6,7 @@ from uuid import UUID
 
 from msgspec import Struct
 
+from nova.features.graph import store_sights
 from nova.features.graph.silences import Silences
 from nova.kernel.clock import Clock
 from nova.kernel.recent import Changes, Recent, hear
@@ -15,61 +16,6 @@ SIGNAL = "followees"
 EVERYBODY = "everybody"
 """A signal's payload after an import, instead of a follower's id."""
 
-# Of each pair, what lies between the first, who looks, and the second, who is looked at.
-SEEN = """
-select w.viewer, w.other, o.private,
-       exists (select from graph.follows f
-                where f.follower = v.number and f.followee = o.number) as follows,
-       exists (select from graph.ties t where t.person = o.number and t.other = v.number
-                  and t.kind = 'close_friend') as close_friend,
-       exists (select from graph.ties t where t.kind = 'block'
-                  and ((t.person = o.number and t.other = v.number)
-                    or (t.person = v.number and t.other = o.number))) as separated,
-       exists (select from graph.ties t where t.kind = 'block'
-                  and t.person = v.number and t.other = o.number) as blocks,
-       exists (select from graph.ties t where t.person = v.number and t.other = o.number
-                  and t.kind = 'mute' and (t.until is null or t.until > $3)) as muted
-  from unnest($1::uuid[], $2::uuid[]) as w (viewer, other)
-  join graph.people o on o.user_id = w.other
-  left join graph.people v on v.user_id = w.viewer
-"""
-
-FOLLOWEES = """
-select p.user_id from graph.people me
-  join graph.follows f on f.follower = me.number
-  join graph.people p on p.number = f.followee
- where me.user_id = $1 order by f.since desc, f.followee desc limit $2
-"""
-
-# Whom a block of either side, or a mute of the one who looks, hides.
-APART = """
-select o.user_id from graph.people v
-  join lateral (
-    select other as number from graph.ties
-     where person = v.number
-       and (kind = 'block' or (kind = 'mute' and (until is null or until > $2)))
-     union
-    select person from graph.ties where other = v.number and kind = 'block'
-  ) t on true
-  join graph.people o on o.number = t.number
- where v.user_id = $1 limit $3
-"""
-
-# Whom more than $2 follow is not told of by name.
-FOLLOWERS = """
-select a.user_id as author, a.followers > $2 as is_wide, array(
-    select v.user_id from graph.follows f join graph.people v on v.number = f.follower
-     where f.followee = a.number and a.followers <= $2) as followers
-  from graph.people a where a.user_id = any($1::uuid[])
-"""
-
-# From the viewers' side: they are few, and an author may have a million followers.
-AUDIENCE = """
-select v.user_id as viewer, a.user_id as author
-  from graph.people v cross join graph.people a
-  join graph.follows f on f.follower = v.number and f.followee = a.number
- where v.user_id = any($2::uuid[]) and a.user_id = any($1::uuid[])
-"""
 
 MOST_APART = 10_000
 """Of people whom somebody does not see, so many are taken out of counts."""
@@ -123,7 +69,7 @@ class Followees:
 
     async def read(self, user: UUID) -> Sequence[UUID]:
         """Return whom a user follows now, whatever is remembered."""
-        rows = await self._db.fetch(FOLLOWEES, user, MOST_FOLLOWED)
+        rows = await self._db.fetch(store_sights.FOLLOWEES, user, MOST_FOLLOWED)
         return tuple(row["user_id"] for row in rows)
 
     def _keep(self, user: UUID, mark: int, found: Sequence[UUID]) -> None:
@@ -157,7 +103,9 @@ class Sights:
         if not pairs:
             return {}
         viewers, others = zip(*pairs, strict=True)
-        rows = await self._db.fetch(SEEN, list(viewers), list(others), self._clock.now())
+        rows = await self._db.fetch(
+            store_sights.SEEN, list(viewers), list(others), self._clock.now()
+        )
         found = {
             (row["viewer"], row["other"]): Sight(
                 follows=row["follows"],
@@ -177,7 +125,7 @@ class Sights:
         if seen is not None and not self._changes.since(seen, viewer):
             return ()
         mark = self._changes.mark()
-        rows = await self._db.fetch(APART, viewer, self._clock.now(), MOST_APART)
+        rows = await self._db.fetch(store_sights.APART, viewer, self._clock.now(), MOST_APART)
         if not rows:
             self._together.put(viewer, mark)
         return [row["user_id"] for row in rows]
@@ -186,12 +134,12 @@ class Sights:
         self, authors: Sequence[UUID], most: int
     ) -> Mapping[UUID, Sequence[UUID] | None]:
         """Return who follows each author; None for one whom more than `most` follow."""
-        rows = await self._db.fetch(FOLLOWERS, authors, most)
+        rows = await self._db.fetch(store_sights.FOLLOWERS, authors, most)
         return {row["author"]: None if row["is_wide"] else row["followers"] for row in rows}
 
     async def audience(
         self, authors: Sequence[UUID], viewers: Sequence[UUID]
     ) -> Sequence[tuple[UUID, UUID]]:
         """Return the pairs of those viewers and those authors whom they follow."""
-        rows = await self._db.fetch(AUDIENCE, authors, viewers)
+        rows = await self._db.fetch(store_sights.AUDIENCE, authors, viewers)
         return [(row["viewer"], row["author"]) for row in rows]

@@ -5,26 +5,13 @@ from uuid import UUID
 
 from msgspec import Struct
 
+from nova.features.graph import store_silences
 from nova.features.graph.models import Tie
 from nova.kernel.clock import Clock
 from nova.kernel.recent import Changes, Recent, hear
 from nova.ports.database import Queries
 
 SIGNAL = "silence"
-
-# Of each pair, what the first has against the second; and whether the first has anything
-# against anybody at all, which is what can be remembered. In subqueries, the lists are no reason
-# for PostgreSQL to plan anew each time.
-ASK = """
-select w.owner, w.other,
-       array(select t.kind from graph.ties t join graph.people o on o.number = t.other
-              where t.person = p.number and o.user_id = w.other and t.kind in ('block', 'mute')
-                and (t.until is null or t.until > $3)) as kinds,
-       exists (select from graph.ties t
-                where t.person = p.number and t.kind in ('block', 'mute')) as silences
-  from unnest((select $1::uuid[]), (select $2::uuid[])) as w (owner, other)
-  join graph.people p on p.user_id = w.owner
-"""
 
 
 class _Seen(Struct, frozen=True):
@@ -55,7 +42,10 @@ class Silences:
             return {}
         mark = self.changes.mark()
         rows = await self._db.fetch(
-            ASK, [owner for owner, _ in asked], [other for _, other in asked], self._clock.now()
+            store_silences.ASK,
+            [owner for owner, _ in asked],
+            [other for _, other in asked],
+            self._clock.now(),
         )
         for owner in {owner for owner, _ in asked} - {r["owner"] for r in rows if r["silences"]}:
             self._content.put(owner, _Seen(mark))

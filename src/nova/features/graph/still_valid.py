@@ -4,6 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from uuid import UUID
 
 from nova.feature import Subjects
+from nova.features.graph import store_still_valid
 from nova.features.graph.events import (
     Blocked,
     CloseFriendRemoved,
@@ -17,29 +18,6 @@ from nova.ports.database import Queries
 
 FOLLOW, REQUEST, APPROVAL = "follow", "follow_request", "follow_approved"
 
-# Of each pair, whether a block of either side separates them. Both look-ups are by the first
-# column of an index, and most people have not blocked anybody.
-SEPARATED = """
-select w.one, w.other
-  from unnest($1::uuid[], $2::uuid[]) as w (one, other)
-  join graph.people a on a.user_id = w.one
-  join graph.people b on b.user_id = w.other
- where exists (select from graph.ties t where t.kind = 'block'
-                  and ((t.person = a.number and t.other = b.number)
-                    or (t.person = b.number and t.other = a.number)))
-"""
-
-# Of each pair, whether the first follows the second, or has asked to.
-FOLLOWING = """
-select w.follower, w.followee,
-       exists (select from graph.follows f
-                where f.follower = a.number and f.followee = b.number) as follows,
-       exists (select from graph.ties t where t.kind = 'request'
-                  and t.person = a.number and t.other = b.number) as asks
-  from unnest($1::uuid[], $2::uuid[]) as w (follower, followee)
-  join graph.people a on a.user_id = w.follower
-  join graph.people b on b.user_id = w.followee
-"""
 
 Pair = tuple[UUID, UUID]
 
@@ -49,7 +27,7 @@ def subjects(db: Queries) -> Sequence[Subjects]:
 
     async def apart(asked: Sequence[Subject]) -> Mapping[Subject, Stands]:
         pairs = {(each.recipient, each.actor) for each in asked}
-        rows = await db.fetch(SEPARATED, *_columns(pairs))
+        rows = await db.fetch(store_still_valid.SEPARATED, *_columns(pairs))
         separated = {(row["one"], row["other"]) for row in rows}
         return {
             each: Stands(each.actor, each.item)
@@ -58,7 +36,9 @@ def subjects(db: Queries) -> Sequence[Subjects]:
         }
 
     async def following(asked: Sequence[Subject]) -> Mapping[Subject, Stands]:
-        rows = await db.fetch(FOLLOWING, *_columns({_pair(each) for each in asked}))
+        rows = await db.fetch(
+            store_still_valid.FOLLOWING, *_columns({_pair(each) for each in asked})
+        )
         follows = {(row["follower"], row["followee"]) for row in rows if row["follows"]}
         asks = {(row["follower"], row["followee"]) for row in rows if row["asks"]}
         return {

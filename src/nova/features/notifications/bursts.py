@@ -12,7 +12,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from nova.backbone.database import Tx
-from nova.features.notifications import boxes, store, subject_store
+from nova.features.notifications import boxes, store, store_bursts, subject_store
 from nova.features.notifications.catalogue import Ready
 from nova.features.notifications.events import EventAccepted
 from nova.features.notifications.models import Counts, Notification, Profile, Updated
@@ -35,28 +35,6 @@ MOST_JOINED = 10_000
 """Events that join a notification; what comes then begins another one."""
 APP = "app:"
 """What the groups of the app's events begin with, and none of Nova's own."""
-
-# The newest notification of each burst that others may still join.
-OPEN = """
-select * from (
-    select distinct on (i.user_id, i.burst) i.user_id, i.burst, i.id, i.actor_id, i.joined
-      from unnest($1::uuid[], $2::text[]) as w (user_id, burst)
-      join notifications.inbox i using (user_id, burst)
-     where i.read_at is null and i.archived_at is null and i.created_at > $3
-     order by i.user_id, i.burst, i.number desc) newest
- where joined < $4
-"""
-
-HEADS = "select * from notifications.inbox where id = any($1::uuid[])"
-
-JOIN = """
-update notifications.inbox i
-   set others = w.others, title = w.title, joined = i.joined + w.joined
-  from unnest($1::uuid[], $2::int[], $3::text[], $4::int[]) as w (id, others, title, joined)
- where i.id = w.id
-"""
-
-COUNTS = "select user_id, unseen, unread from notifications.boxes where user_id = any($1::uuid[])"
 
 
 class People(Protocol):
@@ -140,7 +118,10 @@ class Bursts:
         new = [_member(each, ids) for each in joining if each.fact.notification in found]
         if not new:
             return 0, []
-        rows = {row["id"]: row for row in await tx.fetch(HEADS, list({each.into for each in new}))}
+        rows = {
+            row["id"]: row
+            for row in await tx.fetch(store_bursts.HEADS, list({each.into for each in new}))
+        }
         more = await _more(tx, new, {id_: row["actor_id"] for id_, row in rows.items()})
         await subject_store.gather(tx, [each for each in new if each.into in rows])
         events = Counter(each.into for each in new)
@@ -148,7 +129,7 @@ class Bursts:
         profiles = await self._people.profiles(list(who))
         grown = [_grown(row, more[id_], types, profiles) for id_, row in rows.items()]
         await tx.run(
-            JOIN,
+            store_bursts.JOIN,
             [each.id for each in grown],
             [each.others for each in grown],
             [each.title for each in grown],
@@ -167,7 +148,7 @@ class Bursts:
         self, db: Queries, wanted: Collection[tuple[UUID, str]], since: datetime
     ) -> dict[tuple[UUID, str], UUID]:
         users, bursts = zip(*wanted, strict=True)
-        rows = await db.fetch(OPEN, list(users), list(bursts), since, MOST_JOINED)
+        rows = await db.fetch(store_bursts.OPEN, list(users), list(bursts), since, MOST_JOINED)
         apart = await self._apart({(row["user_id"], row["actor_id"]) for row in rows})
         return {
             (row["user_id"], row["burst"]): row["id"]
@@ -192,7 +173,7 @@ class Bursts:
 
 
 async def _counts(db: Queries, users: Sequence[UUID]) -> dict[UUID, Counts]:
-    return {row["user_id"]: store.counts(row) for row in await db.fetch(COUNTS, users)}
+    return {row["user_id"]: store.counts(row) for row in await db.fetch(store_bursts.COUNTS, users)}
 
 
 def _joined(each: Joining, ids: Mapping[str, UUID]) -> Unmade:

@@ -7,6 +7,7 @@ import msgspec
 from msgspec import UNSET
 
 from nova.backbone.database import Database, Tx
+from nova.features.notifications import store_preferences
 from nova.features.notifications.catalogue import UnknownType
 from nova.features.notifications.models import MOST_CHOSEN, Changes, Choices, Preferences
 from nova.features.notifications.remembered import Remembered
@@ -20,28 +21,6 @@ from nova.ports.database import Dangling
 SIGNAL = "preferences"
 MOST_OBJECTS = 500
 
-# In a subquery, the list is no reason for PostgreSQL to plan anew each time.
-MANY = """
-select user_id, choices from notifications.preferences
- where user_id = any((select $1::uuid[])::uuid[])
-"""
-
-ONE = "select choices from notifications.preferences where user_id = $1"
-
-ENSURE = """
-insert into notifications.preferences (user_id, choices, changed_at) values ($1, '{}', $2)
-    on conflict (user_id) do nothing
-"""
-
-LOCK = "select choices from notifications.preferences where user_id = $1 for update"
-
-SAVE = """
-insert into notifications.preferences (user_id, choices, changed_at) values ($1, $2, $3)
-    on conflict (user_id) do update
-   set choices = excluded.choices, changed_at = excluded.changed_at
-"""
-
-REMOVE = "delete from notifications.preferences where user_id = $1"
 
 _choices = msgspec.json.Decoder(Choices)
 
@@ -99,11 +78,11 @@ class PreferenceBook:
         return await self._remembered.of(users)
 
     async def _load(self, users: Sequence[UUID]) -> Mapping[UUID, Choices]:
-        rows = await self._db.fetch(MANY, users)
+        rows = await self._db.fetch(store_preferences.MANY, users)
         return {row["user_id"]: _choices.decode(row["choices"]) for row in rows}
 
     async def get(self, user: UUID) -> Preferences:
-        stored = await self._db.value(ONE, user)
+        stored = await self._db.value(store_preferences.ONE, user)
         return await self._whole(_choices.decode(stored) if stored else Choices())
 
     async def put(self, user: UUID, choices: Choices) -> Preferences:
@@ -128,8 +107,8 @@ class PreferenceBook:
             check_channels(by_channel or {})
         try:
             async with self._db.transaction() as tx:
-                await tx.run(ENSURE, user, self._clock.now())
-                old = _choices.decode(await tx.value(LOCK, user))
+                await tx.run(store_preferences.ENSURE, user, self._clock.now())
+                old = _choices.decode(await tx.value(store_preferences.LOCK, user))
                 choices = merged(old, channels, types, objects)
                 if len(choices.types) > MOST_CHOSEN:
                     raise TooManyChoices
@@ -170,11 +149,13 @@ class PreferenceBook:
         )
 
     async def erase(self, tx: Tx, user: UUID) -> None:
-        await tx.run(REMOVE, user)
+        await tx.run(store_preferences.REMOVE, user)
         self._changed(tx, user)
 
     async def _save(self, tx: Tx, user: UUID, choices: Choices) -> None:
-        await tx.run(SAVE, user, msgspec.json.encode(choices).decode(), self._clock.now())
+        await tx.run(
+            store_preferences.SAVE, user, msgspec.json.encode(choices).decode(), self._clock.now()
+        )
         self._changed(tx, user)
 
     def _changed(self, tx: Tx, user: UUID) -> None:

@@ -8,18 +8,8 @@ from msgspec import Struct
 from nova.backbone import intake
 from nova.backbone.database import Database
 from nova.backbone.maintenance_batches import in_portions
+from nova.features.notifications import store_retention
 from nova.kernel.clock import Clock
-
-OLD_SUPPRESSED = """
-delete from notifications.suppressed where ctid = any(array(
-    select ctid from notifications.suppressed where accepted_at < $1 limit $2))
-"""
-
-# A run is as old as its newest notification may be.
-OLD_RUNS = """
-delete from notifications.runs as r where r.ctid = any(array(
-    select ctid from notifications.runs where published_at < $1 limit $2))
-"""
 
 
 class Ages(Struct, frozen=True):
@@ -41,9 +31,11 @@ class Retention:
         """Forget ids of events, and why some were suppressed; return how many rows went."""
         before = self._clock.now() - timedelta(seconds=self._ages.dedupe_s)
         gone = await in_portions(partial(self._db.run, intake.FORGET, before))
-        return gone + await in_portions(partial(self._db.run, OLD_SUPPRESSED, before))
+        return gone + await in_portions(
+            partial(self._db.run, store_retention.OLD_SUPPRESSED, before)
+        )
 
     async def forget_runs(self) -> int:
         age = max(self._ages.lifetime_s, self._ages.dedupe_s)
         before = self._clock.now() - timedelta(seconds=age)
-        return await in_portions(partial(self._db.run, OLD_RUNS, before))
+        return await in_portions(partial(self._db.run, store_retention.OLD_RUNS, before))

@@ -8,22 +8,13 @@ from uuid import UUID
 from msgspec.structs import replace
 
 from nova.backbone import intake
+from nova.features.notifications import store_traces
 from nova.features.notifications.bursts import BY_A_STRANGER
 from nova.features.notifications.inbox import NoSuchEvent, NoSuchNotification
 from nova.features.notifications.models import Step, Story
 from nova.kernel.ids import parse_id
 from nova.ports.database import Queries, Row
 from nova.web.people import UNKNOWN_ACTOR, UNKNOWN_RECIPIENT, UnknownPerson
-
-STORED = """
-select i.*, r.stored_at, r.published_at from notifications.inbox i
-  left join notifications.runs r on r.id = i.run where i.id = $1
-"""
-
-SUPPRESSED = """
-select s.*, r.stored_at from notifications.suppressed s
-  left join notifications.runs r on r.id = s.run where s.id = $1
-"""
 
 REASONS = {
     "self_notification": "Nobody is told of what they did themselves.",
@@ -79,10 +70,10 @@ class Traces:
 
     async def notification(self, id_: UUID, user: UUID | None = None) -> Story:
         """Tell a notification's story; of another `user` it does not exist."""
-        row = await self._db.row(STORED, id_)
+        row = await self._db.row(store_traces.STORED, id_)
         if row is not None and user in (None, row["user_id"]):
             return await self._continued(_stored(row), row["accepted_at"])
-        row = await self._db.row(SUPPRESSED, id_)
+        row = await self._db.row(store_traces.SUPPRESSED, id_)
         mine = row is not None and row["user_id"] == user and row["reason"] in REMOVED
         if row is None or not (user is None or mine):
             raise NoSuchStory

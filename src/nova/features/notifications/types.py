@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import msgspec
 
 from nova.backbone.database import Database
+from nova.features.notifications import store_types
 from nova.features.notifications.catalogue import (
     Kind,
     Ready,
@@ -20,17 +21,6 @@ from nova.ports.database import Queries
 
 MOST_TYPES = 1_000
 SIGNAL = "types"
-
-ALL = "select name, kind from notifications.types order by name"
-
-PUT = """
-insert into notifications.types (name, kind, changed_at) values ($1, $2, $3)
-    on conflict (name) do update set kind = excluded.kind, changed_at = excluded.changed_at
-"""
-
-COUNT = "select count(*) from notifications.types where name <> $1"
-
-DELETE = "delete from notifications.types where name = $1"
 
 
 class TooManyTypes(Conflict):
@@ -75,7 +65,7 @@ class Types:
         if self._known is not None:
             return self._known
         forgotten = self._forgotten
-        rows = await (queries or self._db).fetch(ALL)
+        rows = await (queries or self._db).fetch(store_types.ALL)
         registered = {
             row["name"]: prepare(row["name"], msgspec.json.decode(row["kind"], type=Kind))
             for row in rows
@@ -99,9 +89,11 @@ class Types:
             raise BadTypeName from None
         ready = prepare(name, kind)
         async with self._db.transaction() as tx:
-            if await tx.value(COUNT, name) >= MOST_TYPES:
+            if await tx.value(store_types.COUNT, name) >= MOST_TYPES:
                 raise TooManyTypes
-            await tx.run(PUT, name, msgspec.json.encode(kind).decode(), self._clock.now())
+            await tx.run(
+                store_types.PUT, name, msgspec.json.encode(kind).decode(), self._clock.now()
+            )
             tx.signal(SIGNAL, name)
             tx.after_commit(lambda: self.forget(name))
         return ready
@@ -109,7 +101,7 @@ class Types:
     async def delete(self, name: str) -> None:
         """Remove a registered type; a built-in one is as it was at first."""
         async with self._db.transaction() as tx:
-            if not await tx.run(DELETE, name):
+            if not await tx.run(store_types.DELETE, name):
                 raise UnknownType(f"There is no registered type '{name}'.")
             tx.signal(SIGNAL, name)
             tx.after_commit(lambda: self.forget(name))

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from msgspec import Meta, Struct
 
+from nova.features.notifications import store_watching
 from nova.features.notifications.models import Profile
 from nova.features.notifications.traces import REMOVED
 from nova.kernel.clock import Clock
@@ -28,19 +29,6 @@ union all
 (select id, event_id, type, accepted_at, user_id, recipient, null, reason
    from notifications.suppressed where id < $1 order by id desc limit $2)
 order by id desc limit $2
-"""
-
-STORED = """
-select count(*) as stored, count(seen_at) as seen, count(read_at) as read
-  from (select seen_at, read_at from notifications.inbox
-         where id >= $1 order by id desc limit $2) newest
-"""
-
-SUPPRESSED = """
-select reason, count(*) as count
-  from (select reason from notifications.suppressed
-         where id >= $1 order by id desc limit $2) newest
- group by reason order by count desc, reason
 """
 
 
@@ -128,8 +116,8 @@ class Watching:
     async def funnel(self, hours: int) -> Funnel:
         since = self._clock.now() - timedelta(hours=hours)
         first = least_id(since)
-        [stored] = await self._db.fetch(STORED, first, MOST_COUNTED)
-        rows = await self._db.fetch(SUPPRESSED, first, MOST_COUNTED)
+        [stored] = await self._db.fetch(store_watching.STORED, first, MOST_COUNTED)
+        rows = await self._db.fetch(store_watching.SUPPRESSED, first, MOST_COUNTED)
         reasons = {row["reason"]: row["count"] for row in rows}
         removed = {name: count for name, count in reasons.items() if name in REMOVED}
         return Funnel(

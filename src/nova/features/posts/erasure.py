@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from uuid import UUID
 
 from nova.backbone.database import Database, Tx
-from nova.features.posts import store
+from nova.features.posts import store, store_erasure
 from nova.features.posts import store_responses as responses
 from nova.features.posts.events import AuthorForgotten, CommentDeleted, PostDeleted, Unliked
 from nova.features.posts.store_feeds import PUSHED
@@ -19,38 +19,6 @@ AT_ONCE = 200
 LIKES_AT_ONCE = 5_000
 """Likes of a post that one statement deletes."""
 
-SOME_LIKES = "select post from posts.likes where person = $1 limit $2"
-
-SOME_COMMENTS = """
-select id, post, parent from posts.comments where author = $1 order by id limit $2
-"""
-
-SOME_POSTS = "select id from posts.posts where author = $1 order by id limit $2"
-
-THIN_OUT = """
-delete from posts.likes where (post, person) in (
-    select post, person from posts.likes where post = any($1::uuid[]) limit $2)
-"""
-
-THIN_OUT_COMMENTS = """
-delete from posts.comments where id in (
-    select id from posts.comments where post = any($1::uuid[]) and parent is not null limit $2)
-"""
-
-# With the replies; a reply that stays uncounted is none: its parent is gone.
-REMOVE_COMMENT = "delete from posts.comments where id = $1 or parent = $1 returning id"
-
-# Posts and comments of others that name them; $1: people.
-NAMING_POSTS = """
-select id, body, mentions from posts.posts
- where mentions && $1::uuid[] and mentions <> '{}' limit $2 for update
-"""
-NAMING_COMMENTS = """
-select id, body, mentions from posts.comments
- where mentions && $1::uuid[] and mentions <> '{}' limit $2 for update
-"""
-REWRITE_POST = "update posts.posts set body = $2, mentions = $3 where id = $1"
-REWRITE_COMMENT = "update posts.comments set body = $2, mentions = $3 where id = $1"
 
 Some = Callable[[Tx, UUID], Awaitable[int]]
 
@@ -83,13 +51,17 @@ class Erasing:
     async def unname(self, erased: Erased, _place: str) -> str | None:
         """Take mentions of them out of what others wrote."""
         async with self._db.transaction() as tx:
-            changed = await _unname(tx, NAMING_POSTS, REWRITE_POST, erased)
-            changed += await _unname(tx, NAMING_COMMENTS, REWRITE_COMMENT, erased)
+            changed = await _unname(
+                tx, store_erasure.NAMING_POSTS, store_erasure.REWRITE_POST, erased
+            )
+            changed += await _unname(
+                tx, store_erasure.NAMING_COMMENTS, store_erasure.REWRITE_COMMENT, erased
+            )
         return "more" if changed else None
 
 
 async def _unlike(tx: Tx, user: UUID) -> int:
-    rows = await tx.fetch(SOME_LIKES, user, AT_ONCE)
+    rows = await tx.fetch(store_erasure.SOME_LIKES, user, AT_ONCE)
     posts = await responses.lock(tx, [row["post"] for row in rows])
     there = await responses.liked(tx, [(row["post"], user) for row in rows])
     await responses.like(tx, (), there, None)
@@ -99,10 +71,10 @@ async def _unlike(tx: Tx, user: UUID) -> int:
 
 
 async def _unsay(tx: Tx, user: UUID) -> int:
-    rows = await tx.fetch(SOME_COMMENTS, user, AT_ONCE)
+    rows = await tx.fetch(store_erasure.SOME_COMMENTS, user, AT_ONCE)
     posts = await responses.lock(tx, [row["post"] for row in rows])
     for row in rows:
-        gone = [each["id"] for each in await tx.fetch(REMOVE_COMMENT, row["id"])]
+        gone = [each["id"] for each in await tx.fetch(store_erasure.REMOVE_COMMENT, row["id"])]
         if gone:
             await tx.run(responses.UNCOUNT_COMMENTS, row["post"], len(gone))
             if row["parent"] is not None:
@@ -117,10 +89,10 @@ async def _unsay(tx: Tx, user: UUID) -> int:
 
 
 async def _unpublish(tx: Tx, user: UUID) -> int:
-    ids = [row["id"] for row in await tx.fetch(SOME_POSTS, user, AT_ONCE)]
-    if await tx.run(THIN_OUT, ids, LIKES_AT_ONCE) == LIKES_AT_ONCE:
+    ids = [row["id"] for row in await tx.fetch(store_erasure.SOME_POSTS, user, AT_ONCE)]
+    if await tx.run(store_erasure.THIN_OUT, ids, LIKES_AT_ONCE) == LIKES_AT_ONCE:
         return AT_ONCE
-    if await tx.run(THIN_OUT_COMMENTS, ids, LIKES_AT_ONCE) == LIKES_AT_ONCE:
+    if await tx.run(store_erasure.THIN_OUT_COMMENTS, ids, LIKES_AT_ONCE) == LIKES_AT_ONCE:
         return AT_ONCE
     await tx.run(PUSHED, ids)
     for id_ in ids:

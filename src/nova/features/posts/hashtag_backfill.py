@@ -2,16 +2,7 @@
 
 from nova.backbone.database import Database
 from nova.backbone.maintenance_batches import in_portions
-from nova.features.posts import mentions_and_hashtags, store
-
-READ = """
-select p.id, p.body, p.tags from posts.old_tags o join posts.posts p on p.id = o.post
- order by p.id limit $1 for update of p
-"""
-
-CHANGE = "update posts.posts set tags = $2 where id = $1"
-
-FORGET = "delete from posts.old_tags where post = any($1::uuid[])"
+from nova.features.posts import mentions_and_hashtags, store, store_hashtag_backfill
 
 
 class OldTags:
@@ -25,11 +16,11 @@ class OldTags:
 
     async def _some(self, most: int) -> int:
         async with self._db.transaction() as tx:
-            rows = await tx.fetch(READ, most)
+            rows = await tx.fetch(store_hashtag_backfill.READ, most)
             for row in rows:
                 tags = mentions_and_hashtags.tags(row["body"])
                 if tags != row["tags"]:
-                    await tx.run(CHANGE, row["id"], tags)
+                    await tx.run(store_hashtag_backfill.CHANGE, row["id"], tags)
                     await store.tag(tx, row["id"], tags)
-            await tx.run(FORGET, [row["id"] for row in rows])
+            await tx.run(store_hashtag_backfill.FORGET, [row["id"] for row in rows])
         return len(rows)

@@ -8,21 +8,17 @@ from msgspec import Struct, structs
 
 from nova.features.deliveries import plan, rendering
 from nova.features.deliveries.asks import Inbox, Said
-from nova.features.deliveries.digests import ENTRIES, up_to_date, worded
+from nova.features.deliveries.digests import up_to_date, worded
+from nova.features.deliveries.lanes import store_still_valid
 from nova.features.deliveries.lanes.untried import outdated, untried
 from nova.features.deliveries.models import Claimed
 from nova.features.deliveries.store import Noted
+from nova.features.deliveries.store_digests import ENTRIES
 from nova.kernel.clock import Clock
 from nova.ports.database import Queries, Row
 
 TAKEN_BACK = "What it tells of was taken back while it waited."
 
-# What deliveries of digests and summaries tell of, besides themselves; the newest first.
-SPOKEN_FOR = """
-select into_id, notification, kind, title from deliveries.deliveries
- where into_id = any($1::uuid[]) and phase = 'merged'
- order by into_id, id desc
-"""
 
 Titles = Callable[[Mapping[UUID, Sequence[Row]]], Awaitable[Mapping[UUID, str]]]
 """Returns the titles of digests' entries that name several, by the newest notification."""
@@ -85,7 +81,10 @@ class StillValid:
         speakers = [one.id for one in asked if one.summary]
         return _Parts(
             _by("digest", await self._db.fetch(ENTRIES, digests) if digests else ()),
-            _by("into_id", await self._db.fetch(SPOKEN_FOR, speakers) if speakers else ()),
+            _by(
+                "into_id",
+                await self._db.fetch(store_still_valid.SPOKEN_FOR, speakers) if speakers else (),
+            ),
         )
 
     def _fresh(self, one: Claimed, parts: _Parts, said: Mapping[UUID, Said]) -> Claimed | Noted:

@@ -6,26 +6,13 @@ from typing import NamedTuple
 from uuid import UUID
 
 from nova.features.deliveries.asks import Ask, Preferences
+from nova.features.deliveries.lanes import store_wishes
 from nova.features.deliveries.lanes.untried import outdated, untried
 from nova.features.deliveries.models import Claimed
 from nova.features.deliveries.store import Noted
 from nova.ports.database import Queries
 
 NOT_WANTED = "It was turned off while it waited."
-
-# A person may want a digest of one thing, though nothing else of its type.
-GATHERED = """
-select distinct d.id as of, e.user_id, e.type, e.about, e.channel
-  from deliveries.deliveries d
-  join deliveries.entries e on e.digest = d.notification and e.channel = d.channel
- where d.id = any($1::uuid[]) and e.gone is null
-"""
-
-# Those that the release drops as well, once they are held anew.
-MERGED = """
-select into_id as of, user_id, type, about, channel from deliveries.deliveries
- where into_id = any($1::uuid[]) and phase = 'merged' and kind = 'single' and not critical
-"""
 
 
 class _Part(NamedTuple):
@@ -63,7 +50,7 @@ class Wishes:
         )
         off = {id_: rule for id_, (rule,) in own.items() if rule is not None}
         digests = [one.id for one in asked if one.kind == "digest" and one.id in off]
-        for id_, rules in (await self._rules_of_parts(GATHERED, digests)).items():
+        for id_, rules in (await self._rules_of_parts(store_wishes.GATHERED, digests)).items():
             if None in rules:
                 del off[id_]
         return off
@@ -71,7 +58,7 @@ class Wishes:
     async def _outdated(self, asked: Sequence[Claimed]) -> set[UUID]:
         """Return those that speak for something that is not wanted."""
         speakers = [one.id for one in asked if one.summary]
-        parts = await self._rules_of_parts(MERGED, speakers)
+        parts = await self._rules_of_parts(store_wishes.MERGED, speakers)
         return {id_ for id_, rules in parts.items() if any(rules)}
 
     async def _rules_of_parts(self, sql: str, ids: Sequence[UUID]) -> dict[UUID, list[str | None]]:

@@ -8,6 +8,7 @@ from msgspec import structs
 from structlog import get_logger
 
 from nova.backbone.database import Database
+from nova.features.deliveries.mail import store_templates
 from nova.features.deliveries.mail.faults import (
     BadMailTemplate,
     NoSuchMailTemplate,
@@ -29,17 +30,6 @@ MOST, MOST_BYTES = 500, 65_536
 MOST_FAULTS = 100
 """Faults that are told of in the log; each once until something changes."""
 
-ALL = "select type, template from deliveries.mail_templates order by type"
-
-PUT = """
-insert into deliveries.mail_templates (type, template, changed_at) values ($1, $2, $3)
-    on conflict (type) do update
-   set template = excluded.template, changed_at = excluded.changed_at
-"""
-
-COUNT = "select count(*) from deliveries.mail_templates where type <> $1"
-
-DELETE = "delete from deliveries.mail_templates where type = $1"
 
 _log = get_logger()
 _template = msgspec.json.Decoder(MailTemplate)
@@ -67,7 +57,7 @@ class MailTemplates:
         if self._known is not None:
             return self._known
         forgotten = self._forgotten
-        rows = await self._db.fetch(ALL)
+        rows = await self._db.fetch(store_templates.ALL)
         found = Design.stored({row["type"]: row["template"] for row in rows}, _read)
         if forgotten == self._forgotten:
             self._known = found
@@ -137,14 +127,14 @@ class MailTemplates:
 
     async def _put(self, kind: str, text: bytes) -> None:
         async with self._db.transaction() as tx:
-            if await tx.value(COUNT, kind) >= MOST:
+            if await tx.value(store_templates.COUNT, kind) >= MOST:
                 raise TooManyMailTemplates
-            await tx.run(PUT, kind, text.decode(), self._clock.now())
+            await tx.run(store_templates.PUT, kind, text.decode(), self._clock.now())
             self._changed(tx, kind)
 
     async def _delete(self, kind: str) -> int:
         async with self._db.transaction() as tx:
-            count = await tx.run(DELETE, kind)
+            count = await tx.run(store_templates.DELETE, kind)
             self._changed(tx, kind)
         return count
 

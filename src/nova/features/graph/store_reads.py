@@ -1,12 +1,12 @@
 """Every statement that lists people and finds ways between them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
 from msgspec import Struct
 
-from nova.features.graph.models import Tie
+from nova.features.graph.models import Follows, Tie
 from nova.ports.database import Queries, Row
 
 # In every list: whom a block stands between and the viewer ($4; 0 is nobody) is not there for them.
@@ -38,6 +38,12 @@ select p.user_id, f.followee as number, f.since, null::timestamptz as until
         and ((b.person = f.followee and b.other = $4) or (b.person = $4 and b.other = f.followee)))
  order by f.since desc, f.followee desc limit $5
 """
+
+FOLLOWS: Mapping[Follows, str] = {
+    Follows.FOLLOWERS: FOLLOWERS,
+    Follows.FOLLOWING: FOLLOWING,
+    Follows.MUTUALS: MUTUALS,
+}
 
 # $6 is the second person; the list is walked from whoever follows fewer.
 COMMON = """
