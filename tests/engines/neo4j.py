@@ -1,9 +1,6 @@
 """Neo4j, community edition, from its Maven artefacts."""
 
-import fcntl
-import hashlib
 import os
-import re
 import shutil
 import signal
 import subprocess
@@ -16,12 +13,11 @@ from secrets import token_hex
 import neo4j as driver
 from neo4j.exceptions import DriverError, Neo4jError
 
-from engines.engine import Engine, Missing, end, free_port, runner
+from engines.engine import Engine, end, free_port, runner
+from engines.java import SMALL, jars, java
 
 STARTING_S = 300.0
-FETCHING_S = 900.0
 RUN_AS = "nobody"
-OLDEST_JAVA = 17
 LARGE = "NOVA_ENGINES_LARGE"
 """Set, the server gets what measuring a large graph takes, instead of starting quickly."""
 POM = Path(__file__).with_name("neo4j.pom.xml")
@@ -42,8 +38,7 @@ dbms.usage_report.enabled=false
 """
 
 
-# The first two start and warm up in half the time, on few cores.
-SMALL_JAVA = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xms512m", "-Xmx512m")
+SMALL_JAVA = (*SMALL, "-Xms512m", "-Xmx512m")
 LARGE_JAVA = ("-XX:+UseG1GC", "-Xms4g", "-Xmx4g")
 
 
@@ -51,7 +46,7 @@ class Server:
     """One server: start it, kill it where it stands, and start it again on the same data."""
 
     def __init__(self, folder: Path) -> None:
-        self._java, self._jars = _java(), fetched()
+        self._java, self._jars = java(), jars(POM)
         self._user = runner(RUN_AS)
         self._home = folder
         self._port = free_port()
@@ -147,56 +142,3 @@ def neo4j(folder: Path) -> Iterator[Engine]:
         yield Engine(server.url, version)
     finally:
         server.stop()
-
-
-def fetched() -> Path:
-    """Return the folder of the server's libraries, fetched once for all runs on this machine."""
-    version = re.search(r"<version>(\d+\.\d+\.\d+)</version>", POM.read_text("utf-8"))
-    digest = hashlib.sha256(POM.read_bytes()).hexdigest()[:8]
-    folder = _cache() / f"neo4j-{version.group(1) if version else ''}-{digest}"
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with folder.with_name(f"{folder.name}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not folder.exists():
-            _fetch(folder)
-    return folder
-
-
-def _fetch(folder: Path) -> None:
-    maven = shutil.which("mvn")
-    if maven is None:
-        raise Missing("install the package maven")
-    draft = folder.with_name(f"{folder.name}.draft")
-    shutil.rmtree(draft, ignore_errors=True)
-    done = subprocess.run(
-        [
-            *(maven, "--quiet", "--batch-mode", "--file", POM, "dependency:copy-dependencies"),
-            *(f"-DoutputDirectory={draft}", "-DincludeScope=runtime", "-DincludeTypes=jar"),
-        ],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=FETCHING_S,
-    )
-    if done.returncode or not draft.is_dir():
-        raise Missing(f"Maven did not bring its libraries: {done.stdout.strip()[-500:]}")
-    draft.rename(folder)
-
-
-def _cache() -> Path:
-    """Where other users can read, too: the engine runs as one when this is root."""
-    if os.getuid() == 0:
-        return Path("/var/cache/nova-engines")
-    given = os.environ.get("XDG_CACHE_HOME")
-    return (Path(given) if given else Path.home() / ".cache") / "nova-engines"
-
-
-def _java() -> str:
-    java = shutil.which("java")
-    if java is None:
-        raise Missing(f"install a Java runtime, {OLDEST_JAVA} or later")
-    said = subprocess.run([java, "-version"], capture_output=True, text=True, check=True).stderr
-    version = re.search(r'version "(\d+)', said)
-    if version is None or int(version.group(1)) < OLDEST_JAVA:
-        raise Missing(f"it needs Java {OLDEST_JAVA} or later; here is: {said.splitlines()[0]}")
-    return java

@@ -58,8 +58,8 @@ class Authority:
         file.write_bytes(self.pem)
         return file
 
-    def server(self, *names: str, offer: tuple[str, ...] = ("h2", "http/1.1")) -> ssl.SSLContext:
-        """Return the TLS side of a server with these names or addresses."""
+    def issued(self, *names: str) -> bytes:
+        """Return a new private key and its certificate for these names or addresses, as PEM."""
         key = ec.generate_private_key(ec.SECP256R1())
         now = datetime.now(UTC)
         builder = x509.CertificateBuilder(
@@ -78,14 +78,16 @@ class Authority:
             x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False
         )
         certificate = builder.sign(self._key, hashes.SHA256())
+        private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+        return private + certificate.public_bytes(Encoding.PEM)
+
+    def server(self, *names: str, offer: tuple[str, ...] = ("h2", "http/1.1")) -> ssl.SSLContext:
+        """Return the TLS side of a server with these names or addresses."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         with TemporaryDirectory() as folder:  # the ssl module reads keys from files only
             file = Path(folder) / "server.pem"
             file.touch(mode=0o600)
-            file.write_bytes(
-                key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-                + certificate.public_bytes(Encoding.PEM)
-            )
+            file.write_bytes(self.issued(*names))
             context.load_cert_chain(file)
         if offer:
             context.set_alpn_protocols(list(offer))
