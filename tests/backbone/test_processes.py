@@ -202,14 +202,18 @@ async def test_who_died_before_the_clock_jumped_back_is_dead(pool: Pool) -> None
 async def test_publications_reach_every_process_once(dsn: str, pool: Pool) -> None:
     seen: list[list[Publication]] = [[], []]
     async with open_pool(dsn) as second_pool:
-        # Without a retention, housekeeping may prune before the other process has read.
+        # Without a retention, housekeeping may prune what is looked for.
         kept = Retention(size=100, seconds=600)
         first, second = (
             backbone(each, retention_of=lambda _channel: kept) for each in (pool, second_pool)
         )
         first.on_publication(seen[0].extend)
         second.on_publication(seen[1].extend)
+        for one in (first, second):
+            for room in ("room:1", "room:2"):
+                one.broadcasting.follow(room)
         async with first.run(), second.run():
+            await until(lambda: first.broadcasting.is_settled and second.broadcasting.is_settled)
             for n in range(50):
                 await (first if n % 2 else second).channels.publish("room:1", b"%d" % n)
             async with first.db.transaction() as tx:

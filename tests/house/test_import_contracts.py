@@ -31,7 +31,7 @@ PLANTED = {
         "features/accounts/store",
         "from nova.features.accounts.devices import SIGNAL",
     ),
-    "asyncpg is the PostgreSQL adapter's": ("backbone/tail", "import asyncpg"),
+    "asyncpg is the PostgreSQL adapter's": ("backbone/fanout", "import asyncpg"),
     "neo4j is the Neo4j adapter's": ("features/graph/feed", "from neo4j import Query"),
     "numpy is the graph index's in process, and of benchmarks": ("kernel/recent", "import numpy"),
     "aiosmtplib and dkim are the SMTP adapter's": ("features/deliveries/tale", "import dkim"),

@@ -10,6 +10,7 @@ SRC = Path(__file__).parents[2] / "src" / "nova"
 ENGINES = {
     "adapters/local/outbox",
     "adapters/neo4j/statements",
+    "adapters/postgres/broadcast",
     "adapters/postgres/idempotency",
     "adapters/postgres/pool",
 }
@@ -17,7 +18,7 @@ ENGINES = {
 LOG = {
     "channel_history", "channels", "doubts", "erasure", "fanout", "intake", "jobs", "letters",
     "log", "migrations", "mirrors", "neighbours", "outbox", "ownership", "presence", "projections",
-    "retention", "signals", "step", "tail",
+    "retention", "signals", "step",
 }  # fmt: skip
 """Of the backbone: they become parts of the PostgreSQL adapter, with their statements."""
 OTHERS = {

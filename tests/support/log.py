@@ -6,6 +6,7 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry
 
+from nova.adapters.postgres.broadcast import PostgresBroadcast
 from nova.backbone.backbone import Backbone
 from nova.backbone.database import Tx
 from nova.backbone.groups import Listener, Pace
@@ -18,7 +19,14 @@ QUICK = Pace(wait_s=0.05, retry_s=0.001)
 
 
 def backbone(pool: Pool, *, pace: Pace = QUICK, **knobs: Any) -> Backbone:
-    return Backbone(pool, clock=SystemClock(), registry=CollectorRegistry(), pace=pace, **knobs)
+    return Backbone(
+        pool,
+        clock=SystemClock(),
+        registry=CollectorRegistry(),
+        broadcast=PostgresBroadcast(pool),
+        pace=pace,
+        **knobs,
+    )
 
 
 @asynccontextmanager

@@ -23,6 +23,9 @@ class MemoryChannels:
     async def positions(self, channels: Sequence[str]) -> dict[str, Position]:
         return {channel: self._position(channel) for channel in channels}
 
+    async def known(self, channels: Sequence[str]) -> dict[str, Position]:
+        return {each: self._position(each) for each in channels if each in self._kept}
+
     async def recover(
         self, channel: str, since: Position, retention: Retention, limit: int
     ) -> tuple[Position, Sequence[Publication] | None]:

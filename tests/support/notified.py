@@ -8,6 +8,7 @@ from uuid import UUID
 import msgspec
 from prometheus_client import CollectorRegistry
 
+from nova.adapters.postgres.broadcast import PostgresBroadcast
 from nova.adapters.postgres.pool import PostgresPool
 from nova.backbone.backbone import Backbone
 from nova.features import accounts, graph, posts
@@ -41,7 +42,9 @@ class World:
     ) -> None:
         self.registry = registry = CollectorRegistry()
         self.pool = pool
-        self.backbone = Backbone(pool, clock=clock, registry=registry)
+        self.backbone = Backbone(
+            pool, clock=clock, registry=registry, broadcast=PostgresBroadcast(pool)
+        )
         self.db = self.backbone.db
         self.people = People(self.db)
         self.backbone.signals.on("user", self.people.forget)

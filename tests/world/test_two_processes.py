@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from nova.backbone.database import Database
 from nova.ports.database import Pool
 from support.app import App
 from support.deployment import Deployment, deployed
@@ -15,7 +16,11 @@ from support.waiting import until
 from support.wire_client import Rude, rude
 
 LIVE = "live:tea"
-NAMESPACES = '[{"name": "live", "publish": true, "presence": true, "join_leave": true}]'
+ROOM = "room:tea"
+NAMESPACES = """[
+    {"name": "live", "publish": true, "presence": true, "join_leave": true},
+    {"name": "room", "history_size": 100, "history_ttl_s": 600, "recovery": true}
+]"""
 
 
 class Pair:
@@ -28,9 +33,9 @@ class Pair:
         self.people = people
 
     @asynccontextmanager
-    async def following(self, app: App, who: str) -> AsyncIterator[Rude]:
+    async def following(self, app: App, who: str, channel: str = LIVE) -> AsyncIterator[Rude]:
         async with rude(app.server.host, app.server.port, app.token(who)) as client:
-            client.say({"id": 9, "subscribe": {"channel": LIVE}})
+            client.say({"id": 9, "subscribe": {"channel": channel}})
             while (await client.heard()).get("id") != 9:
                 pass
             yield client
@@ -83,9 +88,9 @@ async def mutual(pair: Pair) -> None:
     await until(heard_there)
 
 
-async def publish(app: App, data: Any) -> None:
+async def publish(app: App, data: Any, channel: str = LIVE) -> None:
     async with app.client() as client:
-        answer = await client.post(f"/v1/channels/{LIVE}/publications", json={"data": data})
+        answer = await client.post(f"/v1/channels/{channel}/publications", json={"data": data})
     assert answer.status_code == 200, answer.text
 
 
@@ -101,6 +106,35 @@ async def test_what_is_not_stored_reaches_the_sockets_of_both(pair: Pair) -> Non
             heard = [(await push(client, "pub"))["data"] for _ in range(4)]
             assert [each for each in heard if each != "yes"] == said
             assert "yes" in heard
+
+
+async def test_what_is_stored_reaches_both_in_one_order_from_the_first_moment_on(
+    pair: Pair,
+) -> None:
+    ada, ben = pair.people
+    async with (
+        pair.following(pair.here, ada, ROOM) as one,
+        pair.following(pair.there, ben, ROOM) as other,
+    ):
+        for number in range(40):
+            await publish(pair.there if number % 3 else pair.here, number, ROOM)
+        for client in (one, other):
+            heard = [await push(client, "pub") for _ in range(40)]
+            assert [each["offset"] for each in heard] == list(range(1, 41))
+            assert [each["data"] for each in heard] == list(range(40))
+
+
+async def test_what_a_process_stored_and_did_not_send_is_found(pair: Pair, db: Database) -> None:
+    """As when it is killed between the commit and the sending."""
+    ada, ben = pair.people
+    async with (
+        pair.following(pair.here, ada, ROOM) as one,
+        pair.following(pair.there, ben, ROOM) as other,
+    ):
+        async with db.transaction() as tx:
+            tx.publish(ROOM, b'"last words"')
+        for client in (one, other):
+            assert (await push(client, "pub"))["data"] == "last words"
 
 
 async def test_who_is_there_is_known_in_both_and_who_comes_and_goes_is_told(pair: Pair) -> None:

@@ -8,7 +8,8 @@ from msgspec import Struct
 from prometheus_client import CollectorRegistry
 
 from nova.adapters.local.outbox import OutboxSink
-from nova.app import access, erasure_steps, graph
+from nova.adapters.postgres.broadcast import PostgresBroadcast
+from nova.app import access, erasure_steps, graph, sockets
 from nova.app import deliveries as app_deliveries
 from nova.app.carriers import carriers, hooks
 from nova.app.demo import DemoApp
@@ -94,6 +95,7 @@ async def _built(
         pool,
         clock=clock,
         registry=registry,
+        broadcast=PostgresBroadcast(pool),
         pace=_pace(settings),
         retention_days=settings.log.retention_days,
         retention_of=retention,
@@ -229,10 +231,11 @@ async def _built(
         limiter=limiter,
         budget=budgets.users,
         ping_s=settings.socket.ping_s,
-        fanout=backbone.fanout,
+        audience=backbone.broadcasting,
+        fanout=backbone.broadcasting,
         presence=backbone.presence,
     )
-    backbone.on_publication(hub.deliver)
+    sockets.connect(backbone, hub)
     written.live.sockets = hub
     access.listen(backbone, people, auth, hub)
     needed = {"database": pool.ping} | ({"jwks": keys.ping} if keys else {})

@@ -1,6 +1,5 @@
 """The backbone as one object: what the composition root builds, runs and closes."""
 
-import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -10,6 +9,7 @@ from typing import Any
 from prometheus_client import CollectorRegistry
 from structlog import get_logger
 
+from nova.backbone.broadcasting import Broadcasting
 from nova.backbone.channels import DurableChannels
 from nova.backbone.database import Database
 from nova.backbone.direct_handling import DirectHandling
@@ -28,11 +28,11 @@ from nova.backbone.projections import Fill, Hear, Keep, Projection
 from nova.backbone.retention import Chore, Housekeeping
 from nova.backbone.signals import Signals
 from nova.backbone.statistics import Counts, Instruments, Statistics
-from nova.backbone.tail import Tail
 from nova.backbone.tasks import Tasks
 from nova.kernel.clock import Clock
 from nova.kernel.errors import Unavailable
 from nova.kernel.events import Fact
+from nova.ports.broadcast import Broadcast
 from nova.ports.channels import Publication, Retention
 from nova.ports.database import Pool
 
@@ -52,13 +52,17 @@ class Backbone:
         *,
         clock: Clock,
         registry: CollectorRegistry,
+        broadcast: Broadcast,
         pace: Pace | None = None,
         lease_s: float = 5.0,
         retention_days: int = 7,
         retention_of: Callable[[str], Retention | None] = _nothing_kept,
         trace: Callable[[], str | None] = lambda: None,
     ) -> None:
-        """`retention_of` says how much history a channel keeps; `trace` the current traceparent."""
+        """`broadcast` carries publications to other processes, and theirs to this one.
+
+        `retention_of` says how much history a channel keeps; `trace` the current traceparent.
+        """
         self._pool = pool
         self._clock = clock
         self._pace = pace or Pace()
@@ -84,14 +88,17 @@ class Backbone:
             doubted=self._doubts.add,
         )
         self.channels = DurableChannels(self.db, outbox)
-        self.fanout = NotifyFanout(pool, others=lambda: self._neighbours.others, registry=registry)
+        self._orders = NotifyFanout(pool, others=lambda: self._neighbours.others, registry=registry)
+        self.broadcasting = Broadcasting(
+            broadcast,
+            self._neighbours,
+            self._orders,
+            registry=registry,
+            heard=self._hand_over,
+        )
         self.presence = SharedPresence(pool, self._neighbours)
         self.signals = Signals(pool)
         self.dead_letters = DeadLetters(self.db)
-        self._tail = Tail(
-            pool, writer=outbox.writer, wait_s=self._pace.wait_s, published=self._hand_over
-        )
-        self._doorbell.add(self._tail.bell)
         self.jobs: list[Job] = []
         """Add to these before `run`."""
         self._retention_days = retention_days
@@ -176,7 +183,7 @@ class Backbone:
         self._doorbell.add(mirror.bell)
 
     def on_publication(self, call: Callable[[Sequence[Publication]], None]) -> None:
-        """Call with what any process published, after its commit."""
+        """Call with what this process published, and others to channels that are followed here."""
         self._on_publication.append(call)
 
     def barrier(self) -> Barrier:
@@ -189,20 +196,21 @@ class Backbone:
     @asynccontextmanager
     async def run(self) -> AsyncIterator[None]:
         """Carry on everything in the background, until the block ends."""
-        await self._neighbours.beat()
+        await self._neighbours.start()
         await self._housekeeping.rebase()
         await self._housekeeping.ahead()
-        await self._tail.start()
         await self.signals.start()
-        await self.fanout.start()
+        await self._orders.start()
         await self._doorbell.start()
         tasks = self._tasks
         tasks.forever("heartbeat", self._beat)
         tasks.forever("signals", self.signals.turn)
         tasks.forever("doorbell", self._doorbell.turn)
-        tasks.forever("tail", self._tail.turn)
         tasks.forever("doubts", self._doubts.turn)
-        tasks.forever("fanout", self.fanout.turn)
+        tasks.forever("orders", self._orders.turn)
+        tasks.forever("interest", self.broadcasting.interest_turn)
+        tasks.forever("broadcast", self.broadcasting.publish_turn)
+        tasks.forever("broadcasts heard", self.broadcasting.receive_turn)
         tasks.forever("presence", self.presence.turn)
         for group in self._groups:
             tasks.forever(f"group {group.name}", group.turn)
@@ -226,8 +234,7 @@ class Backbone:
             await self._leave()
 
     async def _beat(self) -> None:
-        await asyncio.sleep(self._neighbours.lease_s / 3)
-        await self._neighbours.beat()
+        await self._neighbours.turn()
         for group in self._groups:
             group.bell.wake()
 
@@ -246,9 +253,9 @@ class Backbone:
             _log.warning("leases_left_to_expire", reason=refused.code)
 
     def _publish(self, publications: Sequence[Publication]) -> None:
-        """Hand over what this process published, and ring for the tails of the others."""
+        """Hand over what this process published, here and to the others."""
         self._hand_over(publications)
-        self._doorbell.ring_others()
+        self.broadcasting.publish(publications)
 
     def _hand_over(self, publications: Sequence[Publication]) -> None:
         for call in self._on_publication:

@@ -39,6 +39,10 @@ with known as (
 select * from known union all select * from begun
 """
 
+STANDING = """
+select channel, epoch, top from backbone.channels where channel = any((select $1::text[])::text[])
+"""
+
 # One statement, hence one snapshot: nothing above the top that it returns, nothing missing below.
 STRETCH = """
 select c.epoch, c.top, p.number, p.data, p.info,
@@ -152,6 +156,10 @@ class DurableChannels:
             found |= {row["channel"]: _position(row) for row in rows}
             missing -= found.keys()
         return found
+
+    async def known(self, channels: Sequence[str]) -> dict[str, Position]:
+        rows = await self._db.pool.fetch(STANDING, channels)
+        return {row["channel"]: _position(row) for row in rows}
 
     async def recover(
         self, channel: str, since: Position, retention: Retention, limit: int
@@ -274,6 +282,16 @@ def _stretch(since: Position, position: Position, missed: Sequence[Publication])
 
 def _position(row: Row) -> Position:
     return Position(row["epoch"], row["top"])
+
+
+def publications_of(rows: Sequence[Row]) -> list[Publication]:
+    """Return publications of several channels, one a row."""
+    return [
+        Publication(
+            row["channel"], row["number"], row["data"], row["info"], row["at_ms"], row["epoch"]
+        )
+        for row in rows
+    ]
 
 
 def _publications(channel: str, rows: Sequence[Row]) -> list[Publication]:

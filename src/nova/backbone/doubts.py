@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import timedelta
 from time import monotonic
 
-from nova.backbone.tail import publication
+from nova.backbone.channels import publications_of
 from nova.ports.channels import Publication
 from nova.ports.database import Pool, Row
 
@@ -28,8 +28,7 @@ order by c.channel, p.number
 class Doubts:
     """Finds out what became of them.
 
-    The tail does not: it passes over what this process published. With them comes what was
-    handed over before; sockets drop what they had.
+    With them comes what was handed over before; sockets drop what they had.
     """
 
     def __init__(
@@ -62,7 +61,7 @@ class Doubts:
             self._any.set()
             raise
         if rows:
-            self._published([publication(row) for row in rows])
+            self._published(publications_of(rows))
 
     async def _found(self, doubted: Mapping[str, float]) -> Sequence[Row]:
         channels = list(doubted)

@@ -1,7 +1,9 @@
 """Which processes are alive, and so who owns which partitions and leases."""
 
+import asyncio
 import os
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -14,6 +16,9 @@ from nova.backbone.outbox import PARTITIONS
 from nova.ports.database import Pool, Row
 
 _log = get_logger()
+
+CHANGED = "nova_processes"
+"""The NOTIFY channel that tells that a process came or left."""
 
 FAR = 10
 """Times a lease: nobody's reaches so far, unless the clock jumped back since it was written."""
@@ -65,6 +70,7 @@ class Neighbours:
         self._host = _host()
         self._alive: list[tuple[int, frozenset[str]]] = []
         self._changed: list[Callable[[], None]] = []
+        self._due = asyncio.Event()
 
     @property
     def others(self) -> bool:
@@ -80,6 +86,22 @@ class Neighbours:
             return []
         return list(range(sharing.index(self.id), PARTITIONS, len(sharing)))
 
+    async def start(self) -> None:
+        """Become one of them, and hear of who comes and leaves."""
+        await self._pool.listen(CHANGED, self._told)
+        await self.beat()
+
+    async def turn(self) -> None:
+        """Beat when it is time to, or once somebody came or left."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self.lease_s / 3):
+                await self._due.wait()
+        self._due.clear()
+        await self.beat()
+
+    def _told(self, payload: str, own: bool) -> None:  # noqa: ARG002, FBT001  # the port's shape
+        self._due.set()
+
     async def beat(self) -> None:
         """Say that this process is alive, and look who else is."""
         is_new = await self._pool.value(
@@ -91,6 +113,8 @@ class Neighbours:
             list(self._consumers),
             timedelta(seconds=self.lease_s),
         )
+        if is_new:
+            await self._pool.notify(CHANGED)
         rows = await self._pool.fetch(ALL, timedelta(seconds=self.farthest_s))
         dead = [row["id"] for row in rows if row["id"] != self.id and self._is_dead(row)]
         if dead and await self._pool.run(EMPTY, dead, MOST) < MOST:  # else the next beat goes on
@@ -109,6 +133,7 @@ class Neighbours:
         """Hand everything back, so that nobody has to wait for the lease to expire."""
         await in_portions(partial(self._pool.run, EMPTY, [self.id]))
         await self._pool.run(LEAVE, self.id)
+        await self._pool.notify(CHANGED)
 
     def _is_dead(self, row: Row) -> bool:
         # A predecessor that was killed on this host is known at once, without waiting for its

@@ -58,6 +58,9 @@ class Channels(Protocol):
     async def positions(self, channels: Sequence[str]) -> dict[str, Position]:
         """Return the positions of many channels in one look-up."""
 
+    async def known(self, channels: Sequence[str]) -> dict[str, Position]:
+        """Return the positions of those channels that were ever looked at or published to."""
+
     async def recover(
         self, channel: str, since: Position, retention: Retention, limit: int
     ) -> tuple[Position, Sequence[Publication] | None]:

@@ -189,6 +189,7 @@ async def start(
     session: "Session", subscription: Subscription, rules: Rules, asked: SubscribeRequest
 ) -> SubscribeResult:
     lane = subscription.lane
+    await session.hub.heard(lane.channel)  # before its position is read
     takes_deltas = rules.delta and asked.delta == FOSSIL
     if takes_deltas:
         subscription.base = None

@@ -17,6 +17,7 @@ from structlog import get_logger
 from nova.kernel.clock import Clock
 from nova.kernel.errors import TooMany, Unauthenticated
 from nova.kernel.ids import new_id
+from nova.ports.broadcast import Audience
 from nova.ports.channels import Channels, Position, Publication
 from nova.ports.fanout import Came, Fanout, Order, Presence, Published, Went, Word
 from nova.web.actors import Authenticator, User
@@ -108,10 +109,11 @@ class Hub:
         limiter: Limiter | None = None,
         budget: Limit | None = None,
         ping_s: float = 25.0,
+        audience: Audience | None = None,
         fanout: Fanout | None = None,
         presence: Presence | None = None,
     ) -> None:
-        """Without `fanout` and `presence`, this is the only process.
+        """Without `audience`, `fanout` and `presence`, this is the only process.
 
         `budget` is what a user may do over HTTP and all sockets together, as `limiter` counts.
         """
@@ -128,6 +130,7 @@ class Hub:
         self.loop_budget = LoopBudget()
         self.disconnects: Counter[int] = Counter()
         self.failures = 0
+        self._audience = audience or Alone()
         self._fanout = fanout or Alone()
         self._fanout.listen(self.hear)
         self._presence = presence or Alone()
@@ -135,7 +138,8 @@ class Hub:
         self._tickets = tickets
         self._clock = clock
         self._began = clock.monotonic()
-        self._lanes: dict[str, Lane] = {}
+        self.lanes: dict[str, Lane] = {}
+        """Channels with a subscriber here."""
         self._followed: defaultdict[str, set[str]] = defaultdict(set)
         """Channels by family; those with a subscriber here."""
         self._sessions: dict[str, Session] = {}
@@ -189,7 +193,7 @@ class Hub:
     @property
     def followed(self) -> int:
         """How many channels have a subscriber here."""
-        return len(self._lanes)
+        return len(self.lanes)
 
     @property
     def users(self) -> int:
@@ -202,7 +206,7 @@ class Hub:
 
     def subscribers(self) -> dict[str, int]:
         """Return how many follow each channel in this process."""
-        return {channel: len(lane.subscriptions) for channel, lane in self._lanes.items()}
+        return {channel: len(lane.subscriptions) for channel, lane in self.lanes.items()}
 
     # -- sessions ---------------------------------------------------------------------------------
 
@@ -317,7 +321,7 @@ class Hub:
     def deliver(self, publications: Iterable[Publication]) -> None:
         """Hand durable publications to those who follow their channels, each once, in order."""
         for publication in publications:
-            lane = self._lanes.get(publication.channel)
+            lane = self.lanes.get(publication.channel)
             if lane is None:
                 continue
             try:
@@ -354,14 +358,19 @@ class Hub:
             subscription.lane.announce(Push(channel=channel, join=About(info=info)))
             self._fanout.tell(Came(channel, Raw(_encode(info))))
 
+    async def heard(self, channel: str) -> None:
+        """Return once what other processes publish to a channel of this one is heard."""
+        await self._audience.heard(channel)
+
     def lane(self, channel: str) -> Lane:
         """Return the lane of a channel that is about to have a subscriber."""
-        lane = self._lanes.get(channel)
+        lane = self.lanes.get(channel)
         if lane is None:
             in_bytes = self.families.rules(channel).binary
             lane = Lane(channel, partial(self._missed, channel), in_bytes=in_bytes)
-            self._lanes[channel] = lane
+            self.lanes[channel] = lane
             self._followed[channel.partition(":")[0]].add(channel)
+            self._audience.follow(channel)
         return lane
 
     def left(self, subscription: Subscription) -> None:
@@ -373,9 +382,10 @@ class Hub:
         del lane.subscriptions[subscription.key]
         if not lane.subscriptions:
             lane.end()
-            if self._lanes.get(lane.channel) is lane:
-                del self._lanes[lane.channel]
+            if self.lanes.get(lane.channel) is lane:
+                del self.lanes[lane.channel]
                 self._followed[lane.channel.partition(":")[0]].discard(lane.channel)
+                self._audience.unfollow(lane.channel)
         self._presence.leave(lane.channel, session.id)
         if subscription.held is None and self.families.rules(lane.channel).join_leave:
             info = session.info(subscription)
@@ -398,7 +408,7 @@ class Hub:
                 self._control.obey(word)
 
     def _announce(self, push: Push) -> None:
-        lane = self._lanes.get(push.channel)
+        lane = self.lanes.get(push.channel)
         if lane is not None:
             lane.announce(push)
 
@@ -412,7 +422,7 @@ class Hub:
             client: msgspec.json.decode(info, type=ClientInfo)
             for client, info in (await self._presence.elsewhere(channel)).items()
         }
-        lane = self._lanes.get(channel)
+        lane = self.lanes.get(channel)
         here = lane.subscriptions.values() if lane is not None else ()
         return there | {each.session.id: each.session.info(each) for each in here}
 

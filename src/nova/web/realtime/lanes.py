@@ -121,13 +121,14 @@ class Alias(Subscription):
 class Lane:
     """One channel with subscribers in this process.
 
-    Publications come from this process's commits and from the tail of other processes', in
-    any order and perhaps twice; they leave in the order of their offsets, each once.
+    Publications come from this process's commits and from other processes, in any order, perhaps
+    twice, and perhaps not at all; they leave in the order of their offsets, each once.
     """
 
     __slots__ = (
         "_beginning",
         "_filling",
+        "_known",
         "_missing",
         "_read",
         "_waiting",
@@ -153,6 +154,8 @@ class Lane:
         self.subscriptions: dict[str, Subscription] = {}
         self.position: Position | None = None
         self._read = read
+        self._known = 0
+        """An offset that there is, whether it came here or not."""
         self._waiting: dict[int, Publication] = {}
         self._missing: asyncio.TimerHandle | None = None
         self._filling: asyncio.Task[None] | None = None
@@ -203,10 +206,30 @@ class Lane:
         Clients keep the old epoch: whoever comes back with it is told that nothing is recovered.
         """
         self._waiting.clear()
+        self._known = 0
         for subscription in self.subscriptions.values():
             subscription.offset = 0
         self.position = Position(epoch, 0)
         return self.position
+
+    def catch_up(self, seen: Position, stored: Position) -> None:
+        """Read what is missing from the history, if it does not come soon.
+
+        `stored` is where the channel stood after the lane stood at `seen`.
+        """
+        if self.position is None or self.position.epoch != seen.epoch:
+            return
+        if stored.epoch != seen.epoch:
+            self._begin_anew(stored.epoch)
+        self._known = stored.offset
+        if self._lacks:
+            self._watch()
+
+    @property
+    def _lacks(self) -> bool:
+        """Whether something is known to be missing."""
+        at = self.position.offset if self.position else 0
+        return bool(self._waiting) or self._known > at
 
     def _keep(self, publication: Publication) -> None:
         if len(self._waiting) < MOST_AHEAD:
@@ -222,7 +245,7 @@ class Lane:
             top += 1
             self.position = Position(epoch, top)
             self._deliver(publication)
-        if self._waiting:
+        if self._lacks:
             self._watch()
         elif self._missing is not None:
             self._missing.cancel()
@@ -270,7 +293,7 @@ class Lane:
         self._filling = asyncio.create_task(self._fill())
 
     async def _fill(self) -> None:
-        if self.position is None or not self.subscriptions:
+        if self.position is None or not self.subscriptions or not self._lacks:
             return
         try:
             missed = await self._read(self.position)
@@ -280,12 +303,12 @@ class Lane:
         except Exception:  # noqa: BLE001  # the edge of a task
             get_logger().exception("gap_not_filled", channel=self.channel)
             missed = None
-        if not missed:  # what is behind the gap was committed after what should be in it
-            self.close_all(INSUFFICIENT_STATE)
-            return
-        for publication in missed:
+        for publication in missed or ():
             self._waiting.setdefault(publication.offset, publication)
         self.advance()
+        # What is behind the gap was committed after what should be in it.
+        if not missed and self._lacks:
+            self.close_all(INSUFFICIENT_STATE)
 
     def close_all(self, closing: Closing) -> None:
         """End every client of the channel."""
