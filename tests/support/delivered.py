@@ -14,6 +14,7 @@ from prometheus_client import CollectorRegistry
 from nova.adapters.local.outbox import OutboxSink
 from nova.adapters.postgres.pool import PostgresPool
 from nova.adapters.webhooks.poster import Poster
+from nova.app.installing import listen
 from nova.features.accounts import SIGNAL, Accounts, Credentials, Devices, Erasures
 from nova.features.accounts import plug as plug_accounts
 from nova.features.accounts.models import Change, NewDevice, SubscriptionKeys, WebSubscription
@@ -129,7 +130,6 @@ class Delivered(World):
         self.deliveries = Deliveries(
             self.db,
             clock,
-            self.backbone.signals,
             CollectorRegistry(),
             carriers=self.carriers,
             hooks=self.hooks,
@@ -149,7 +149,7 @@ class Delivered(World):
             roll=lambda: 0.0,
         )
         self.deliveries_feature = plug(self.deliveries)
-        self.backbone.group("deliveries", self.deliveries_feature.hears)
+        listen(self.deliveries_feature, self.backbone)
         self.backbone.turns += [(turn.name, turn.run) for turn in self.deliveries_feature.turns]
 
     async def reachable(self, users: Sequence[UUID]) -> set[UUID]:

@@ -10,13 +10,14 @@ from prometheus_client import CollectorRegistry
 
 from nova.adapters.postgres.broadcast import PostgresBroadcast
 from nova.adapters.postgres.pool import PostgresPool
+from nova.app.installing import listen
 from nova.backbone.backbone import Backbone
 from nova.features import accounts, graph, posts
 from nova.features.accounts import store as stored_accounts
 from nova.features.accounts.models import Written
 from nova.features.accounts.people import People
 from nova.features.graph import FOLLOWEES, SIGNAL, Graph, Sights, Silences
-from nova.features.notifications import Notifications, plug, plug_subjects
+from nova.features.notifications import Notifications, plug
 from nova.features.notifications.models import Event, Results
 from nova.kernel.clock import Clock, SystemClock
 from nova.kernel.ids import new_id
@@ -47,21 +48,15 @@ class World:
         )
         self.db = self.backbone.db
         self.people = People(self.db)
-        self.backbone.signals.on("user", self.people.forget)
         self.graph = Graph(self.db, clock, Silences(self.db, clock))
-        self.backbone.signals.on(SIGNAL, self.graph.silences.forget)
-        self.backbone.signals.on(FOLLOWEES, self.graph.followees.forget)
         self.sights = sights = Sights(self.db, clock, self.graph.followees, self.graph.silences)
         self.posts = posts.House(
             self.db, clock, self.people, sights, cursor_secret=b"of the tests", knobs=feeds
         )
-        feed = self.posts.feed
-        self.backbone.project("feed", posts.HEARS, fill=feed.source.fill, hear=feed.hear)
         self.all = Notifications(
             self.db,
             clock,
             self.people,
-            self.backbone.signals,
             registry,
             blocks=self.graph.silences,
             subjects=[
@@ -75,11 +70,14 @@ class World:
             **knobs,
         )
         self.feature = plug(self.all)
-        self.backbone.group("notifications", self.feature.hears, self.feature.directly)
-        self.backbone.group("subjects", plug_subjects(self.all).hears)
-        hears = posts.plug(self.posts).hears
-        if hears:
-            self.backbone.group("posts", hears)
+        listen(self.feature, self.backbone)
+        listen(posts.plug(self.posts), self.backbone)
+        for name, forget in (
+            ("user", self.people.forget),
+            (SIGNAL, self.graph.silences.forget),
+            (FOLLOWEES, self.graph.followees.forget),
+        ):
+            self.backbone.signals.on(name, forget)
         self.published: list[Publication] = []
         self.backbone.on_publication(self.published.extend)
         self.ids: dict[str, UUID] = {}

@@ -5,12 +5,10 @@ from urllib.parse import urlsplit
 from uuid import UUID
 
 from nova.app.starting import CannotStart
-from nova.backbone.backbone import Backbone
-from nova.features.accounts import ERASED, People
+from nova.features.accounts import People
 from nova.kernel.clock import Clock
 from nova.settings import Settings
 from nova.web.allowed_hosts import Hosts
-from nova.web.auth import Auth
 from nova.web.jwks import InlineKeys, KeysUnavailable, RemoteKeys
 from nova.web.limits import Budgets
 from nova.web.realtime.hub import Hub
@@ -90,17 +88,9 @@ def _read(name: str) -> bytes:
         raise CannotStart(f"tokens.jwks_file: {name}: {reason.strerror}") from reason
 
 
-def listen(backbone: Backbone, people: People, auth: Auth, hub: Hub) -> None:
-    """Let every cache and every socket hear of what makes it wrong."""
-    watch, signals = Watch(hub, _Standings(people)), backbone.signals
-    signals.on("user", people.forget)
-    signals.on(ERASED, people.hear_erased)
-    signals.on("user", auth.forget_users)
-    signals.on("user", watch.on_user)
-    signals.on("key", auth.forget_keys)
-    signals.on("revoked", auth.forget_tokens)
-    signals.on("revoked", watch.on_revoked)
-    signals.when_unknown(watch.on_unknown)
+def watch(hub: Hub, people: People) -> Watch:
+    """Return what closes sockets that people have no right to any more."""
+    return Watch(hub, _Standings(people))
 
 
 class _Standings:

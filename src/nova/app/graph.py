@@ -1,24 +1,22 @@
 """The composition root's part about the graph: its index in each process, or in Neo4j for all."""
 
 import importlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-
-from prometheus_client import CollectorRegistry
+from typing import Any
 
 from nova.adapters.local import graph_metrics
 from nova.adapters.local.graph import MB, LocalGraph, expected
 from nova.adapters.local.graph_file import GraphFile
+from nova.app.shared import Shared
 from nova.app.starting import EMBEDDED, CannotStart
 from nova.backbone.backbone import Backbone
 from nova.backbone.mirrors import here
-from nova.feature import Feature
+from nova.feature import ExternalIndex, Feature, Health, Projection, Role
 from nova.features import graph
-from nova.features.accounts import People
 from nova.features.graph import (
     Faces,
     Feed,
-    Graph,
     Keeper,
     Lists,
     Mirrored,
@@ -27,11 +25,9 @@ from nova.features.graph import (
     Suggester,
     Ways,
 )
-from nova.kernel.clock import Clock
 from nova.ports.database import Queries
 from nova.ports.graph import GraphUnavailable, KeptGraphIndex
 from nova.settings import Settings
-from nova.web.probes import Ping
 
 CONSUMER = "graph-index"
 """Its name in the log's metrics."""
@@ -68,53 +64,52 @@ async def reached(index: KeptGraphIndex) -> None:
         ) from reason
 
 
-def feature(
-    settings: Settings,
-    outside: KeptGraphIndex | None,
-    backbone: Backbone,
-    people: People,
-    relations: Graph,
-    *,
-    clock: Clock,
-    registry: CollectorRegistry,
-) -> tuple[Feature, Ping]:
-    """Put the graph together, with its index in this process or outside of it, and its ping."""
-    db = backbone.db
+def feature(shared: Shared, outside: KeptGraphIndex | None) -> Feature:
+    """Put the graph together, with its index in this process or outside of it."""
+    db = shared.backbone.db
+    keeping: Mapping[str, Any]
     if outside is None:
-        walks, ping = _index(settings, backbone, clock, registry)
+        walks, keeping = _inside(shared)
     else:
-        backbone.mirror(CONSUMER, graph.HEARS, Mirrored(db, outside))
-        walks, ping = Standby(db, outside, registry), outside.ping
-    backbone.signals.on(graph.SIGNAL, relations.silences.forget)
-    backbone.signals.on(graph.FOLLOWEES, relations.followees.forget)
-    cursors = graph.cursors(settings.tokens.signing_secret.encode())
-    lists = Lists(db, clock, people, cursors, Ways(db, walks))
+        walks = Standby(db, outside, shared.registry)
+        mirrored = Mirrored(db, outside)
+        keeping = {
+            "indexes": (ExternalIndex(name=CONSUMER, hears=graph.HEARS, keeper=mirrored),),
+            "health": (Health("graph", outside.ping),),
+        }
+    lists = Lists(db, shared.clock, shared.people, graph.cursors(shared.secret), Ways(db, walks))
     numbers = Numbers(db)
-    faces = Faces(numbers, lists)
-    backbone.signals.on("user", faces.forget)
-    backbone.signals.on(graph.FORGOTTEN, faces.forget_number)
-    backbone.signals.on(graph.FORGOTTEN, numbers.forget)
-    return graph.plug(relations, lists, Suggester(numbers, walks, faces)), ping
+    suggester = Suggester(numbers, walks, Faces(numbers, lists))
+    return graph.plug(shared.graph, lists, suggester, **keeping)
 
 
-def _index(
-    settings: Settings, backbone: Backbone, clock: Clock, registry: CollectorRegistry
-) -> tuple[Standby, Ping]:
+def _inside(shared: Shared) -> tuple[Standby, Mapping[str, Any]]:
     """Keep the index in this process, and in a file between restarts."""
-    db, index = backbone.db, LocalGraph(settings.graph_memory_mb * MB)
-    graph_metrics.register(index, registry)
+    settings, db = shared.settings, shared.backbone.db
+    index = LocalGraph(settings.graph_memory_mb * MB)
     feed = Feed(db, index)
     shelf = GraphFile(index, settings.data / "graph.index")
-    keeper = Keeper(db, clock, feed, shelf, log_days=settings.log.retention_days)
-    backbone.project("graph", graph.HEARS, fill=keeper.begin, hear=feed.hear, keep=keeper.keep)
+    keeper = Keeper(db, shared.clock, feed, shelf, log_days=settings.log.retention_days)
 
     async def ping() -> str:
         if not keeper.has_begun:
             raise GraphUnavailable("It is being filled; the database answers.")
         return await index.ping()
 
-    walks = Standby(db, index, registry, is_whole=lambda: keeper.has_begun, catches_up=False)
-    return walks, ping
+    projection = Projection(
+        name="graph",
+        hears=graph.HEARS,
+        fill=keeper.begin,
+        hear=feed.hear,
+        keep=keeper.keep,
+        role=Role.WEB,
+    )
+    walks = Standby(db, index, shared.registry, is_whole=lambda: keeper.has_begun, catches_up=False)
+    return walks, {
+        "projections": (projection,),
+        "health": (Health("graph", ping),),
+        "metrics": (graph_metrics.Size(index),),
+    }
 
 
 async def needs(db: Queries) -> tuple[int, int]:

@@ -12,13 +12,11 @@ from structlog import get_logger
 
 from nova import __version__, secrets
 from nova.adapters.postgres import metrics as postgres_metrics
-from nova.adapters.postgres.idempotency import PostgresIdempotency
 from nova.app import access, graph
 from nova.app.house import House, built
 from nova.app.starting import CannotStart
 from nova.app.truth import PACKAGE, prepare, truth
 from nova.backbone.migrations import Unmigratable
-from nova.feature import Job
 from nova.ports.database import DatabaseUnavailable
 from nova.settings import Settings
 from nova.settings.serving import Http
@@ -27,13 +25,13 @@ from nova.web.api import Api
 from nova.web.clients import UNNAMED, Clients
 from nova.web.connections import Guard
 from nova.web.documentation.site import pages
+from nova.web.files import Below
 from nova.web.metrics_access import guarded
 from nova.web.probes import healthz, metrics, read_only
 from nova.web.problems import kinds
 from nova.web.realtime.emulation import emulation
 from nova.web.realtime.endpoint import Origins, WebSocketEndpoint
 from nova.web.realtime.http_stream import http_stream
-from nova.web.realtime.routes import routes as channel_routes
 from nova.web.realtime.sse import sse
 from nova.web.realtime.websocket import SocketProtocol
 from nova.web.routes import Route
@@ -76,8 +74,6 @@ async def serve(
         postgres_metrics.register(pool, house.registry)
         file_descriptors.register(house.registry)
         await _first_key(house, settings)
-        idempotency = PostgresIdempotency(house.backbone.db)
-        house.backbone.jobs.append(Job("web.idempotency", 600.0, idempotency.expire))
         await stack.enter_async_context(house.watchdog.watching())
         await stack.enter_async_context(house.backbone.run())
         _tune_collector()
@@ -90,7 +86,7 @@ async def serve(
 
         try:
             await serve_http(
-                _api(settings, house, idempotency, home="demo" if demo else "console"),
+                _api(settings, house, home="demo" if demo else "console"),
                 listener=listener,
                 protocol=SocketProtocol,
                 listening=listening,
@@ -143,11 +139,10 @@ async def _first_key(house: House, settings: Settings) -> None:
 
 def all_routes(house: House) -> list[Route]:
     """Return every operation of the HTTP API."""
-    routes = [route for feature in house.features for route in feature.routes]
-    return [*routes, *channel_routes(house.hub)]
+    return [route for feature in house.features for route in feature.routes]
 
 
-def _api(settings: Settings, house: House, idempotency: PostgresIdempotency, *, home: str) -> Api:
+def _api(settings: Settings, house: House, *, home: str) -> Api:
     routes = all_routes(house)
     allowed = access.origins(settings)
     origins = Origins(allowed)
@@ -165,7 +160,7 @@ def _api(settings: Settings, house: House, idempotency: PostgresIdempotency, *, 
         routes,
         authenticator=house.auth,
         registry=house.registry,
-        idempotency=idempotency,
+        idempotency=house.idempotency,
         limiter=house.limiter,
         budgets=house.budgets,
         mounts={
@@ -178,7 +173,10 @@ def _api(settings: Settings, house: House, idempotency: PostgresIdempotency, *, 
             "/emulation": emulation(house.hub, origins, clients),
             **{path: read_only(page) for path, page in pages(document, guides_folder()).items()},
         },
-        fallback=Site(browser_folder(), home=home),
+        fallback=Below(
+            [mount for feature in house.features for mount in feature.mounts],
+            Site(browser_folder(), home=home),
+        ),
         clients=clients,
         hosts=access.hosts(settings),
         origins=allowed,

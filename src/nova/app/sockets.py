@@ -1,13 +1,39 @@
-"""The composition root's part about sockets: what they hear of this process and of others."""
+"""The composition root's part about sockets, and about whoever calls over HTTP."""
 
-from nova.backbone.backbone import Backbone
-from nova.web.realtime.hub import Hub
+from nova.app import access
+from nova.app.shared import Shared
+from nova.feature import Feature, Health, Job, Role, Signal, Turn
+from nova.web.realtime.metrics import Sockets
 from nova.web.realtime.position_audit import PositionAudit
+from nova.web.realtime.routes import routes
 
 
-def connect(backbone: Backbone, hub: Hub) -> None:
-    """Have sockets hear publications, and have those found that did not arrive."""
-    backbone.on_publication(hub.deliver)
+def feature(shared: Shared) -> Feature:
+    """Return what the web server itself brings: channels, credentials, repeated requests.
+
+    Sockets hear what this process and others publish, and what did not arrive is found.
+    """
+    auth, hub, backbone = shared.auth, shared.hub, shared.backbone
+    watch = access.watch(hub, shared.people)
     audit = PositionAudit(hub.lanes, backbone.channels, backbone.broadcasting)
+    backbone.on_publication(hub.deliver)
     backbone.broadcasting.on_missed(audit.check_all)
-    backbone.turns.append(("positions", audit.turn))
+    return Feature(
+        name="sockets",
+        routes=routes(hub),
+        signals=(
+            Signal("user", auth.forget_users),
+            Signal("user", watch.on_user),
+            Signal("key", auth.forget_keys),
+            Signal("revoked", auth.forget_tokens),
+            Signal("revoked", watch.on_revoked),
+        ),
+        unknown_signals=(watch.on_unknown,),
+        jobs=(Job("web.idempotency", 600.0, shared.idempotency.expire),),
+        turns=(
+            Turn("auth.uses", auth.turn, Role.WEB),
+            Turn("positions", audit.turn, Role.GATEWAY),
+        ),
+        health=(Health("jwks", shared.keys.ping, needed=True),) if shared.keys else (),
+        metrics=(Sockets(hub),),
+    )

@@ -27,7 +27,7 @@ async def api(here: World) -> AsyncIterator[httpx.AsyncClient]:
 
     engines = Engines({"database": here.pool.ping}, {"mail": gone})
     watch = Watch(here.registry, SystemClock(), list, lambda: 3)
-    async with api_client(plug(here.backbone, engines, watch).routes, here) as client:
+    async with api_client(plug(here.backbone, lambda: engines, watch).routes, here) as client:
         yield client
 
 

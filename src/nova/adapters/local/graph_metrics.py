@@ -2,14 +2,15 @@
 
 from collections.abc import Iterator
 
-from prometheus_client import CollectorRegistry
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from nova.adapters.local.graph import LocalGraph
 
 
-class _Size(Collector):
+class Size(Collector):
+    """Reads what a graph index holds."""
+
     def __init__(self, index: LocalGraph) -> None:
         self._index = index
 
@@ -25,7 +26,3 @@ class _Size(Collector):
             "1 when it would take more than graph_memory_mb; then the database answers.",
             self._index.is_full,
         )
-
-
-def register(index: LocalGraph, registry: CollectorRegistry) -> None:
-    registry.register(_Size(index))

@@ -3,7 +3,7 @@
 from pathlib import Path
 from uuid import UUID
 
-from nova.feature import Feature, Job
+from nova.feature import Feature, Job, Signal
 from nova.features.accounts import api
 from nova.features.accounts.credentials import Credentials
 from nova.features.accounts.devices import SIGNAL, Devices
@@ -44,6 +44,11 @@ def plug(
         name="accounts",
         routes=api.routes(accounts, credentials, erasures, Cursors(cursor_secret, "users", UUID)),
         facts=(UserCreated, UserChanged, UserDeleted, UserSuspended, DeviceDied),
+        signals=(
+            Signal("user", accounts.people.forget),
+            Signal(ERASED, accounts.people.hear_erased),
+            Signal(SIGNAL, accounts.devices.forget_user),
+        ),
         jobs=(
             Job("accounts.forget_expired", 3600, credentials.forget_expired),
             Job("accounts.erasures", 1.0, erasures.go_on),

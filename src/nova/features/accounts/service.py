@@ -62,7 +62,7 @@ class Accounts:
     ) -> None:
         """`features` returns all of them, for export and erasure; `zones` are IANA's names."""
         self._db = db
-        self._people = people
+        self.people = people
         self._clock = clock
         self._zones = zones
         self._features = features
@@ -215,7 +215,7 @@ class Accounts:
     def _tell(self, tx: Tx, user: UUID) -> None:
         """Have every process look at the user anew; this one without waiting to be told."""
         tx.signal("user", str(user))
-        tx.after_commit(lambda: self._people.forget(str(user)))
+        tx.after_commit(lambda: self.people.forget(str(user)))
 
     def _close_sockets(self, tx: Tx, user: UUID) -> None:
         tx.signal("revoked", f"user:{user}:{self._clock.now().timestamp():.6f}")

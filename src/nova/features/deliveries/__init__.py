@@ -2,11 +2,13 @@
 
 from pathlib import Path
 
-from nova.feature import Feature, Job, Turn
+from nova.feature import Feature, Group, Health, Job, Signal, Turn
+from nova.features.deliveries import policies, quiet_hours, webhooks
 from nova.features.deliveries.api import Handlers
 from nova.features.deliveries.asks import Ask, Dead
 from nova.features.deliveries.events import DeliveryEnded
 from nova.features.deliveries.lanes.lane import Pacing
+from nova.features.deliveries.mail import templates as mail_templates
 from nova.features.deliveries.models import LANES
 from nova.features.deliveries.routes import routes
 from nova.features.deliveries.service import Deliveries, Knobs
@@ -28,14 +30,28 @@ def plug(deliveries: Deliveries) -> Feature:
     return Feature(
         name="deliveries",
         routes=routes(Handlers(deliveries)),
-        hears={
-            NotificationStored: planner.stored,
-            NotificationsMarked: planner.marked,
-            NotificationsRemoved: planner.removed,
-            NotificationEdited: planner.edited,
-            Muted: planner.muted,
-            DeliveryEnded: deliveries.webhooks.ended,
-        },
+        groups=(
+            Group(
+                name="deliveries",
+                hears={
+                    NotificationStored: planner.stored,
+                    NotificationsMarked: planner.marked,
+                    NotificationsRemoved: planner.removed,
+                    NotificationEdited: planner.edited,
+                    Muted: planner.muted,
+                    DeliveryEnded: deliveries.webhooks.ended,
+                },
+            ),
+        ),
+        signals=(
+            Signal(webhooks.SIGNAL, deliveries.webhooks.forget),
+            Signal(quiet_hours.SIGNAL, deliveries.quiet.forget),
+            Signal(policies.SIGNAL, deliveries.policies.forget),
+            Signal(mail_templates.SIGNAL, deliveries.mails.forget),
+        ),
+        health=[
+            Health(name, carrier.ping, remote=True) for name, carrier in deliveries.carriers.items()
+        ],
         facts=(DeliveryEnded,),
         jobs=(
             Job("deliveries.release", 1.0, deliveries.release.due),
@@ -56,4 +72,5 @@ def plug(deliveries: Deliveries) -> Feature:
         erase=deliveries.erase,
         scrubs=(erasing.digests, erasing.ledger, erasing.outbox),
         export=deliveries.export,
+        close=(deliveries.close,),
     )

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 from uuid import UUID
 
 from nova.backbone.database import Tx
@@ -107,12 +107,6 @@ class Preferences(Protocol):
 
     async def turn_off(self, user: UUID, kind: str | None, channel: str) -> None:
         """Turn a channel off for a type; for all types when that is None."""
-
-
-class Signals(Protocol):
-    """Calls back when any process signals; None means that some may have been missed."""
-
-    def on(self, name: str, call: Any) -> None: ...
 
 
 class Naming(Protocol):

@@ -14,8 +14,6 @@ from prometheus_client import CollectorRegistry
 from nova.backbone.database import Database, Tx
 from nova.backbone.maintenance_batches import in_portions
 from nova.features.deliveries import (
-    policies,
-    quiet_hours,
     rules,
     store,
     store_log,
@@ -29,7 +27,6 @@ from nova.features.deliveries.asks import (
     Naming,
     People,
     Preferences,
-    Signals,
 )
 from nova.features.deliveries.burial import Burial, Caution
 from nova.features.deliveries.digests import Digests
@@ -44,7 +41,6 @@ from nova.features.deliveries.lanes.mail_bound import MailBound
 from nova.features.deliveries.lanes.mailboxes import MailLane
 from nova.features.deliveries.lanes.platforms import Badges, PlatformLane
 from nova.features.deliveries.ledger import Ledger
-from nova.features.deliveries.mail import templates as mail_templates
 from nova.features.deliveries.mail.samples import Samples, Titles
 from nova.features.deliveries.mail.templates import MailTemplates
 from nova.features.deliveries.models import (
@@ -118,7 +114,6 @@ class Deliveries:
         self,
         db: Database,
         clock: Clock,
-        signals: Signals,
         registry: CollectorRegistry,
         *,
         carriers: Mapping[str, Carrier],
@@ -142,6 +137,7 @@ class Deliveries:
         self.knobs = knobs = knobs or Knobs()
         self._db = db
         self._clock = clock
+        self.carriers = carriers
         self._cursors: Cursors[UUID] = Cursors(signing_secret, "deliveries", UUID)
         self.people = people
         self.unsubscribe = Unsubscribe(preferences, signing_secret, knobs.public_url)
@@ -246,10 +242,6 @@ class Deliveries:
             **common,
         )
         self.lanes: dict[str, Lane] = {**self.platforms, webhooks.LANE: self.hooks}
-        signals.on(webhooks.SIGNAL, self.webhooks.forget)
-        signals.on(quiet_hours.SIGNAL, self.quiet.forget)
-        signals.on(policies.SIGNAL, self.policies.forget)
-        signals.on(mail_templates.SIGNAL, self.mails.forget)
 
     def ring(self, lane: str) -> None:
         """Say that something is due in a lane."""

@@ -1,8 +1,11 @@
 """The social graph: who follows, blocks and mutes whom, and who may know whom."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
-from nova.feature import Feature, Job
+from prometheus_client.registry import Collector
+
+from nova.feature import ExternalIndex, Feature, Health, Job, Projection, Signal
 from nova.features.graph.api import Handlers
 from nova.features.graph.events import FACTS, RebuildAsked
 from nova.features.graph.faces import Faces
@@ -55,11 +58,32 @@ def cursors(secret: bytes) -> Cursors[Place]:
     return Cursors(secret, "graph", Place)
 
 
-def plug(graph: Graph, lists: Lists, suggester: Suggester) -> Feature:
+def plug(
+    graph: Graph,
+    lists: Lists,
+    suggester: Suggester,
+    *,
+    projections: Sequence[Projection] = (),
+    indexes: Sequence[ExternalIndex] = (),
+    health: Sequence[Health] = (),
+    metrics: Sequence[Collector] = (),
+) -> Feature:
+    """Return the feature, with its index: in the memory of each process, or outside of them."""
     return Feature(
         name="graph",
         routes=routes(Handlers(graph, lists, suggester)),
         facts=FACTS,
+        projections=projections,
+        indexes=indexes,
+        signals=(
+            Signal(SIGNAL, graph.silences.forget),
+            Signal(FOLLOWEES, graph.followees.forget),
+            Signal("user", suggester.faces.forget),
+            Signal(FORGOTTEN, suggester.faces.forget_number),
+            Signal(FORGOTTEN, suggester.numbers.forget),
+        ),
+        health=health,
+        metrics=metrics,
         jobs=(Job("graph.forget_expired", 3_600.0, graph.forget_expired),),
         schema=Path(__file__).with_name("schema"),
         lighten=graph.lighten,

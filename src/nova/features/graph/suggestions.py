@@ -15,15 +15,15 @@ class Suggester:
     """Suggests people, with reasons."""
 
     def __init__(self, numbers: Numbers, index: GraphWalks, faces: Faces) -> None:
-        self._numbers = numbers
+        self.numbers = numbers
         self._index = index
-        self._faces = faces
+        self.faces = faces
 
     async def suggest(self, user: UUID, most: int) -> list[Suggestion]:
-        standing = await self._numbers.standing(user)
+        standing = await self.numbers.standing(user)
         found = await self._index.suggest(standing.number, hidden=standing.hidden, most=most)
         named = {one.number for one in found}.union(*[one.by for one in found])
-        people = await self._faces.of(named)
+        people = await self.faces.of(named)
         return [
             Suggestion(person=person, score=one.score, reason=_reason(one, people))
             for one in found

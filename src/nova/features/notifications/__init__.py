@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
-from nova.feature import Channel, Feature, Job
+from nova.feature import Channel, Feature, Group, Job, Signal
 from nova.features.graph.events import FollowApproved, Followed, FollowRequested
+from nova.features.notifications import preferences, types
 from nova.features.notifications.api import rpcs
 from nova.features.notifications.events import (
     EventAccepted,
@@ -21,7 +22,7 @@ from nova.features.posts.events import Commented, Liked, Mentioned
 from nova.ports.channels import Retention
 from nova.web.actors import User
 
-__all__ = ["Notifications", "plug", "plug_subjects"]
+__all__ = ["Notifications", "plug"]
 
 RETENTION = Retention(size=1_000, seconds=86_400.0)
 """Of `user:<id>`: a client that was away for longer fetches its inbox anew."""
@@ -31,16 +32,11 @@ def plug(notifications: Notifications) -> Feature:
     return Feature(
         name="notifications",
         routes=routes(notifications),
-        hears={
-            EventAccepted: notifications.pipeline.hear,
-            Followed: notifications.social.hear,
-            FollowRequested: notifications.social.hear,
-            FollowApproved: notifications.social.hear,
-            Liked: notifications.post_rings.hear,
-            Commented: notifications.post_rings.hear,
-            Mentioned: notifications.post_rings.hear,
-        },
-        directly={EventAccepted: is_plain},
+        groups=_groups(notifications),
+        signals=(
+            Signal(preferences.SIGNAL, notifications.preferences.forget),
+            Signal(types.SIGNAL, notifications.types.forget),
+        ),
         facts=(
             EventAccepted,
             NotificationStored,
@@ -72,17 +68,34 @@ def plug(notifications: Notifications) -> Feature:
             notifications.erasing.suppressed,
         ),
         export=notifications.export,
+        close=(notifications.close,),
     )
 
 
-def plug_subjects(notifications: Notifications) -> Feature:
-    """Return the listeners to whatever changes what notifications stand on: a reader of their own.
+def _groups(notifications: Notifications) -> tuple[Group, ...]:
+    """Return what makes notifications, and what hears of changes to what they stand on.
 
-    What they look at is locked for as long as the answers take; nothing else waits for that.
+    What the second one looks at is locked for as long as the answers take; the first one does not
+    wait for that.
     """
-    return Feature(
-        name="subjects",
-        hears={**notifications.valid.hears(), SubjectsTouched: notifications.reviews.hear},
+    return (
+        Group(
+            name="notifications",
+            hears={
+                EventAccepted: notifications.pipeline.hear,
+                Followed: notifications.social.hear,
+                FollowRequested: notifications.social.hear,
+                FollowApproved: notifications.social.hear,
+                Liked: notifications.post_rings.hear,
+                Commented: notifications.post_rings.hear,
+                Mentioned: notifications.post_rings.hear,
+            },
+            directly={EventAccepted: is_plain},
+        ),
+        Group(
+            name="subjects",
+            hears={**notifications.valid.hears(), SubjectsTouched: notifications.reviews.hear},
+        ),
     )
 
 

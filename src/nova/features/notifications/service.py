@@ -1,6 +1,6 @@
 """Notifications, put together: from an accepted event to the inbox and the story of it."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 from uuid import UUID
 
@@ -9,7 +9,7 @@ from prometheus_client import CollectorRegistry
 from nova.backbone.database import Database, Tx
 from nova.backbone.maintenance_batches import in_portions
 from nova.feature import Subjects
-from nova.features.notifications import boxes, preferences, types
+from nova.features.notifications import boxes
 from nova.features.notifications.bursts import Blocks, Bursts
 from nova.features.notifications.catalogue import DAY_S
 from nova.features.notifications.erasure import Erasing
@@ -33,12 +33,6 @@ from nova.kernel.clock import Clock
 from nova.web.cursors import Cursors
 
 
-class Signals(Protocol):
-    """Calls back when any process signals; None means that some may have been missed."""
-
-    def on(self, name: str, call: Callable[[str | None], None]) -> None: ...
-
-
 class DeadLetters(Protocol):
     """Facts that could not be handled."""
 
@@ -58,7 +52,6 @@ class Notifications:
         db: Database,
         clock: Clock,
         people: People,
-        signals: Signals,
         registry: CollectorRegistry,
         *,
         blocks: Blocks,
@@ -113,8 +106,6 @@ class Notifications:
         self.traces = Traces(db, failures, afterwards)
         self.watching = Watching(db, clock, people, Cursors(signing_secret, "events", UUID))
         self.retention = Retention(db, clock, ages)
-        signals.on(preferences.SIGNAL, self.preferences.forget)
-        signals.on(types.SIGNAL, self.types.forget)
 
     async def close(self) -> None:
         await self.runs.close()

@@ -1,6 +1,6 @@
 """The routes of operations: nothing is decided, and nothing is kept."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from msgspec import Struct
@@ -58,7 +58,7 @@ class Consumers(Struct, frozen=True):
     """One row for each consumer group."""
 
 
-def routes(log: Log, engines: Engines, watch: Watch) -> Sequence[Route]:
+def routes(log: Log, engines: Callable[[], Engines], watch: Watch) -> Sequence[Route]:
     async def overview(_call: Call[Any, Any]) -> Overview:
         return watch.overview()
 
@@ -66,10 +66,11 @@ def routes(log: Log, engines: Engines, watch: Watch) -> Sequence[Route]:
         return Consumers(log.statistics())
 
     async def examined(_call: Call[Any, Any]) -> EngineList:
-        said = await asked({**engines.needed, **engines.spared}, WITHIN_S)
+        all_ = engines()
+        said = await asked({**all_.needed, **all_.spared}, WITHIN_S)
         return EngineList(
             [
-                Engine(name=name, needed=name in engines.needed, healthy=healthy, says=says)
+                Engine(name=name, needed=name in all_.needed, healthy=healthy, says=says)
                 for name, (healthy, says) in said.items()
             ]
         )

@@ -1,6 +1,6 @@
 """Posts, comments, likes, and the home feed that is made of them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Protocol
@@ -9,7 +9,7 @@ from uuid import UUID
 from msgspec import Struct
 
 from nova.backbone.database import Database
-from nova.feature import Channel, Feature, Job, Listener
+from nova.feature import Channel, Feature, Group, Job, Projection, Role
 from nova.features.graph.events import EdgesImported, FollowApproved, Followed
 from nova.features.posts.api import Handlers
 from nova.features.posts.comments import Comments
@@ -18,7 +18,7 @@ from nova.features.posts.events import FACTS, PostPublished
 from nova.features.posts.feed import HEARS, Feed, Follows
 from nova.features.posts.hashtag_backfill import OldTags
 from nova.features.posts.likes import Likes
-from nova.features.posts.live import CHANNEL, Audience, Live
+from nova.features.posts.live import CHANNEL, Audience, Live, Sockets
 from nova.features.posts.pull import Pull
 from nova.features.posts.push import KEPT, Followings, Push
 from nova.features.posts.routes import routes
@@ -26,11 +26,10 @@ from nova.features.posts.service import Posts
 from nova.features.posts.still_valid import subjects
 from nova.features.posts.views import People, Views
 from nova.kernel.clock import Clock
-from nova.kernel.events import Fact
 from nova.web.actors import User
 from nova.web.cursors import Cursors
 
-__all__ = ["HEARS", "House", "Knobs", "plug", "subjects"]
+__all__ = ["House", "Knobs", "plug", "subjects"]
 
 
 LIKE = tuple[datetime, UUID]
@@ -68,9 +67,11 @@ class House:
         *,
         cursor_secret: bytes,
         knobs: Knobs | None = None,
+        sockets: Sockets | None = None,
     ) -> None:
+        """Without `sockets`, nobody is told of new posts."""
         views = Views(db, people, relations)
-        self.live = Live(relations)
+        self.live = Live(relations, sockets)
         self.push = _push(db, clock, relations, knobs or Knobs())
         self.feed = Feed(
             db,
@@ -114,12 +115,22 @@ def plug(house: House) -> Feature:
             ),
         ),
         schema=Path(__file__).with_name("schema"),
-        hears=_hears(house.push) if house.push else {},
+        groups=(_pushing(house.push),) if house.push else (),
+        projections=(
+            Projection(
+                name="feed",
+                hears=HEARS,
+                fill=house.feed.source.fill,
+                hear=house.feed.hear,
+                role=Role.WEB,
+            ),
+        ),
         jobs=_jobs(house),
         lighten=house.erasing.lighten,
         erase=house.erasing.erase,
         scrubs=(house.erasing.unname,),
         export=posts.export,
+        close=(house.close,),
     )
 
 
@@ -143,13 +154,16 @@ def _push(db: Database, clock: Clock, relations: Relations, knobs: Knobs) -> Pus
     )
 
 
-def _hears(push: Push) -> Mapping[type[Fact], Listener]:
-    return {
-        PostPublished: push.on_published,
-        Followed: push.on_followed,
-        FollowApproved: push.on_followed,
-        EdgesImported: push.on_imported,
-    }
+def _pushing(push: Push) -> Group:
+    return Group(
+        name="posts",
+        hears={
+            PostPublished: push.on_published,
+            Followed: push.on_followed,
+            FollowApproved: push.on_followed,
+            EdgesImported: push.on_imported,
+        },
+    )
 
 
 async def _is_own(user: User, channel: str) -> bool:

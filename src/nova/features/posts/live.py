@@ -48,9 +48,9 @@ class Sockets(Protocol):
 class Live:
     """Tells who has the feed open that it has new posts, at most every quarter of a second."""
 
-    def __init__(self, audience: Audience) -> None:
-        self.sockets: Sockets | None = None
-        """Until there are any, nobody is told."""
+    def __init__(self, audience: Audience, sockets: Sockets | None = None) -> None:
+        """Without `sockets`, nobody is told."""
+        self.sockets = sockets
         self._audience = audience
         self._waiting: dict[UUID, PostPublished] = {}
         self._task: asyncio.Task[None] | None = None

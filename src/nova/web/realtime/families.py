@@ -82,13 +82,24 @@ class Families:
         Raises ValueError for two of the same name.
         """
         self._rules: dict[str, Rules] = {}
-        self._of_users = {each.name for each in families if each.of_users}
-        self._greeting = [each.at_connect for each in families if each.at_connect and at_connect]
-        self._greeting += [partial(_personal, each.name) for each in namespaces if each.personal]
+        self._of_users: set[str] = set()
+        self._at_connect = at_connect
+        self._greeting: list[Callable[[User], Sequence[str]]] = []
+        self._personal: list[Callable[[User], Sequence[str]]] = [
+            partial(_personal, each.name) for each in namespaces if each.personal
+        ]
         for namespace in namespaces:
             self._add(namespace.name, _of_namespace(namespace))
         for family in families:
-            self._add(family.name, _of_family(family))
+            self.add(family)
+
+    def add(self, family: Family) -> None:
+        """Add channels of a feature. Raises ValueError for a name that is taken."""
+        self._add(family.name, _of_family(family))
+        if family.of_users:
+            self._of_users.add(family.name)
+        if family.at_connect and self._at_connect:
+            self._greeting.append(family.at_connect)
 
     def _add(self, name: str, rules: Rules) -> None:
         if name in self._rules:
@@ -133,7 +144,8 @@ class Families:
         """Return the channels that the server subscribes a user to; strangers have none."""
         if user.is_stranger:
             return []
-        return [channel for greet in self._greeting for channel in greet(user)]
+        greetings = [*self._greeting, *self._personal]
+        return [channel for greet in greetings for channel in greet(user)]
 
     async def admit(self, user: User, channel: str) -> Rules:
         """Return the rules of a channel that the user may see. Raises Failed for others."""

@@ -2,14 +2,15 @@
 
 from collections.abc import Iterator
 
-from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from nova.web.realtime.hub import Hub
 
 
-class _Sockets(Collector):
+class Sockets(Collector):
+    """Reads what a hub counts."""
+
     def __init__(self, hub: Hub) -> None:
         self._hub = hub
 
@@ -32,7 +33,3 @@ class _Sockets(Collector):
         for whose, number in hub.refused.items():
             refused.add_metric([whose], number)
         yield refused
-
-
-def register(hub: Hub, registry: CollectorRegistry) -> None:
-    registry.register(_Sockets(hub))
