@@ -1,11 +1,13 @@
 """Programs that features run beside this process."""
 
 import asyncio
+import signal
 from asyncio.subprocess import DEVNULL, Process
 
 from structlog import get_logger
 
 from nova.feature import ChildProcess
+from nova.kernel.child_processes import ends_with_parent
 
 AGAIN_S = 1.0
 """After its end, a program is started again so much later."""
@@ -22,7 +24,11 @@ class Child:
 
     async def turn(self) -> None:
         """Start the program and wait for its end."""
-        process = await asyncio.create_subprocess_exec(*self._child.command, stdin=DEVNULL)
+        process = await asyncio.create_subprocess_exec(
+            *self._child.command,
+            stdin=DEVNULL,
+            preexec_fn=ends_with_parent(signal.SIGTERM),  # calls the kernel only
+        )
         try:
             code = await process.wait()
         finally:

@@ -1,24 +1,22 @@
 """The postgres process: a direct child that ends when we do."""
 
 import asyncio
-import ctypes
 import os
 import shutil
 import signal
 import subprocess
-import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 from nova.adapters.postgres.folder import Folder
 from nova.adapters.postgres.program import program, reachable_program
 from nova.adapters.postgres.refusals import NotStarted
+from nova.kernel.child_processes import ends_with_parent
 
 STOP_S = 60.0  # for a fast shutdown, which writes a checkpoint; then it is killed
 LOOK_S = 0.05
 MOST_WORDS = 100_000  # bytes of its log that are looked at
-_PR_SET_PDEATHSIG = 1  # prctl(2)
 
 
 class Server:
@@ -81,7 +79,7 @@ class Server:
                 env=_environment(),
                 start_new_session=True,  # a Ctrl-C in the terminal is ours to pass on
                 pass_fds=(*data_fds, *socket_fds),
-                preexec_fn=_end_with(os.getpid()),  # noqa: PLW1509  # calls the kernel only
+                preexec_fn=ends_with_parent(signal.SIGINT),  # noqa: PLW1509  # calls the kernel
                 **self._folder.as_user,
             )
 
@@ -150,20 +148,3 @@ def _environment() -> dict[str, str]:
     """Return ours without PG… variables, which would be taken for settings."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
     return {**_MEMORY, **kept, "LC_ALL": "C", "TZ": "UTC"}
-
-
-def _end_with(parent: int) -> Callable[[], None]:
-    """Return what the child runs before exec: ask for a fast shutdown when its parent dies.
-
-    It runs after the user was changed, since that would clear the request (prctl(2)).
-    """
-    if sys.platform != "linux":
-        return lambda: None
-    prctl = ctypes.CDLL(None, use_errno=True).prctl
-
-    def prepare() -> None:
-        prctl(_PR_SET_PDEATHSIG, signal.SIGINT, 0, 0, 0)
-        if os.getppid() != parent:  # it died before we asked
-            os._exit(1)
-
-    return prepare
