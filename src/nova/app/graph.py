@@ -5,9 +5,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
-from nova.adapters.local import graph_metrics
-from nova.adapters.local.graph import MB, LocalGraph, expected
-from nova.adapters.local.graph_file import GraphFile
+from nova.adapters.local.graph_size import MB, expected
 from nova.app.shared import Shared
 from nova.app.starting import EMBEDDED, CannotStart
 from nova.backbone.backbone import Backbone
@@ -85,6 +83,10 @@ def feature(shared: Shared, outside: KeptGraphIndex | None) -> Feature:
 
 def _inside(shared: Shared) -> tuple[Standby, Mapping[str, Any]]:
     """Keep the index in this process, and in a file between restarts."""
+    from nova.adapters.local import graph_metrics  # noqa: PLC0415  # numpy: decision 0025
+    from nova.adapters.local.graph import LocalGraph  # noqa: PLC0415
+    from nova.adapters.local.graph_file import GraphFile  # noqa: PLC0415
+
     settings, db = shared.settings, shared.backbone.db
     index = LocalGraph(settings.graph_memory_mb * MB)
     feed = Feed(db, index)

@@ -7,6 +7,7 @@ from contextlib import contextmanager, suppress
 import numpy as np
 from numpy.typing import NDArray
 
+from nova.adapters.local.graph_size import MB
 from nova.adapters.local.rows import EVERYTHING, Budget, Cells, Counts, Full, Rows, Side
 from nova.adapters.local.walks import UNSEEN, Numbers, joined, step, top
 from nova.ports.graph import Candidate, Edge, GraphFull
@@ -24,8 +25,6 @@ PENDING = 50_000
 """Follows that are filled in together; whoever asks before gets them filled in at once."""
 FORGOTTEN = 1_000
 """Followers of somebody who is forgotten, after whom others get a turn."""
-
-MB = 1_000_000
 
 FORBIDDEN = -2
 
@@ -345,11 +344,6 @@ class LocalGraph:
             self._mark = np.zeros(size, np.bool_)
             self._ahead = np.full(size, UNSEEN, np.int32)
             self._back = np.full(size, UNSEEN, np.int32)
-
-
-def expected(people: int, follows: int) -> int:
-    """Return about how many bytes such a graph takes, once its lists have grown."""
-    return 12 * follows + 55 * people
 
 
 def _full(most: int) -> GraphFull:
