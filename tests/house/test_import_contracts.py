@@ -59,6 +59,10 @@ PLANTED = {
         "ports/places",
         "import structlog",
     ),
+    "Sockets: from the hub down to one channel": (
+        "web/realtime/lanes",
+        "if TYPE_CHECKING:\n    from nova.web.realtime.session import Session",
+    ),
     "Simulators share no code with what they test": (
         "simulators/scripts",
         "from nova.ports.carriers import Verdict",

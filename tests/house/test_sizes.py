@@ -15,7 +15,6 @@ LARGER = {
     "features/notifications/pipeline Pipeline": "to be cut",
     "features/notifications/service Notifications": "to be cut",
     "web/api Api": "to be cut",
-    "web/realtime/hub Hub": "to be cut",
     "web/realtime/websocket SocketProtocol": "uvicorn says which methods there are",
     "wire/http2 Http2": "one method a frame",
 }

@@ -10,7 +10,7 @@ import pytest
 
 from nova.web.connections import Guard
 from nova.web.intake import MOST_ARRIVING
-from nova.web.realtime.hub import Limits
+from nova.web.realtime.socket_limits import Limits
 from support.clients import http_client
 from support.http import SERVER, People, bearer
 from support.memory import MemoryChannels

@@ -11,8 +11,8 @@ from msgspec import Struct
 from nova.kernel.text import Line
 from nova.web.actors import User
 from nova.web.realtime.commands import COSTS
-from nova.web.realtime.hub import Limits
 from nova.web.realtime.messages import Command
+from nova.web.realtime.socket_limits import Limits
 from nova.web.routes import Limit
 from support.http import People
 from support.memory import MemoryChannels

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from nova.ports.channels import Position, Publication, Retention
-from nova.web.realtime.hub import Limits
+from nova.web.realtime.socket_limits import Limits
 from support.http import People
 from support.memory import MemoryChannels
 from support.sockets import ROOM, Sockets, make_hub, sockets
@@ -206,8 +206,8 @@ async def test_nothing_is_left_of_a_client_that_went(server: Sockets) -> None:
         assert (server.hub.sessions, server.hub.followed) == (1, 2)
     await until(lambda: server.hub.sessions == 0)
     assert server.hub.followed == 0
-    assert not server.hub._users
-    assert not any(server.hub._wheel)
+    assert not server.hub.registry.users
+    assert not any(server.hub.timers.wheel)
 
 
 async def test_a_snapshot_of_offset_0_recovers_without_an_epoch(server: Sockets) -> None:

@@ -12,8 +12,8 @@ import pytest
 
 from nova.web.connections import SLICE, GuardedProtocol
 from nova.web.event_loop_budget import PER_TURN
-from nova.web.realtime.hub import Limits
 from nova.web.realtime.session import MOST_FIRST, TURN
+from nova.web.realtime.socket_limits import Limits
 from nova.web.realtime.websocket import EMPTY_BEFORE, EMPTY_BURST, SocketProtocol
 from support.clients import http_client
 from support.http import People

@@ -34,7 +34,7 @@ async def data(client: Rude) -> Any:
 
 async def after_a_lone_frame(server: Sockets, client: Rude) -> Any:
     """Return the only client's transport, with a turn behind it in which it sent one frame."""
-    [session] = server.hub._sessions.values()
+    [session] = server.hub.registry.sessions.values()
     server.hub.deliver([Publication("room:one", 1, b"1")])
     assert await data(client) == 1
     return session._transport
@@ -67,7 +67,7 @@ async def test_frames_of_one_turn_arrive_in_order_and_before_the_close(server: S
         for number in range(1, MANY + 1):
             text = json.dumps({"number": number, "padding": "x" * (number % 7) * 300}).encode()
             server.hub.deliver([Publication("room:one", number, text)])
-        [session] = server.hub._sessions.values()
+        [session] = server.hub.registry.sessions.values()
         session.close(FORCED)
         heard = [(await data(ada))["number"] for _ in range(MANY)]
         assert heard == list(range(1, MANY + 1))

@@ -79,7 +79,7 @@ class World(Struct):
     def later(self, seconds: float) -> None:
         self.clock.advance(seconds)
         for _ in range(self.hub.ping_s):
-            self.hub.tick()
+            self.hub.timers.tick()
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from nova.ports.channels import Retention
 from nova.ports.database import Pool
 from nova.web.actors import NOBODY, User
 from nova.web.realtime.codes import INVALID_TOKEN
-from nova.web.realtime.hub import Limits
+from nova.web.realtime.socket_limits import Limits
 from nova.web.tokens import TokenInvalid, mint
 from support.accounts import SECRET, Process
 from support.memory import MemoryChannels

@@ -23,8 +23,9 @@ from nova.kernel.clock import SystemClock
 from nova.web.actors import NOBODY, Actor, Meeting, User
 from nova.web.auth import Subscription
 from nova.web.realtime.families import Families
-from nova.web.realtime.hub import Hub, Limits
+from nova.web.realtime.hub import Hub
 from nova.web.realtime.namespaces import Namespace
+from nova.web.realtime.socket_limits import Limits
 from nova.web.tokens import Tokens
 from support.memory import MemoryChannels
 from support.sockets import sockets
@@ -115,8 +116,7 @@ async def main() -> None:
         authenticator=signed,
         tickets=signed,
         clock=SystemClock(),
-        limits=Limits(anonymous=wanted.anonymous),
-        ping_s=wanted.ping_s,
+        limits=Limits(anonymous=wanted.anonymous, ping_s=wanted.ping_s),
     )
     channels.published = hub.deliver
     async with sockets(hub, signed, port=wanted.port) as running:

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 from msgspec import Struct
+from msgspec.structs import replace
 from prometheus_client import CollectorRegistry
 
 from nova.kernel.clock import Clock, SystemClock
@@ -21,10 +22,12 @@ from nova.web.realtime.emulation import emulation
 from nova.web.realtime.endpoint import Origins, WebSocketEndpoint
 from nova.web.realtime.families import Families, Family, Method, methods
 from nova.web.realtime.http_stream import http_stream
-from nova.web.realtime.hub import Hub, Limits, Tickets
+from nova.web.realtime.hub import Hub, OtherProcesses
 from nova.web.realtime.namespaces import Namespace
 from nova.web.realtime.routes import routes
+from nova.web.realtime.socket_limits import Limits
 from nova.web.realtime.sse import sse
+from nova.web.realtime.tickets import Tickets
 from nova.web.realtime.websocket import SocketProtocol
 from nova.web.routes import Limit
 from nova.web.serve import bound, serve
@@ -77,10 +80,9 @@ def make_hub(
         authenticator=authenticator,
         tickets=tickets or SignedTickets(authenticator),
         clock=clock or SystemClock(),
-        limits=limits,
-        ping_s=ping_s,
+        limits=replace(limits or Limits(), ping_s=ping_s),
         budget=budget or Limit("users", per_s=1e6, burst=10**6),
-        presence=presence,
+        others=OtherProcesses(presence=presence) if presence else None,
     )
 
 

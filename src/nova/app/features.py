@@ -23,7 +23,7 @@ from nova.features.notifications import Notifications
 from nova.ports.carriers import Carrier
 from nova.ports.graph import KeptGraphIndex
 from nova.ports.hooks import Hooks
-from nova.web.realtime.hub import BOUNDS
+from nova.web.realtime.socket_limits import BOUNDS
 from nova.wire.addresses import Guard
 
 Features = Callable[[], Sequence[Feature]]

@@ -22,7 +22,8 @@ from nova.web.auth import Auth
 from nova.web.jwks import RemoteKeys
 from nova.web.limits import Budgets, Limiter, LocalLimits
 from nova.web.realtime.families import Families, Method
-from nova.web.realtime.hub import Hub, Limits
+from nova.web.realtime.hub import Hub, OtherProcesses
+from nova.web.realtime.socket_limits import Limits
 
 
 class Shared(Struct, kw_only=True):
@@ -96,10 +97,11 @@ def shared(settings: Settings, pool: Pool, clock: Clock, stack: AsyncExitStack) 
         limits=_limits(settings),
         limiter=limiter,
         budget=budgets.users,
-        ping_s=settings.socket.ping_s,
-        audience=backbone.broadcasting,
-        fanout=backbone.broadcasting,
-        presence=backbone.presence,
+        others=OtherProcesses(
+            audience=backbone.broadcasting,
+            fanout=backbone.broadcasting,
+            presence=backbone.presence,
+        ),
     )
     return Shared(
         settings=settings,
@@ -146,5 +148,6 @@ def _limits(settings: Settings) -> Limits:
         subscriptions=settings.socket.subscriptions,
         message_bytes=settings.socket.max_message_bytes,
         queue_bytes=settings.socket.queue_bytes,
+        ping_s=settings.socket.ping_s,
         anonymous=settings.socket.anonymous,
     )

@@ -26,7 +26,7 @@ from nova.ports.graph import GraphUnavailable
 from nova.settings import Misconfigured, Settings
 from nova.web import file_descriptors
 from nova.web.jwks import KeysUnavailable
-from nova.web.realtime.hub import BOUNDS
+from nova.web.realtime.socket_limits import BOUNDS
 
 LETTERS = """
 select (select count(*) from backbone.dead_letters) as dead,

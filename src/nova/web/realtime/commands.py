@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 from msgspec import UNSET, Raw
@@ -14,6 +14,7 @@ from nova.ports.channels import Position, Unrecoverable
 from nova.web.access import owner
 from nova.web.actors import NOBODY, User
 from nova.web.realtime import codes
+from nova.web.realtime.client import Client
 from nova.web.realtime.codecs import is_json
 from nova.web.realtime.codes import Ended, Failed
 from nova.web.realtime.families import Rules
@@ -43,9 +44,6 @@ from nova.web.realtime.messages import (
 from nova.web.realtime.wires import NO_DELTA
 from nova.web.tokens import TokenExpired
 
-if TYPE_CHECKING:
-    from nova.web.realtime.session import Session
-
 MOST_RECOVERED = 10_000  # publications in one reply; longer gaps are not recovered
 TEMPORARY = {429, 503}
 """Statuses of refusals after which the same call may work later."""
@@ -58,7 +56,7 @@ STRANGER = User(NOBODY)
 _DONE = Empty()
 
 
-async def connect(session: "Session", request: ConnectRequest) -> ConnectResult:
+async def connect(session: Client, request: ConnectRequest) -> ConnectResult:
     if session.user is not None:
         raise Ended(codes.MALFORMED)
     user = await identify(session, request.token)
@@ -68,8 +66,7 @@ async def connect(session: "Session", request: ConnectRequest) -> ConnectResult:
     if session.hub.crowds(user):
         raise Ended(codes.CONNECTION_LIMIT)
     channels = session.hub.families.at_connect(user)
-    session.user = user
-    session.hub.enter(session, user)
+    session.admitted(user)
     # Once more, from memory: a revocation that came meanwhile had no socket to close yet.
     await identify(session, request.token)
     subs = {}
@@ -81,7 +78,7 @@ async def connect(session: "Session", request: ConnectRequest) -> ConnectResult:
             subs[channel] = await begin(session, subscription, rules, asked)
         except (Unavailable, Failed) as gone:
             raise Ended(codes.SERVER_ERROR) from gone
-    session.released = [*(session.released or ()), partial(session.hub.watch, session)]
+    session.released = [*(session.released or ()), session.begin_pings]
     return ConnectResult(
         client=session.id,
         version=f"nova {__version__}",
@@ -95,7 +92,7 @@ async def connect(session: "Session", request: ConnectRequest) -> ConnectResult:
     )
 
 
-async def identify(session: "Session", token: str) -> User:
+async def identify(session: Client, token: str) -> User:
     if not token and session.hub.limits.anonymous:
         return STRANGER
     try:
@@ -106,7 +103,7 @@ async def identify(session: "Session", token: str) -> User:
         raise Ended(codes.INVALID_TOKEN) from wrong
 
 
-async def refresh(session: "Session", user: User, request: RefreshRequest) -> RefreshResult:
+async def refresh(session: Client, user: User, request: RefreshRequest) -> RefreshResult:
     fresh = await identify(session, request.token)
     if fresh.id != user.id:
         raise Ended(codes.INVALID_TOKEN)
@@ -119,7 +116,7 @@ async def refresh(session: "Session", user: User, request: RefreshRequest) -> Re
     )
 
 
-async def rpc(session: "Session", number: int, user: User, request: RPCRequest) -> Reply:
+async def rpc(session: Client, number: int, user: User, request: RPCRequest) -> Reply:
     data = request.data
     method = session.hub.methods.get(request.method)
     await charge(session, "rpc", user, method.cost if method else 1)
@@ -143,7 +140,7 @@ async def rpc(session: "Session", number: int, user: User, request: RPCRequest) 
     return Reply(id=number, rpc=RPCResult(data=Raw(msgspec.json.encode(result))))
 
 
-async def subscribe(session: "Session", user: User, request: SubscribeRequest) -> SubscribeResult:
+async def subscribe(session: Client, user: User, request: SubscribeRequest) -> SubscribeResult:
     channel = request.channel
     if channel in session.subscriptions:
         raise Failed(codes.ALREADY_SUBSCRIBED)
@@ -153,7 +150,7 @@ async def subscribe(session: "Session", user: User, request: SubscribeRequest) -
     rules = await session.hub.families.admit(user, meant)
     ticket = None
     if request.token:
-        ticket = await session.hub.ticket(user, channel, request.token)
+        ticket = await session.hub.tickets.open(user, channel, request.token)
     elif not rules.open:
         raise Failed(codes.PERMISSION_DENIED)
     subscription = session.join(meant, server_side=False, name=channel)
@@ -166,13 +163,13 @@ async def subscribe(session: "Session", user: User, request: SubscribeRequest) -
     )
 
 
-async def unsubscribe(session: "Session", _user: User, request: ChannelRequest) -> Empty:
+async def unsubscribe(session: Client, _user: User, request: ChannelRequest) -> Empty:
     session.leave(request.channel)
     return _DONE
 
 
 async def begin(
-    session: "Session", subscription: Subscription, rules: Rules, asked: SubscribeRequest
+    session: Client, subscription: Subscription, rules: Rules, asked: SubscribeRequest
 ) -> SubscribeResult:
     """Find where the subscription starts; what arrives meanwhile is held until the answer."""
     try:
@@ -186,7 +183,7 @@ async def begin(
 
 
 async def start(
-    session: "Session", subscription: Subscription, rules: Rules, asked: SubscribeRequest
+    session: Client, subscription: Subscription, rules: Rules, asked: SubscribeRequest
 ) -> SubscribeResult:
     lane = subscription.lane
     await session.hub.heard(lane.channel)  # before its position is read
@@ -226,18 +223,16 @@ async def start(
     )
 
 
-async def sub_refresh(
-    session: "Session", user: User, request: SubRefreshRequest
-) -> SubRefreshResult:
+async def sub_refresh(session: Client, user: User, request: SubRefreshRequest) -> SubRefreshResult:
     subscription = session.subscriptions.get(request.channel)
     if subscription is None:
         raise Failed(codes.BAD_REQUEST)
-    ticket = await session.hub.ticket(user, request.channel, request.token)
+    ticket = await session.hub.tickets.open(user, request.channel, request.token)
     subscription.expires, subscription.token = ticket.expires, ticket.token
     return SubRefreshResult(expires=ticket.expires is not None, ttl=session.hub.ttl(ticket.expires))
 
 
-async def publish(session: "Session", user: User, request: PublishRequest) -> Empty:
+async def publish(session: Client, user: User, request: PublishRequest) -> Empty:
     rules = await look(session, user, request.channel)
     if not rules.publish:
         raise Failed(codes.PERMISSION_DENIED)
@@ -250,7 +245,7 @@ async def publish(session: "Session", user: User, request: PublishRequest) -> Em
     return _DONE
 
 
-async def history(session: "Session", user: User, request: HistoryRequest) -> HistoryResult:
+async def history(session: Client, user: User, request: HistoryRequest) -> HistoryResult:
     channel = session.hub.families.meant(user, request.channel)
     rules = await look(session, user, channel)
     if rules.retention is None:
@@ -274,26 +269,26 @@ async def history(session: "Session", user: User, request: HistoryRequest) -> Hi
     )
 
 
-async def presence(session: "Session", user: User, request: ChannelRequest) -> PresenceResult:
+async def presence(session: Client, user: User, request: ChannelRequest) -> PresenceResult:
     return PresenceResult(presence=await present(session, user, request.channel))
 
 
 async def presence_stats(
-    session: "Session", user: User, request: ChannelRequest
+    session: Client, user: User, request: ChannelRequest
 ) -> PresenceStatsResult:
     clients = await present(session, user, request.channel)
     users = {info.user for info in clients.values()}
     return PresenceStatsResult(num_clients=len(clients), num_users=len(users))
 
 
-async def present(session: "Session", user: User, channel: str) -> dict[str, ClientInfo]:
+async def present(session: Client, user: User, channel: str) -> dict[str, ClientInfo]:
     rules = await look(session, user, channel)
     if not rules.presence:
         raise Failed(codes.NOT_AVAILABLE)
     return await session.hub.present(channel)
 
 
-async def look(session: "Session", user: User, channel: str) -> Rules:
+async def look(session: Client, user: User, channel: str) -> Rules:
     """Return the rules of a channel that the client is in, or could just enter."""
     if channel in session.subscriptions:
         return session.hub.families.rules(channel)
@@ -303,11 +298,11 @@ async def look(session: "Session", user: User, channel: str) -> Rules:
     return rules
 
 
-async def ping(_session: "Session", _user: User, _request: Empty) -> Empty:
+async def ping(_session: Client, _user: User, _request: Empty) -> Empty:
     return _DONE
 
 
-async def charge(session: "Session", command: str, user: User, more: int = 1) -> None:
+async def charge(session: Client, command: str, user: User, more: int = 1) -> None:
     """Take a command from the budget that its user has for HTTP and all sockets together."""
     key = f"client:{session.id}" if user.is_stranger else owner(user)
     try:
@@ -331,7 +326,7 @@ COSTS: Mapping[str, int] = {
     "send": 1,
 }
 """What each command takes from its user's budget; strangers have one per connection."""
-ANSWERS: Mapping[str, Callable[["Session", User, Any], Awaitable[Any]]] = {
+ANSWERS: Mapping[str, Callable[[Client, User, Any], Awaitable[Any]]] = {
     "subscribe": subscribe,
     "unsubscribe": unsubscribe,
     "publish": publish,

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING
 from uuid import UUID
 
 from msgspec import UNSET, Raw
@@ -12,21 +11,19 @@ from structlog import get_logger
 from nova.kernel.errors import Unavailable
 from nova.ports.fanout import Order, Refreshed, SentAway, Subscribed, Unsubscribed
 from nova.web.realtime import codes
+from nova.web.realtime.client import Home
 from nova.web.realtime.codes import Closing, Ended, Failed
 from nova.web.realtime.commands import start
 from nova.web.realtime.messages import Push, SubscribeRequest
 from nova.web.realtime.messages import Refresh as RefreshPush
 from nova.web.realtime.messages import Subscribe as SubscribePush
-
-if TYPE_CHECKING:
-    from nova.web.realtime.hub import Hub
-    from nova.web.realtime.session import Session
+from nova.web.realtime.session import Session
 
 
 class Control:
     """Carries out orders on the connections of this process."""
 
-    def __init__(self, hub: "Hub", connections: Callable[[UUID], Iterable["Session"]]) -> None:
+    def __init__(self, hub: Home, connections: Callable[[UUID], Iterable[Session]]) -> None:
         """`connections` returns those of a user."""
         self._hub = hub
         self._connections = connections
@@ -56,11 +53,11 @@ class Control:
                     task.add_done_callback(self._tasks.discard)
         return len(sessions)
 
-    def _of(self, user: UUID, client: str) -> Sequence["Session"]:
+    def _of(self, user: UUID, client: str) -> Sequence[Session]:
         theirs = tuple(self._connections(user))
         return [each for each in theirs if each.id == client] if client else theirs
 
-    def _refresh(self, session: "Session", order: Refreshed) -> None:
+    def _refresh(self, session: Session, order: Refreshed) -> None:
         if order.is_expired:
             session.close(codes.CONNECTION_EXPIRED)
         elif session.user is not None:
@@ -68,7 +65,7 @@ class Control:
             push = RefreshPush(expires=order.expires is not None, ttl=self._hub.ttl(order.expires))
             session.say(Push(refresh=push))
 
-    async def _subscribe(self, session: "Session", order: Subscribed) -> None:
+    async def _subscribe(self, session: Session, order: Subscribed) -> None:
         """Put a connection into a channel, unless it is there or in as many as it may."""
         hub, channel = self._hub, order.channel
         if (

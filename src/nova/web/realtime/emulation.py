@@ -39,7 +39,7 @@ def emulation(hub: Hub, origins: Origins, clients: Clients) -> ASGIApp:
             await answer(send, 400, b"not an emulation request", shared(scope))
             return
         secret, commands = said
-        session = hub.find(secret)
+        session = hub.registry.find(secret)
         if session is None:
             await answer(send, 404, b"no such session", shared(scope))
             return

@@ -11,7 +11,8 @@ from nova.web.allowed_hosts import Once, OriginNotAllowed, is_own, refuse
 from nova.web.clients import Clients
 from nova.web.probes import read_only
 from nova.web.realtime.codes import MALFORMED, Closing
-from nova.web.realtime.hub import Hub, TooManySockets
+from nova.web.realtime.hub import Hub
+from nova.web.realtime.socket_limits import TooManySockets
 from nova.web.realtime.websocket import DIRECT
 from nova.web.realtime.wires import (
     PLAIN_JSON,
@@ -60,7 +61,7 @@ class WebSocketEndpoint:
         address = self._clients.network(scope)
         try:
             self._origins.check(scope)
-            self._hub.admit(address)
+            self._hub.registry.admit(address)
         except (OriginNotAllowed, TooManySockets) as refused:
             await receive()
             await refuse(scope, send, refused)

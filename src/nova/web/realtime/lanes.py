@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from msgspec.structs import replace
 from structlog import get_logger
@@ -12,16 +12,28 @@ from nova.ports.channels import Position, Publication
 from nova.web.auth import Subscription as Ticket
 from nova.web.realtime.codecs import as_json, one_line
 from nova.web.realtime.codes import INSUFFICIENT_STATE, Closing
-from nova.web.realtime.messages import Push, Reply
+from nova.web.realtime.messages import ClientInfo, Push, Reply
 from nova.web.realtime.wires import NO_DELTA, Base, Wire
-
-if TYPE_CHECKING:
-    from nova.web.realtime.session import Session
 
 GAP_S = 0.05
 """How long a publication may be missing before it is read from the channel's history."""
 MOST_AHEAD = 4096  # publications kept behind a gap; the rest is read from the history with it
 MOST_HELD = 4096  # publications kept for a subscription being answered; past it: come back
+
+
+class Follower(Protocol):
+    """A client's connection, as far as its channels need it."""
+
+    id: str
+    wire: Wire
+    subscriptions: "dict[str, Subscription]"
+
+    def send(self, frame: bytes) -> None: ...
+
+    def close(self, closing: Closing) -> None: ...
+
+    def info(self, subscription: "Subscription | None") -> ClientInfo:
+        """Return what others see of this client."""
 
 
 class Subscription:
@@ -41,7 +53,7 @@ class Subscription:
     )
 
     def __init__(
-        self, session: "Session", lane: "Lane", *, server_side: bool, name: str = ""
+        self, session: "Follower", lane: "Lane", *, server_side: bool, name: str = ""
     ) -> None:
         """`name` is what the client calls the channel, where that is not the channel's own."""
         self.session = session
@@ -108,7 +120,7 @@ class Alias(Subscription):
 
     __slots__ = ()
 
-    def __init__(self, session: "Session", lane: "Lane", name: str) -> None:
+    def __init__(self, session: "Follower", lane: "Lane", name: str) -> None:
         super().__init__(session, lane, server_side=False, name=name)
         self.base = None  # what others get is not for this one
 

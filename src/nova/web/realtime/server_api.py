@@ -149,8 +149,8 @@ class ServerApi:
                     name=hub.node,
                     version=__version__,
                     num_clients=hub.sessions,
-                    num_users=hub.users,
-                    num_subs=sum(hub.subscribers().values()),
+                    num_users=len(hub.registry.users),
+                    num_subs=sum(len(each.subscriptions) for each in hub.lanes.values()),
                     num_channels=hub.followed,
                     uptime=hub.uptime,
                 )
@@ -159,10 +159,10 @@ class ServerApi:
 
     async def channels(self, call: calls.ChannelsCall) -> calls.ChannelsFound:
         found: dict[str, calls.ChannelFound] = {}
-        for channel, clients in self._hub.subscribers().items():
+        for channel, lane in self._hub.lanes.items():
             is_own = self._hub.families.rules(channel).may_subscribe is None
             if is_own and (not call.pattern or fnmatchcase(channel, call.pattern)):
-                found[channel] = calls.ChannelFound(clients)
+                found[channel] = calls.ChannelFound(len(lane.subscriptions))
             if len(found) >= calls.MOST_CHANNELS:
                 break
         return calls.ChannelsFound(found)

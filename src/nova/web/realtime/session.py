@@ -3,7 +3,7 @@
 import asyncio
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from msgspec import UNSET, Raw
 from structlog import get_logger
@@ -11,8 +11,9 @@ from structlog import get_logger
 from nova.kernel.errors import Unavailable
 from nova.kernel.ids import new_id
 from nova.web.actors import User
-from nova.web.event_loop_budget import REQUEST
+from nova.web.event_loop_budget import REQUEST, LoopBudget
 from nova.web.realtime import codes, commands
+from nova.web.realtime.client import Home
 from nova.web.realtime.codecs import Undecodable
 from nova.web.realtime.codes import Closing, Ended, Failed
 from nova.web.realtime.lanes import Alias, Subscription
@@ -25,9 +26,6 @@ from nova.web.realtime.messages import (
 )
 from nova.web.realtime.wires import Transport, Wire
 
-if TYPE_CHECKING:
-    from nova.web.realtime.hub import Hub
-
 MOST_WAITING = 4096  # frames of one client; past it the client is told to come back later
 MOST_BYTES = 1 << 20  # of those frames; past it, too
 HOLD_AT = 64
@@ -38,6 +36,23 @@ MOST_FIRST = 16_384
 """Bytes of a frame before `connect`, unless it begins with that (SDKs send more along with it)."""
 TURN = 32
 """Commands answered before others get their turn."""
+
+
+class Hub(Home, Protocol):
+    """The hub, as far as a session needs it (nova.web.realtime.hub.Hub)."""
+
+    loop_budget: LoopBudget
+
+    def enter(self, session: "Session", user: User) -> None:
+        """The session has said who it is."""
+
+    def watch(self, session: "Session") -> None:
+        """The session was told how it is pinged."""
+
+    def leave(self, session: "Session") -> None:
+        """Forget a session that ended."""
+
+    def disconnected(self, closing: Closing) -> None: ...
 
 
 class Session:
@@ -66,7 +81,7 @@ class Session:
 
     def __init__(
         self,
-        hub: "Hub",
+        hub: Hub,
         wire: Wire,
         transport: Transport,
         *,
@@ -317,6 +332,15 @@ class Session:
         if self.closed:
             raise Ended(codes.NORMAL)
 
+    def admitted(self, user: User) -> None:
+        """Be this user's from now on."""
+        self.user = user
+        self.hub.enter(self, user)
+
+    def begin_pings(self) -> None:
+        """Ping from now on: the client was told how."""
+        self.hub.watch(self)
+
     def join(self, channel: str, *, server_side: bool, name: str = "") -> Subscription:
         """Enter a channel, which the client calls `name` if that is given."""
         self.alive()
@@ -340,10 +364,15 @@ class Session:
     def info(self, subscription: Subscription | None) -> ClientInfo:
         """Return what others see of this client."""
         return ClientInfo(
-            user=self.hub.name(self.user),
+            user=_shown(self.user),
             client=self.id,
             chan_info=Raw(subscription.info) if subscription and subscription.info else UNSET,
         )
+
+
+def _shown(user: User | None) -> str:
+    """Return a user's id as others see it; strangers have none."""
+    return "" if user is None or user.is_stranger else str(user.id)
 
 
 _PONG = Command()

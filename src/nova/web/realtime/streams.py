@@ -85,7 +85,7 @@ async def stream(  # noqa: PLR0917  # the last three are ASGI's own
     send: Send,
 ) -> None:
     """Answer with a stream that starts with the answers to `first`. Raises TooManySockets."""
-    hub.admit(address)
+    hub.registry.admit(address)
     transport = Stream(wire, scope.get("extensions", {}).get(ABORT))
     await send({"type": "http.response.start", "status": 200, "headers": [*headers, *_STREAMED]})
     session = hub.open(wire, transport, secret=token_urlsafe(18), address=address)

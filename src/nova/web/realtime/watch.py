@@ -41,7 +41,7 @@ class Watch:
 
     def on_user(self, payload: str | None) -> None:
         user = parse_id(payload) if payload else None
-        if user is not None and self._hub.has(user):
+        if user is not None and self._hub.registry.of(user):
             self._start(self._check(user))
 
     def _start(self, check: Coroutine[Any, Any, None]) -> None:
