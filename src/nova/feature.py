@@ -10,7 +10,7 @@ from msgspec import Struct
 from prometheus_client.registry import Collector
 
 from nova.backbone.database import Tx
-from nova.backbone.mirrors import Keeper
+from nova.backbone.external_projections import KeptIndex
 from nova.backbone.projections import Fill, Hear, Keep
 from nova.kernel.erased_people import Erased
 from nova.kernel.events import Fact, Heard
@@ -67,7 +67,7 @@ class ExternalIndex(Struct, frozen=True, kw_only=True):
 
     name: str
     hears: Sequence[type[Fact]]
-    keeper: Keeper
+    keeper: KeptIndex
     role: Role = Role.WORKER
 
 

@@ -8,13 +8,17 @@ from msgspec.structs import replace
 
 from nova.adapters.neo4j.address import parsed
 from nova.adapters.neo4j.graph import Neo4jGraph, open_graph
+from nova.kernel.events import Partition, Position
+from nova.ports.checkpoint import Checkpoint
 from nova.ports.graph import Displaced, Edge, GraphUnavailable
-from nova.ports.places import Place
 from support.graphs import PATIENT_S, emptied_neo4j, followed, neo4j_url, numbers, own_neo4j
 
-FIRST = Place("a log", 5, 10, datetime(2026, 1, 1, tzinfo=UTC))
-SECOND = replace(FIRST, position=20)
-THIRD = replace(FIRST, xact=6, position=3)
+ONE, OTHER = Partition("graph", 0), Partition("accounts", 0)
+FIRST = Checkpoint(
+    "a log", {ONE: Position("5"), OTHER: Position("10")}, datetime(2026, 1, 1, tzinfo=UTC)
+)
+SECOND = replace(FIRST, to={**FIRST.to, OTHER: Position("20")})
+THIRD = replace(FIRST, to={ONE: Position("6"), OTHER: Position("20")})
 
 ADA, BEN, CLEO, DORA = range(1, 5)
 
@@ -33,14 +37,14 @@ async def other(index: Neo4jGraph) -> AsyncIterator[Neo4jGraph]:
 
 
 async def test_it_stands_where_it_was_brought(index: Neo4jGraph, other: Neo4jGraph) -> None:
-    assert await index.place() is None
+    assert await index.checkpoint() is None
     await index.begin(empty=True)
     await index.fill(ADA, numbers(BEN), 0)
-    assert await other.place() is None
+    assert await other.checkpoint() is None
     await index.finish(FIRST)
-    assert await other.place() == FIRST
+    assert await other.checkpoint() == FIRST
     await index.bring([Edge(BEN, CLEO, follows=True)], [], after=FIRST, to=SECOND)
-    assert await other.place() == SECOND
+    assert await other.checkpoint() == SECOND
     assert await followed(other, BEN) == {CLEO}
 
 
@@ -56,7 +60,7 @@ async def test_a_late_batch_cannot_undo_what_came_after_it(
         with pytest.raises(Displaced):
             await other.bring([Edge(ADA, BEN, follows=True)], [], after=FIRST, to=SECOND)
     assert await followed(index, ADA) == set()
-    assert await index.place() == THIRD
+    assert await index.checkpoint() == THIRD
     elsewhere = replace(THIRD, log="another log")
     with pytest.raises(Displaced):
         await other.bring([Edge(ADA, BEN, follows=True)], [], after=elsewhere, to=elsewhere)
@@ -94,7 +98,7 @@ async def test_who_was_displaced_writes_nothing_more(index: Neo4jGraph, other: N
         await index.finish(FIRST)
     await other.finish(SECOND)
     assert await followed(other, ADA) == {CLEO}
-    assert await other.place() == SECOND
+    assert await other.checkpoint() == SECOND
 
 
 async def test_a_fill_that_broke_off_is_begun_again_or_left_to_who_has_done_it(
@@ -154,7 +158,7 @@ async def test_what_was_brought_survives_a_kill() -> None:
             with pytest.raises(GraphUnavailable, match="cannot be reached"):
                 await index.bring([], [], after=SECOND, to=THIRD)
             server.start()
-            assert await index.place() == SECOND
+            assert await index.checkpoint() == SECOND
             assert await followed(index, ADA) == {BEN}
 
 

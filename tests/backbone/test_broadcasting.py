@@ -57,7 +57,7 @@ class Process:
 
     def __init__(self, pool: Pool, exchange: Exchange, **knobs: Any) -> None:
         self.engine = Faulty(exchange)
-        self.neighbours = Neighbours(pool, [], lease_s=3600)
+        self.neighbours = Neighbours(pool, {}, lease_s=3600)
         self.registry = CollectorRegistry()
         self.publications: list[Publication] = []
         self.words: list[Word] = []

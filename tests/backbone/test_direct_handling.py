@@ -11,8 +11,9 @@ import pytest
 from nova.backbone.backbone import Backbone
 from nova.backbone.database import Database, Tx
 from nova.backbone.direct_handling import PAUSE_S
-from nova.backbone.groups import Listener, Pace
+from nova.backbone.groups import Pace
 from nova.backbone.intake import Offer
+from nova.backbone.listening import Listener
 from nova.backbone.outbox import PARTITIONS, PostgresOutbox, partition_of
 from nova.kernel.events import Heard
 from nova.kernel.ids import new_id

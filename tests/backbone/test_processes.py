@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 from nova.adapters.postgres.pool import open_pool
+from nova.backbone.cursor_commit import Fenced
 from nova.backbone.database import Database, Tx
 from nova.backbone.neighbours import Neighbours
 from nova.backbone.ownership import Ownership
-from nova.backbone.step import Overtaken
-from nova.kernel.events import Heard
+from nova.kernel.events import Heard, Partition, Position
 from nova.ports.channels import Publication, Retention
 from nova.ports.database import Pool
 from support.facts import Waved
@@ -45,6 +45,9 @@ async def reader(dsn: str, *, slow_s: float) -> AsyncIterator[asyncio.subprocess
         if process.returncode is None:
             process.kill()
         await process.wait()
+
+
+PARTITIONS = [Partition("waves", n) for n in range(16)]
 
 
 async def _line(process: asyncio.subprocess.Process) -> str:
@@ -106,35 +109,34 @@ async def test_an_old_fence_moves_no_cursor_and_keeps_no_effect(pool: Pool, db: 
     await notebook(db)
     owners = []
     for _ in range(2):
-        neighbours = Neighbours(pool, ["readers"], lease_s=3600)
+        neighbours = Neighbours(pool, {"readers": ["tests"]}, lease_s=3600)
         await neighbours.beat()
-        owner = Ownership(pool, neighbours, "readers")
+        owner = Ownership(pool, neighbours, "readers", partitions=PARTITIONS, among=PARTITIONS)
         await owner.settle()
         owners.append((neighbours, owner))
         if len(owners) == 1:  # its lease runs out
             await db.run("update backbone.processes set expires = now() - interval '1 s'")
     (_, old), (_, new) = owners
-    partitions, after, _ = old.next()
-    assert partitions == list(range(16))
-    assert new.next()[0] == partitions
+    assert list(old.at) == list(new.at) == PARTITIONS
+    to = dict.fromkeys(PARTITIONS, Position("7"))
 
     async def late(*said: bytes) -> None:
         async with db.transaction() as tx:
             await tx.run("insert into heard (who, n) values ('late', 1)")
             for each in said:
                 tx.publish("stream:late", each)
-            tx.step = old.step(partitions, after._replace(position=7))
+            tx.cursors = old.commit(to)
 
-    with pytest.raises(Overtaken):
+    with pytest.raises(Fenced):
         await late()
-    with pytest.raises(Overtaken):
+    with pytest.raises(Fenced):
         await late(b"1")
     assert await noted(db) == []
     assert await db.value("select count(*) from backbone.channels") == 0
     async with db.transaction() as tx:
         tx.publish("stream:in-time", b"1")
-        tx.step = new.step(partitions, after._replace(position=7))
-    assert await db.value("select min(position) from backbone.cursors") == 7
+        tx.cursors = new.commit(to)
+    assert await db.value("select min(position) from backbone.cursors") == "7"
 
 
 async def test_two_processes_share_the_partitions_and_each_fact_is_heard_once(
@@ -189,7 +191,7 @@ async def test_a_process_that_leaves_hands_its_partitions_over_at_once(
 
 async def test_who_died_before_the_clock_jumped_back_is_dead(pool: Pool) -> None:
     """On another host, where its process id says nothing."""
-    one, other = (Neighbours(pool, ["readers"], lease_s=5.0) for _ in range(2))
+    one, other = (Neighbours(pool, {"readers": ["tests"]}, lease_s=5.0) for _ in range(2))
     await other.beat()
     await pool.run("update backbone.processes set host = 'elsewhere'")
     await one.beat()

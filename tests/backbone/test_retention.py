@@ -8,15 +8,16 @@ from typing import Any, cast
 import pytest
 from msgspec import Struct
 
+from nova.adapters.postgres.log_retention import LogRetention
 from nova.adapters.postgres.pool import open_pool
 from nova.backbone.database import Database
 from nova.backbone.jobs import Worker
 from nova.backbone.neighbours import Neighbours
-from nova.backbone.retention import Housekeeping
+from nova.backbone.retention import ChannelRetention
 from nova.ports.channels import Retention
 from nova.ports.database import DatabaseUnavailable, Pool, Row
 from support.durable import durable_channels
-from support.facts import Waved
+from support.facts import Viewed, Waved
 from support.log import backbone, note, notebook, noted, running
 from support.waiting import until
 
@@ -32,10 +33,13 @@ for values from ('2020-01-01 00:00+00') to ('2020-01-02 00:00+00')
 """
 
 
-def _housekeeping(pool: Pool) -> Housekeeping:
-    return Housekeeping(
+def _log_retention(pool: Pool) -> LogRetention:
+    return LogRetention(pool, keep=timedelta(days=7))
+
+
+def _retention(pool: Pool) -> ChannelRetention:
+    return ChannelRetention(
         pool,
-        keep=timedelta(days=7),
         retention_of=lambda channel: None if channel == "gone" else Retention(3, 60),
     )
 
@@ -49,7 +53,7 @@ async def test_partitions_are_made_ahead_and_the_next_append_lands_in_todays(
 ) -> None:
     for day in await _days(db):
         await db.run(f"drop table backbone.{day}")
-    await _housekeeping(pool).partitions()
+    await _log_retention(pool).maintain()
     today = await db.value("select to_char(now() at time zone 'UTC', 'YYYYMMDD')")
     days = await _days(db)
     assert len(days) == 3
@@ -66,10 +70,10 @@ async def test_a_day_whose_rows_went_to_the_default_partition_does_not_stop_the_
         await db.run(f"drop table backbone.{day}")
     async with db.transaction() as tx:
         await tx.emit(Waved(who="ada"))
-    await _housekeeping(pool).partitions()
+    await _log_retention(pool).maintain()
     assert len(await _days(db)) == 2
     await db.run("update backbone.event_log_default set at = now() - interval '8 days'")
-    await _housekeeping(pool).partitions()
+    await _log_retention(pool).maintain()
     assert len(await _days(db)) == 3
     assert await db.value("select count(*) from backbone.event_log") == 0
 
@@ -82,20 +86,39 @@ async def test_old_partitions_are_dropped_unless_a_living_consumer_still_needs_t
     async with db.transaction() as tx:
         await tx.emit(Waved(who="ada"))
     await db.run("update backbone.event_log set at = '2020-01-01 12:00+00'")
-    neighbours = Neighbours(pool, ["readers"], lease_s=3600)
+    neighbours = Neighbours(pool, {"readers": ["tests"]}, lease_s=3600)
     await neighbours.beat()
-    await _housekeeping(pool).partitions()
+    await _log_retention(pool).maintain()
     assert "event_log_20200101" in await _days(db)
     await neighbours.leave()
     async with running(pool, {Waved: note}):
         await until(lambda: noted(db))
 
         async def dropped() -> bool:
-            await _housekeeping(pool).partitions()
+            await _log_retention(pool).maintain()
             return "event_log_20200101" not in await _days(db)
 
         await until(dropped)
     assert "event_log_20200101" not in await _days(db)
+
+
+async def test_a_topic_that_a_consumer_no_longer_hears_keeps_nothing(
+    pool: Pool, db: Database
+) -> None:
+    """And one that it hears does, though its cursors in another topic are past it."""
+    await notebook(db)
+    async with running(pool, {Waved: note, Viewed: note}):
+        await until(lambda: db.value("select count(*) = 32 from backbone.cursors"))
+    await db.run(OLD_DAY)
+    async with db.transaction() as tx:
+        await tx.emit(Viewed(who="ada"))
+    await db.run("update backbone.event_log set at = '2020-01-01 12:00+00'")
+    for topics, stays in ((["tests", "views"], True), (["tests"], False)):
+        neighbours = Neighbours(pool, {"readers": topics}, lease_s=3600)
+        await neighbours.beat()
+        await _log_retention(pool).maintain()
+        assert ("event_log_20200101" in await _days(db)) == stays
+        await neighbours.leave()
 
 
 async def test_a_log_in_use_is_left_alone_without_queueing_others_behind(
@@ -105,13 +128,13 @@ async def test_a_log_in_use_is_left_alone_without_queueing_others_behind(
     await db.run(OLD_DAY)
     async with open_pool(dsn, lock_timeout_s=0.5) as impatient, pool.begin() as dump:
         await dump.fetch("select from backbone.event_log limit 1")
-        dropping = asyncio.ensure_future(_housekeeping(impatient).partitions())
+        dropping = asyncio.ensure_future(_log_retention(impatient).maintain())
         waits = "select count(*) from pg_stat_activity where wait_event = 'relation'"
         await until(lambda: db.value(waits))
         assert await impatient.value("select count(*) from backbone.event_log") == 0
         with pytest.raises(DatabaseUnavailable, match="lock"):
             await dropping
-    await _housekeeping(pool).partitions()
+    await _log_retention(pool).maintain()
     assert "event_log_20200101" not in await _days(db)
 
 
@@ -124,7 +147,7 @@ async def test_history_is_cut_to_what_its_channel_keeps(pool: Pool, db: Database
         "update backbone.publications p set at = now() - interval '61 s' from backbone.channels c"
         " where c.id = p.channel_id and c.channel = 'old' and p.number < 5"
     )
-    await _housekeeping(pool).channels()
+    await _retention(pool).prune()
     rows = await db.fetch(
         "select channel, array_agg(number order by number) as left from backbone.publications p"
         " join backbone.channels c on c.id = p.channel_id group by 1 order by 1"
@@ -154,11 +177,11 @@ async def test_a_channel_whose_publications_are_all_too_old_is_forgotten(
         "update backbone.publications p set at = now() - interval '61 s' from backbone.channels c"
         " where c.id = p.channel_id and c.channel = 'old'"
     )
-    await _housekeeping(pool).channels()
+    await _retention(pool).prune()
     assert await db.value("select count(*) from backbone.publications") == 1
     assert await channels.position("old") == last
     await _in_an_hour(db)
-    await _housekeeping(pool).channels()
+    await _retention(pool).prune()
     assert await _channels(db) == ["busy"]
     # It comes back as another one: who knew the old one is not told that nothing was missed.
     again = await channels.publish("old", b"2")
@@ -171,12 +194,12 @@ async def test_a_channel_that_is_published_to_while_it_is_forgotten_stays(
 ) -> None:
     channels = durable_channels(pool)
     before = await channels.position("busy")
-    await _housekeeping(pool).channels()
+    await _retention(pool).prune()
     await _in_an_hour(db)
     async with db.transaction() as tx:
         await tx.run("update backbone.channels set top = top where channel = 'busy'")
         tx.publish("busy", b"1")
-        await _housekeeping(pool).channels()  # which waits for nobody
+        await _retention(pool).prune()  # which waits for nobody
     assert await _channels(db) == ["busy"]
     _, missed = await channels.recover("busy", before, Retention(3, 60), 10)
     assert missed is not None
@@ -187,10 +210,10 @@ async def test_a_channel_that_nobody_ever_published_to_is_forgotten_a_day_later(
     pool: Pool, db: Database
 ) -> None:
     await durable_channels(pool).position("seen")
-    await _housekeeping(pool).channels()
+    await _retention(pool).prune()
     assert await db.value("select due > now() + interval '23 h' from backbone.channels")
     await _in_an_hour(db)
-    await _housekeeping(pool).channels()
+    await _retention(pool).prune()
     assert await _channels(db) == []
 
 
@@ -218,7 +241,7 @@ async def test_a_backlog_is_pruned_in_portions(pool: Pool, db: Database) -> None
         for n in range(700):
             tx.publish(f"room:{n}", b"1")
     counting = Counting(pool)
-    await _housekeeping(cast("Pool", counting)).channels()
+    await _retention(cast("Pool", counting)).prune()
     assert max(counting.rows) <= 1_000
     assert await db.value("select count(*) from backbone.publications") == 703
 
@@ -227,22 +250,19 @@ async def test_what_is_not_due_costs_a_run_nothing(pool: Pool, db: Database) -> 
     async with db.transaction() as tx:
         for n in range(700):
             tx.publish(f"busy:{n}", b"1")
-    keeping = Housekeeping(
-        pool, keep=timedelta(days=7), retention_of=lambda _channel: Retention(100, 60)
-    )
-    await keeping.channels()
+    keeping = ChannelRetention(pool, retention_of=lambda _channel: Retention(100, 60))
+    await keeping.prune()
     counting = Counting(pool)
-    await Housekeeping(
+    await ChannelRetention(
         cast("Pool", counting),
-        keep=timedelta(days=7),
         retention_of=lambda _channel: Retention(100, 60),
-    ).channels()
+    ).prune()
     assert sum(counting.rows) == 0
     # One that grew long meanwhile is due by itself.
     async with db.transaction() as tx:
         for n in range(200):
             tx.publish("busy:7", b"%d" % n)
-    await keeping.channels()
+    await keeping.prune()
     sizes = (
         "select max(n) from (select count(*) n from backbone.publications group by channel_id) s"
     )
@@ -282,7 +302,7 @@ async def test_a_job_cut_off_by_the_death_of_its_process_is_taken_up_by_another(
     pool: Pool, db: Database
 ) -> None:
     runs: list[str] = []
-    dead, alive = (Neighbours(pool, [], lease_s=3600) for _ in range(2))
+    dead, alive = (Neighbours(pool, {}, lease_s=3600) for _ in range(2))
     await dead.beat()
     await alive.beat()
 
@@ -325,7 +345,7 @@ async def test_a_job_goes_on_after_the_clock_jumped_back(pool: Pool, *, owned: b
     async def tidy() -> None:
         runs.append(1)
 
-    neighbours = Neighbours(pool, [], lease_s=5.0)
+    neighbours = Neighbours(pool, {}, lease_s=5.0)
     await neighbours.beat()
     worker = Worker(Chore("tidy", 1.0, tidy), pool, neighbours)
     await worker.turn()

@@ -7,6 +7,7 @@ from nova.backbone import erasure
 from nova.backbone.database import Database
 from nova.backbone.erasure import Barrier
 from nova.kernel.erased_people import Erased
+from support.log import backbone
 from support.waiting import until
 
 ANN = UUID("0190c0de-aaaa-7bbb-8ccc-0190c0deaaaa")
@@ -16,10 +17,12 @@ insert into backbone.event_log (id, partition, topic, key, type, payload)
 values ($1, 0, 'notifications', $2, 'EventAccepted', convert_to($3, 'UTF8'))
 """
 TAKEN_IN = "insert into backbone.intake (id, digest, record, at) values ($1, '', $2, now())"
-CURSOR = "insert into backbone.cursors (consumer, partition) values ('readers', 0)"
-READ = (
-    "update backbone.cursors set (xact, position) = (select xact, position from backbone.event_log)"
-)
+CURSOR = """
+insert into backbone.cursors (consumer, topic, partition) values ('readers', 'notifications', 0)
+"""
+READ = """
+update backbone.cursors set position = (select xact || '/' || position from backbone.event_log)
+"""
 
 
 async def _settled() -> None:
@@ -42,11 +45,13 @@ async def test_records_that_name_somebody_go_with_the_ids_of_their_events(
 ) -> None:
     gone = {await written(pool, "told", str(ANN)), await written(pool, "for-her", "hi", "ann")}
     kept = await written(pool, "others", "hello")
-    before = await Barrier(pool, {}, _settled).now()
+    before = await Barrier(backbone(pool).log, {}, _settled).now()
     late = await written(pool, "late", str(ANN))
     async with db.transaction() as tx:
-        found, following = await erasure.log(tx, [str(ANN)], ["ann"], 0, before)
-    assert (set(found.records), following) == (gone, None)
+        found = await backbone(pool).log.erase(
+            tx.queries, [str(ANN)], ["ann"], before=before, place=0
+        )
+    assert (set(found.records), found.following) == (gone, None)
     assert await left(pool) == {"others", "late"}
     rows = await pool.fetch("select id from backbone.event_log")
     assert {row["id"] for row in rows} == {kept, late}
@@ -54,7 +59,9 @@ async def test_records_that_name_somebody_go_with_the_ids_of_their_events(
 
 async def test_the_barrier_is_passed_once_every_consumer_has_heard(pool: PostgresPool) -> None:
     await pool.run(CURSOR)
-    barrier = Barrier(pool, {"readers": ["EventAccepted"], "others": ["Liked"]}, _settled)
+    barrier = Barrier(
+        backbone(pool).log, {"readers": ["EventAccepted"], "others": ["Liked"]}, _settled
+    )
     start = await barrier.now()
     await until(lambda: barrier.passed(start))  # other tests' transactions hold it back
     await written(pool, "one", "hello")

@@ -7,14 +7,12 @@ from typing import Any
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
-from nova.backbone.log import BEGINNING, read
-from nova.backbone.outbox import PARTITIONS
 from nova.features.graph import HEARS, Feed, Mirrored
 from nova.features.graph.store_walks import suggested
-from nova.kernel.events import Heard, Record
+from nova.kernel.events import BEGINNING, Heard, Position, Record
 from nova.ports.graph import Edge, GraphIndex
-from nova.ports.places import Place
 from support.connected import Connected, connected
 from support.graphs import (
     ENGINES,
@@ -294,10 +292,11 @@ async def _facts(here: Connected) -> list[Heard[Any]]:
     found: list[Record] = []
 
     async def whole() -> bool:
-        stretch = await read(
-            here.world.pool, BEGINNING, partitions=range(PARTITIONS), types=list(kinds), most=1_000
-        )
-        found[:] = stretch.records
+        log = here.world.backbone.log
+        topics = {kind.topic for kind in HEARS}
+        start = {each: BEGINNING for topic in topics for each in log.partitions(topic)}
+        batch = await log.reader(HEARS).read(start, 1_000)
+        found[:] = batch.records
         return bool(len(found) == await here.world.pool.value(WRITTEN, list(kinds)))
 
     await until(whole)
@@ -313,13 +312,13 @@ class _Replica:
     def __init__(self, engine: str, index: GraphIndex, here: Connected) -> None:
         self._feed = Feed(here.world.db, index) if engine == IN_PROCESS else None
         self._mirrored = Mirrored(here.world.db, index)  # type: ignore[arg-type]  # kept, if not in process
-        self._place = SOMEWHERE
+        self._at = SOMEWHERE
 
     async def hear(self, heard: list[Heard[Any]]) -> None:
         if self._feed is not None:
             await self._feed.hear(heard)
             return
-        at = self._place
-        to = Place(at.log, at.xact, at.position + 1, at.at)
+        at = self._at
+        to = replace(at, to={each: Position(f"{place}+") for each, place in at.to.items()})
         await self._mirrored.hear(heard, after=at, to=to)
-        self._place = to
+        self._at = to

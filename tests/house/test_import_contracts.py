@@ -56,7 +56,7 @@ PLANTED = {
         "import regex",
     ),
     "structlog and prometheus_client are not the kernel's nor the ports'": (
-        "ports/places",
+        "ports/checkpoint",
         "import structlog",
     ),
     "Sockets: from the hub down to one channel": (

@@ -79,7 +79,7 @@ async def _opened(
 
     async def postgres() -> tuple[Broadcast, int]:
         pool = await stack.enter_async_context(patient_pool(dsn, size=3))
-        neighbours = Neighbours(pool, [], lease_s=3600)
+        neighbours = Neighbours(pool, {}, lease_s=3600)
         await neighbours.beat()
         return PostgresBroadcast(pool), neighbours.id
 

@@ -97,7 +97,7 @@ async def connected(
             feed = Feed(world.db, index)
             world.backbone.project("graph", HEARS, fill=feed.fill, hear=feed.hear)
         else:
-            world.backbone.mirror("graph-index", HEARS, Mirrored(world.db, outside))
+            world.backbone.project_outside("graph-index", HEARS, Mirrored(world.db, outside))
             walks = Standby(world.db, outside, CollectorRegistry())
         lists = Lists(
             world.db, clock, world.people, cursors(b"of the tests"), Ways(world.db, walks)

@@ -26,3 +26,15 @@ class Left(Fact, frozen=True, kw_only=True):
     @property
     def key(self) -> str:
         return self.who
+
+
+class Viewed(Fact, frozen=True, kw_only=True):
+    """Somebody saw something: of a busy topic."""
+
+    topic: ClassVar[str] = "views"
+    who: str
+    n: int = 0
+
+    @property
+    def key(self) -> str:
+        return self.who

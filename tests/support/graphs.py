@@ -17,12 +17,15 @@ from engines.engine import Missing
 from engines.neo4j import Server
 from nova.adapters.local.graph import LocalGraph
 from nova.adapters.neo4j.graph import Neo4jGraph, open_graph
+from nova.kernel.events import Partition, Position
+from nova.ports.checkpoint import Checkpoint
 from nova.ports.graph import Edge, GraphIndex
-from nova.ports.places import Place
 
 IN_PROCESS, NEO4J = "in process", "Neo4j"
 ENGINES = (IN_PROCESS, NEO4J)
-SOMEWHERE = Place("a log of the tests", 1, 1, datetime(2026, 1, 1, tzinfo=UTC))
+SOMEWHERE = Checkpoint(
+    "a log of the tests", {Partition("graph", 0): Position("1")}, datetime(2026, 1, 1, tzinfo=UTC)
+)
 PATIENT_S = 300.0
 """For an answer: what tests ask is not to depend on how busy the machine is."""
 

@@ -6,10 +6,12 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry
 
+from nova.adapters.postgres.backbone import postgres_backbone
 from nova.adapters.postgres.broadcast import PostgresBroadcast
 from nova.backbone.backbone import Backbone
 from nova.backbone.database import Tx
-from nova.backbone.groups import Listener, Pace
+from nova.backbone.groups import Pace
+from nova.backbone.listening import Listener
 from nova.kernel.clock import SystemClock
 from nova.kernel.events import Fact, Heard
 from nova.ports.database import Pool, Queries
@@ -19,7 +21,7 @@ QUICK = Pace(wait_s=0.05, retry_s=0.001)
 
 
 def backbone(pool: Pool, *, pace: Pace = QUICK, **knobs: Any) -> Backbone:
-    return Backbone(
+    return postgres_backbone(
         pool,
         clock=SystemClock(),
         registry=CollectorRegistry(),

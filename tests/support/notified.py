@@ -8,10 +8,10 @@ from uuid import UUID
 import msgspec
 from prometheus_client import CollectorRegistry
 
+from nova.adapters.postgres.backbone import postgres_backbone
 from nova.adapters.postgres.broadcast import PostgresBroadcast
 from nova.adapters.postgres.pool import PostgresPool
 from nova.app.installing import listen
-from nova.backbone.backbone import Backbone
 from nova.features import accounts, graph, posts
 from nova.features.accounts import store as stored_accounts
 from nova.features.accounts.models import Written
@@ -43,7 +43,7 @@ class World:
     ) -> None:
         self.registry = registry = CollectorRegistry()
         self.pool = pool
-        self.backbone = Backbone(
+        self.backbone = postgres_backbone(
             pool, clock=clock, registry=registry, broadcast=PostgresBroadcast(pool)
         )
         self.db = self.backbone.db

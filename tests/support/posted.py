@@ -19,8 +19,8 @@ from support.postgres import patient_pool
 from support.waiting import until
 
 UNHEARD = """
-select count(*) from backbone.event_log e join backbone.cursors c using (partition)
- where (e.xact, e.position) > (c.xact, c.position)
+select count(*) from backbone.event_log e join backbone.cursors c using (topic, partition)
+ where (e.xact, e.position) > (backbone.xact_of(c.position), backbone.number_of(c.position))
    and ((c.consumer = 'notifications' and e.type in (
         'Liked', 'Commented', 'Mentioned', 'Followed', 'FollowRequested', 'FollowApproved'))
      or (c.consumer = 'subjects' and e.type in (
@@ -34,8 +34,9 @@ UNPUSHED = """
 select count(*) from backbone.event_log e
  where e.type in ('PostPublished', 'Followed', 'FollowApproved', 'EdgesImported')
    and not exists (select from backbone.cursors c
-      where c.consumer = 'posts' and c.partition = e.partition
-        and (e.xact, e.position) <= (c.xact, c.position))
+      where c.consumer = 'posts' and c.topic = e.topic and c.partition = e.partition
+        and (e.xact, e.position)
+            <= (backbone.xact_of(c.position), backbone.number_of(c.position)))
 """
 
 

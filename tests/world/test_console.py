@@ -12,8 +12,8 @@ from playwright.async_api import Browser, Route, expect
 
 from nova.adapters.postgres.embedded import attach
 from nova.adapters.postgres.pool import open_pool
-from nova.backbone.letters import bury
-from nova.backbone.log import record
+from nova.backbone.dead_letters import bury
+from nova.kernel.events import Position, Record
 from nova.simulators.scripts import Rule
 from support.app import App, like
 from support.browser import needs_chromium, opened
@@ -25,7 +25,7 @@ pytestmark = needs_chromium
 
 HOSTILE = "<img src=x onerror=alert(1)><script>alert(2)</script>"
 NEWEST = """
-select position, xact::text::bigint as xact, topic, key, partition, id, type, payload, trace, at
+select topic, key, partition, id, type, payload, trace, at
 from backbone.event_log where type = 'EventAccepted' order by position desc limit 1
 """
 
@@ -260,7 +260,8 @@ async def test_a_letter_that_a_consumer_gave_up_on_is_replayed(
         assert dsn is not None
         async with open_pool(dsn, size=1) as pool:
             [row] = await pool.fetch(NEWEST)
-            await bury(pool, "notifications", record(row, 3), "Bug: no such key")
+            failed = Record(position=Position("1"), attempt=3, **row)
+            await bury(pool, "notifications", failed, "Bug: no such key")
             async with console(browser, app, "log") as page:
                 await expect(page.locator("tbody")).to_contain_text("notifications")
                 letter = page.get_by_role("list", name="Dead letters").locator("li")

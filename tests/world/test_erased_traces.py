@@ -9,9 +9,9 @@ from nova.bench.erased_traces import Trace, erased_traces
 ANN = UUID("0190c0de-aaaa-7bbb-8ccc-0190c0deaaaa")
 
 PUT = """
-insert into backbone.dead_letters (consumer, error, attempts, id, position, xact, at, partition,
+insert into backbone.dead_letters (consumer, error, attempts, id, position, at, partition,
     topic, key, type, payload)
-values ('posts', 'no such person: canary-error', 1, $1, 1, '1', now(), 0, 'posts', 'key', 'Liked',
+values ('posts', 'no such person: canary-error', 1, $1, '1/1', now(), 0, 'posts', 'key', 'Liked',
     '{"name":"canary-payload"}')
 """
 

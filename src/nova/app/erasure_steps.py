@@ -11,6 +11,7 @@ from nova.feature import Feature, Scrub
 from nova.features.notifications import Notifications
 from nova.kernel.erased_people import Erased
 from nova.ports.database import Queries
+from nova.ports.event_log import EventLog
 
 CHAIN = 4
 """Facts that follow from one another: a like, its event, its notification, its delivery."""
@@ -34,7 +35,7 @@ def steps(
     db = backbone.db
     return [
         *found,
-        _Log(db, backbone.barrier(), notifications),
+        _Log(db, backbone.log, backbone.barrier(), notifications),
         _in_blocks(db, lambda db, who, at: erasure.channels(db, _references(who), at)),
         _in_blocks(db, lambda db, who, at: erasure.publications(db, who.words, at)),
         _in_blocks(db, lambda db, who, at: erasure.intake(db, who.telling, who.patterns, at)),
@@ -49,12 +50,17 @@ def steps(
 
 
 class _Log:
-    """Removes records; places are `<before which transaction> <block>`."""
+    """Removes records; places are `<before which moment> <part of the log>`."""
 
     def __init__(
-        self, db: Database, barrier: erasure.Barrier, notifications: Notifications
+        self,
+        db: Database,
+        log: EventLog,
+        barrier: erasure.Barrier,
+        notifications: Notifications,
     ) -> None:
         self._db = db
+        self._log = log
         self._barrier = barrier
         self._notifications = notifications
 
@@ -66,11 +72,11 @@ class _Log:
             await asyncio.sleep(LOOK_S)
             return before
         async with self._db.transaction() as tx:
-            gone, following = await erasure.log(
-                tx, erased.words, _references(erased), int(block or 0), before
+            gone = await self._log.erase(
+                tx.queries, erased.words, _references(erased), before=before, place=int(block or 0)
             )
             await self._notifications.erasing.forget(tx, gone.records)
-        return None if following is None else f"{before} {following}"
+        return None if gone.following is None else f"{before} {gone.following}"
 
 
 def _heard(barrier: erasure.Barrier) -> Scrub:

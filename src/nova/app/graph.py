@@ -9,7 +9,7 @@ from nova.adapters.local.graph_size import MB, expected
 from nova.app.shared import Shared
 from nova.app.starting import EMBEDDED, CannotStart
 from nova.backbone.backbone import Backbone
-from nova.backbone.mirrors import here
+from nova.backbone.external_projections import end_of
 from nova.feature import ExternalIndex, Feature, Health, Projection, Role
 from nova.features import graph
 from nova.features.graph import (
@@ -126,6 +126,7 @@ async def rebuild(backbone: Backbone, index: KeptGraphIndex | None) -> bool:
         async with backbone.db.transaction() as tx:
             await tx.emit(graph.RebuildAsked())
         return False
-    end = await here(backbone.db.pool)  # before the fill: what is committed since then comes again
+    # Before the fill: what is committed since then comes again.
+    end = await end_of(backbone.log, graph.HEARS)
     await Mirrored(backbone.db, index).rebuild(end, force=True)
     return True

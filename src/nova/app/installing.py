@@ -28,7 +28,7 @@ def listen(feature: Feature, backbone: Backbone) -> None:
     for each in feature.projections:
         backbone.project(each.name, each.hears, fill=each.fill, hear=each.hear, keep=each.keep)
     for index in feature.indexes:
-        backbone.mirror(index.name, index.hears, index.keeper)
+        backbone.project_outside(index.name, index.hears, index.keeper)
     for signal in feature.signals:
         backbone.signals.on(signal.name, signal.call)
     for call in feature.unknown_signals:

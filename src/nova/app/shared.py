@@ -7,6 +7,7 @@ from zoneinfo import available_timezones
 from msgspec import Struct
 from prometheus_client import CollectorRegistry
 
+from nova.adapters.postgres.backbone import postgres_backbone
 from nova.adapters.postgres.broadcast import PostgresBroadcast
 from nova.adapters.postgres.idempotency import PostgresIdempotency
 from nova.app import access
@@ -59,7 +60,7 @@ def shared(settings: Settings, pool: Pool, clock: Clock, stack: AsyncExitStack) 
     """Build the parts over a migrated database; `stack` closes them."""
     registry = CollectorRegistry()
     families = Families([], settings.namespaces, at_connect=settings.socket.own_channels)
-    backbone = Backbone(
+    backbone = postgres_backbone(
         pool,
         clock=clock,
         registry=registry,

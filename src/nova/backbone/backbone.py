@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from datetime import timedelta
 from types import MappingProxyType
 from typing import Any
 
@@ -12,20 +11,21 @@ from structlog import get_logger
 from nova.backbone.broadcasting import Broadcasting
 from nova.backbone.channels import DurableChannels
 from nova.backbone.database import Database
+from nova.backbone.dead_letters import DeadLetters
 from nova.backbone.direct_handling import DirectHandling
-from nova.backbone.doorbell import Doorbell
 from nova.backbone.doubts import Doubts
 from nova.backbone.erasure import Barrier
+from nova.backbone.external_projections import ExternalProjection, KeptIndex
 from nova.backbone.fanout import NotifyFanout
-from nova.backbone.groups import Group, Listener, Pace
+from nova.backbone.groups import Group, Pace
 from nova.backbone.jobs import Job, Worker
-from nova.backbone.letters import DeadLetters
-from nova.backbone.mirrors import Keeper, Mirror
+from nova.backbone.listening import Listener, Listening
 from nova.backbone.neighbours import Neighbours
 from nova.backbone.outbox import PostgresOutbox
 from nova.backbone.presence import SharedPresence
 from nova.backbone.projections import Fill, Hear, Keep, Projection
-from nova.backbone.retention import Chore, Housekeeping
+from nova.backbone.retention import ChannelRetention, Chore
+from nova.backbone.retries import RetryClock
 from nova.backbone.signals import Signals
 from nova.backbone.statistics import Counts, Instruments, Statistics
 from nova.backbone.tasks import Tasks
@@ -35,6 +35,7 @@ from nova.kernel.events import Fact
 from nova.ports.broadcast import Broadcast
 from nova.ports.channels import Publication, Retention
 from nova.ports.database import Pool
+from nova.ports.event_log import EventLog
 
 _log = get_logger()
 
@@ -50,40 +51,41 @@ class Backbone:
         self,
         pool: Pool,
         *,
+        log: EventLog,
+        outbox: PostgresOutbox,
         clock: Clock,
         registry: CollectorRegistry,
         broadcast: Broadcast,
-        pace: Pace | None = None,
+        pace: Pace,
         lease_s: float = 5.0,
         retention_days: int = 7,
         retention_of: Callable[[str], Retention | None] = _nothing_kept,
-        trace: Callable[[], str | None] = lambda: None,
     ) -> None:
         """`broadcast` carries publications to other processes, and theirs to this one.
 
-        `retention_of` says how much history a channel keeps; `trace` the current traceparent.
+        `retention_of` says how much history a channel keeps.
         """
+        self.log = log
         self._pool = pool
         self._clock = clock
-        self._pace = pace or Pace()
+        self._pace = pace
         self._instruments = Instruments(registry)
         self._tasks = Tasks(registry)
-        self._consumers: list[str] = []
+        self._consumers: dict[str, Sequence[str]] = {}
+        """Topics by consumer."""
         self._groups: list[Group] = []
         self._heard: dict[str, list[str]] = {}
         """Types of facts by consumer."""
         self._projections: list[tuple[str, Projection]] = []
-        self._mirrors: list[tuple[str, Mirror]] = []
+        self._outside: list[tuple[str, ExternalProjection]] = []
         self._counts: list[Counts] = []
         self._on_publication: list[Callable[[Sequence[Publication]], None]] = []
         self._neighbours = Neighbours(pool, self._consumers, lease_s=lease_s)
-        self._doorbell = Doorbell(pool, others=lambda: self._neighbours.others)
-        outbox = PostgresOutbox(trace=trace)
         self._doubts = Doubts(pool, writer=outbox.writer, published=self._publish)
         self.db = Database(
             pool,
             outbox,
-            wrote=self._doorbell.ring,
+            wrote=log.committed,
             published=self._publish,
             doubted=self._doubts.add,
         )
@@ -104,9 +106,8 @@ class Backbone:
         self._retention_days = retention_days
         self.turns: list[tuple[str, Callable[[], Awaitable[None]]]] = []
         """Further work of this process, repeated for ever; add before `run`."""
-        self._housekeeping = Housekeeping(
-            pool, keep=timedelta(days=retention_days), retention_of=retention_of
-        )
+        self._retries = RetryClock(pool, wait_s=pace.wait_s)
+        self._channel_retention = ChannelRetention(pool, retention_of=retention_of)
 
     def group(
         self,
@@ -119,26 +120,30 @@ class Backbone:
         `name` is for ever: it owns the stored cursors. `directly` tells which of the facts that are
         taken in may be handled in the transaction that appends them.
         """
-        counts = Counts(self._instruments, name, self._clock)
+        pace, counts = self._pace, Counts(self._instruments, name, self._clock)
+        listening = Listening(
+            name, hears, counts=counts, attempts=pace.attempts, retry_s=pace.retry_s
+        )
+        retries = self._retries.add(listening, self.db)
+        topics = sorted({kind.topic for kind in hears})
         readers = [
             Group(
-                name,
-                hears,
+                listening,
+                [kind for kind in hears if kind.topic == topic],
+                log=self.log,
                 db=self.db,
                 neighbours=self._neighbours,
-                counts=counts,
-                pace=self._pace,
+                retries=retries,
+                pace=pace,
                 reader=number,
-                readers=self._pace.readers,
             )
-            for number in range(self._pace.readers)
+            for topic in topics
+            for number in range(pace.readers)
         ]
-        self._consumers.append(name)
+        self._consumers[name] = topics
         self._heard[name] = [kind.__name__ for kind in hears]
         self._counts.append(counts)
         self._groups += readers
-        for reader in readers:
-            self._doorbell.add(reader.bell)
         for kind, suits in directly.items():
             self.db.direct[kind] = DirectHandling(
                 name,
@@ -146,7 +151,7 @@ class Backbone:
                 process=self._neighbours.id,
                 suits=suits,
                 others=lambda: self._neighbours.others,
-                readers=readers,
+                readers=[reader for reader in readers if reader.topic == kind.topic],
                 counts=counts,
             )
         return readers
@@ -161,26 +166,21 @@ class Backbone:
         keep: Keep | None = None,
     ) -> None:
         """Keep something in this process's memory in step with the truth; before `run`."""
-        projection = Projection(
-            self._pool, kinds, fill=fill, hear=hear, wait_s=self._pace.wait_s, keep=keep
-        )
+        projection = Projection(self.log, kinds, fill=fill, hear=hear, keep=keep)
         self._projections.append((name, projection))
-        self._doorbell.add(projection.bell)
 
-    def mirror(self, name: str, kinds: Sequence[type[Fact]], keeper: Keeper) -> None:
-        """Keep something outside of the database in step with the truth; before `run`."""
+    def project_outside(self, name: str, kinds: Sequence[type[Fact]], index: KeptIndex) -> None:
+        """Keep an index outside of the database in step with it; before `run`."""
         counts = Counts(self._instruments, name, self._clock)
-        mirror = Mirror(
-            self._pool,
+        projection = ExternalProjection(
+            self.log,
             kinds,
-            keeper,
+            index,
             counts=counts,
             retention_days=self._retention_days,
-            wait_s=self._pace.wait_s,
         )
         self._counts.append(counts)
-        self._mirrors.append((name, mirror))
-        self._doorbell.add(mirror.bell)
+        self._outside.append((name, projection))
 
     def on_publication(self, call: Callable[[Sequence[Publication]], None]) -> None:
         """Call with what this process published, and others to channels that are followed here."""
@@ -188,7 +188,7 @@ class Backbone:
 
     def barrier(self) -> Barrier:
         """Return what tells when every consumer has heard what was written before a moment."""
-        return Barrier(self._pool, self._heard, self.db.settled)
+        return Barrier(self.log, self._heard, self.db.settled)
 
     def statistics(self) -> list[Statistics]:
         return [counts.statistics() for counts in self._counts]
@@ -197,15 +197,13 @@ class Backbone:
     async def run(self) -> AsyncIterator[None]:
         """Carry on everything in the background, until the block ends."""
         await self._neighbours.start()
-        await self._housekeeping.rebase()
-        await self._housekeeping.ahead()
+        await self.log.start(lambda: self._neighbours.others)
         await self.signals.start()
         await self._orders.start()
-        await self._doorbell.start()
         tasks = self._tasks
         tasks.forever("heartbeat", self._beat)
         tasks.forever("signals", self.signals.turn)
-        tasks.forever("doorbell", self._doorbell.turn)
+        tasks.forever("log", self.log.run_once)
         tasks.forever("doubts", self._doubts.turn)
         tasks.forever("orders", self._orders.turn)
         tasks.forever("interest", self.broadcasting.interest_turn)
@@ -213,15 +211,22 @@ class Backbone:
         tasks.forever("broadcasts heard", self.broadcasting.receive_turn)
         tasks.forever("presence", self.presence.turn)
         for group in self._groups:
-            tasks.forever(f"group {group.name}", group.turn)
-            tasks.forever(f"retries {group.name}", group.retry)
+            tasks.forever(f"group {group.name} {group.topic}", group.turn)
+        tasks.forever("retries", self._retries.turn)
+        for retries in self._retries.all:
+            tasks.forever(f"retries {retries.consumer}", retries.turn)
         for name, projection in self._projections:
             tasks.forever(f"projection {name}", projection.turn)
             tasks.forever(f"keeping {name}", projection.keep_now_and_then)
-        for name, mirror in self._mirrors:
-            tasks.forever(f"watch {name}", mirror.watch)
-        feeding = [Chore(name, 1.0, mirror.run) for name, mirror in self._mirrors]
-        for job in [*self._housekeeping.chores(), *feeding, *self.jobs]:
+        for name, outside in self._outside:
+            tasks.forever(f"watch {name}", outside.watch)
+        feeding = [Chore(name, 1.0, outside.run) for name, outside in self._outside]
+        for job in [
+            Chore("log.partitions", 3600.0, self.log.maintain),
+            Chore("channels.prune", 10.0, self._channel_retention.prune),
+            *feeding,
+            *self.jobs,
+        ]:
             worker = Worker(job, self._pool, self._neighbours)
             tasks.forever(worker.name, worker.turn)
         for name, turn in self.turns:
@@ -236,7 +241,8 @@ class Backbone:
     async def _beat(self) -> None:
         await self._neighbours.turn()
         for group in self._groups:
-            group.bell.wake()
+            if not group.is_settled:
+                group.wake()
 
     async def _keep(self) -> None:
         """Keep what projections hold; without that they are filled from the truth again."""

@@ -8,9 +8,9 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from nova.backbone.conclusion import Conclusion
+from nova.backbone.cursor_commit import CursorCommit
 from nova.backbone.direct_handling import AppendingFirst, DirectHandling
 from nova.backbone.intake import Offer
-from nova.backbone.step import Step
 from nova.kernel.errors import Unavailable
 from nova.kernel.events import Fact, Heard
 from nova.ports.channels import Publication
@@ -41,10 +41,10 @@ class Outbox(Protocol):
         self,
         queries: Queries,
         publications: Sequence[tuple[str, bytes, bytes | None]],
-        step: Step | None = None,
+        cursors: CursorCommit | None = None,
     ) -> Sequence[Publication]: ...
     async def conclude(
-        self, queries: Transaction, conclusion: Conclusion, step: Step | None
+        self, queries: Transaction, conclusion: Conclusion, cursors: CursorCommit | None
     ) -> Sequence[Publication]: ...
     async def signal(self, queries: Queries, signals: Sequence[tuple[str, str]]) -> None: ...
 
@@ -66,8 +66,8 @@ class Tx:
         """Whether nothing comes after what has the transaction now, so that it may conclude it."""
         self.is_first = False
         """Whether its consumer never heard these facts before."""
-        self.step: Step | None = None
-        """How far a consumer gets with this transaction; taken just before the commit."""
+        self.cursors: CursorCommit | None = None
+        """Where a consumer stands after this transaction; applied just before the commit."""
         self.fetch = queries.fetch
         self.row = queries.row
         self.value = queries.value
@@ -345,8 +345,8 @@ class Database:
             await self._outbox.signal(queries, tx.signals)
         # Last, because offsets lock their channel until the commit.
         if tx.conclusion:
-            tx.placed += await self._outbox.conclude(queries, tx.conclusion, tx.step)
+            tx.placed += await self._outbox.conclude(queries, tx.conclusion, tx.cursors)
         elif tx.publications:
-            tx.placed += await self._outbox.publish(queries, tx.publications, tx.step)
-        elif tx.step:
-            await tx.step.take(queries)
+            tx.placed += await self._outbox.publish(queries, tx.publications, tx.cursors)
+        elif tx.cursors:
+            await tx.cursors.apply(queries)

@@ -7,48 +7,15 @@ consumer has heard is removed: `Barrier` tells when that is so.
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
-from uuid import UUID
 
-from msgspec import Struct
-
-from nova.backbone.database import Tx
 from nova.kernel.errors import Unavailable
 from nova.ports.database import Queries
+from nova.ports.event_log import EventLog
 
 BLOCKS = 128
-"""Blocks (8 KB) of a table, and of each partition of the log, that one statement looks at."""
-
-NOW = "select pg_snapshot_xmax(pg_current_snapshot())::text"
-
-# Whether a consumer has still to hear something that was written before transaction $3. Its stored
-# cursor may lag behind what it only skipped, so its own types are looked for.
-UNHEARD = """
-select pg_snapshot_xmin(pg_current_snapshot()) < $3::text::xid8 or exists (
-    select from backbone.event_log l
-      join backbone.cursors c on c.consumer = $1 and c.partition = l.partition
-     where l.xact >= (select min(xact) from backbone.cursors where consumer = $1)
-       and l.xact < $3::text::xid8 and (l.xact, l.position) > (c.xact, c.position)
-       and l.type = any($2::text[]) and l.heard_by is distinct from $1
-     limit 1)
-"""
-
-BLOCKS_OF_LOG = """
-select coalesce(max(pg_relation_size(relid)), 0) / 8192 + 1
-  from pg_partition_tree('backbone.event_log') where isleaf
-"""
+"""Blocks (8 KB) of a table that one statement looks at."""
 
 BLOCKS_OF = "select pg_relation_size($1::text::regclass) / 8192 + 1"
-
-# $1, $2: the blocks, of every partition at once; $3: words; $4: keys; $5: before which transaction.
-LOG = """
-delete from backbone.event_log l
- where ctid >= format('(%s,0)', $1::bigint)::tid and ctid < format('(%s,0)', $2::bigint)::tid
-   and xact < $5::text::xid8
-   and (key = any($4::text[]) or exists (
-        select from unnest($3::bytea[]) as w (word) where position(w.word in l.payload) > 0))
-returning id, case when type = 'EventAccepted'
-                   then convert_from(payload, 'UTF8')::json ->> 'id' end as event
-"""
 
 PUBLICATIONS = """
 delete from backbone.publications p
@@ -129,22 +96,13 @@ select format('select pg_clear_attribute_stats(%L, %L, %L, %L)', s.schemaname, s
    and to_regprocedure('pg_clear_attribute_stats(text,text,text,boolean)') is not null
 """
 
-FREE = "delete from backbone.intake where id = any($1::text[])"
-
-
-class Forgotten(Struct, frozen=True):
-    """What a stretch of the log lost: ids of its records, and of the events among them."""
-
-    records: Sequence[UUID]
-    events: Sequence[str]
-
 
 class Barrier:
     """Tells when every consumer has heard all that was written before a moment."""
 
     def __init__(
         self,
-        db: Queries,
+        log: EventLog,
         heard: Mapping[str, Sequence[str]],
         settled: Callable[[], Awaitable[None]],
     ) -> None:
@@ -153,33 +111,20 @@ class Barrier:
         `settled` waits for what this process handles directly: it may have looked people up
         before its transaction has a number.
         """
-        self._db = db
+        self._log = log
         self._heard = heard
         self._settled = settled
 
     async def now(self) -> str:
-        """Return the moment that it is, as the number of a transaction."""
+        """Return a mark that comes after everything that was written so far."""
         await self._settled()
-        moment: str = await self._db.value(NOW)
-        return moment
+        return await self._log.moment()
 
     async def passed(self, moment: str) -> bool:
         for consumer, types in self._heard.items():
-            if await self._db.value(UNHEARD, consumer, types, moment):
+            if not await self._log.is_heard(consumer, types, moment):
                 return False
         return True
-
-
-async def log(
-    tx: Tx, words: Sequence[str], keys: Sequence[str], block: int, before: str
-) -> tuple[Forgotten, int | None]:
-    """Remove records of some blocks; return what went, and the next block, if there is one."""
-    rows = await tx.fetch(LOG, block, block + BLOCKS, _bytes(words), keys, before)
-    events = [row["event"] for row in rows if row["event"] is not None]
-    if events:
-        await tx.run(FREE, events)
-    gone = Forgotten([row["id"] for row in rows], events)
-    return gone, _next(block, await tx.value(BLOCKS_OF_LOG))
 
 
 async def publications(db: Queries, words: Sequence[str], block: int) -> int | None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import timedelta
 from functools import partial
@@ -12,7 +12,7 @@ from secrets import randbits
 from structlog import get_logger
 
 from nova.backbone.maintenance_batches import MOST, in_portions
-from nova.backbone.outbox import PARTITIONS
+from nova.kernel.events import Partition
 from nova.ports.database import Pool, Row
 
 _log = get_logger()
@@ -24,8 +24,8 @@ FAR = 10
 """Times a lease: nobody's reaches so far, unless the clock jumped back since it was written."""
 
 BEAT = """
-insert into backbone.processes (id, host, pid, born, consumers, expires)
-values ($1, $2, $3, $4, $5::text[], now() + $6::interval)
+insert into backbone.processes (id, host, pid, born, consumers, topics, expires)
+values ($1, $2, $3, $4, $5::text[], $6::text[], now() + $7::interval)
 on conflict (id) do update set expires = excluded.expires
 returning xmax = 0 as is_new
 """
@@ -57,7 +57,10 @@ class Neighbours:
     dead still write is refused by its fence.
     """
 
-    def __init__(self, pool: Pool, consumers: Sequence[str], *, lease_s: float) -> None:
+    def __init__(
+        self, pool: Pool, consumers: Mapping[str, Sequence[str]], *, lease_s: float
+    ) -> None:
+        """`consumers` are those of this process, with the topics that each of them hears."""
         self.id = randbits(62)
         self.lease_s = lease_s
         self.farthest_s = FAR * lease_s
@@ -79,12 +82,12 @@ class Neighbours:
     def on_change(self, call: Callable[[], None]) -> None:
         self._changed.append(call)
 
-    def share(self, consumer: str) -> list[int]:
+    def share(self, consumer: str, partitions: Sequence[Partition]) -> Sequence[Partition]:
         """Return the partitions that this process should own: everybody computes the same."""
         sharing = [each for each, heard in self._alive if consumer in heard]
         if self.id not in sharing:
-            return []
-        return list(range(sharing.index(self.id), PARTITIONS, len(sharing)))
+            return ()
+        return partitions[sharing.index(self.id) :: len(sharing)]
 
     async def start(self) -> None:
         """Become one of them, and hear of who comes and leaves."""
@@ -111,6 +114,7 @@ class Neighbours:
             os.getpid(),
             _born(os.getpid()),
             list(self._consumers),
+            [f"{name} {topic}" for name, topics in self._consumers.items() for topic in topics],
             timedelta(seconds=self.lease_s),
         )
         if is_new:

@@ -9,8 +9,8 @@ from zlib import crc32
 import msgspec
 
 from nova.backbone.conclusion import Conclusion
+from nova.backbone.cursor_commit import FENCED, NONE, CursorCommit, Fenced
 from nova.backbone.intake import Offer
-from nova.backbone.step import NO_STEP, OVERTAKEN, Overtaken, Step
 from nova.kernel.events import Fact
 from nova.kernel.ids import new_id
 from nova.ports.channels import Publication
@@ -116,20 +116,20 @@ class PostgresOutbox:
         self,
         queries: Queries,
         publications: Sequence[tuple[str, bytes, bytes | None]],
-        step: Step | None = None,
+        cursors: CursorCommit | None = None,
     ) -> Sequence[Publication]:
         """Give each (channel, data, info) the next offset of its channel, in the order given.
 
-        A consumer's step is taken along. Raises Overtaken.
+        A consumer's cursors are moved along. Raises Fenced.
         """
-        rows = await self._publish(queries.fetch, PUBLISH, _columns(publications), step)
+        rows = await self._publish(queries.fetch, PUBLISH, _columns(publications), cursors)
         return _placed(rows, [info for _, _, info in publications])
 
     async def conclude(
-        self, queries: Transaction, conclusion: Conclusion, step: Step | None
+        self, queries: Transaction, conclusion: Conclusion, cursors: CursorCommit | None
     ) -> Sequence[Publication]:
-        """Run a transaction's last statement, and return what it published. Raises Overtaken."""
-        rows = await self._publish(queries.last, conclusion.sql, conclusion.arguments, step)
+        """Run a transaction's last statement, and return what it published. Raises Fenced."""
+        rows = await self._publish(queries.last, conclusion.sql, conclusion.arguments, cursors)
         return conclusion.published(rows)
 
     async def _publish(
@@ -137,14 +137,14 @@ class PostgresOutbox:
         fetch: Callable[..., Awaitable[Sequence[Row]]],
         sql: str,
         arguments: Sequence[object],
-        step: Step | None,
+        cursors: CursorCommit | None,
     ) -> Sequence[Row]:
-        taken = step.arguments if step else NO_STEP
+        moved = cursors.arguments if cursors else NONE
         try:
-            return await fetch(sql, *arguments, token_urlsafe(6), self.writer, *taken)
+            return await fetch(sql, *arguments, token_urlsafe(6), self.writer, *moved)
         except Objected as objection:
-            if objection.code == OVERTAKEN:
-                raise Overtaken from None
+            if objection.code == FENCED:
+                raise Fenced from None
             raise
 
     async def signal(self, queries: Queries, signals: Sequence[tuple[str, str]]) -> None:

@@ -1,45 +1,49 @@
-"""A consumer's cursors, and the fence under which this process may move them."""
+"""A consumer's cursors in a topic, and the fence under which this process may move them."""
 
 from collections.abc import Sequence
 
-from nova.backbone.log import BEGINNING, END, Cursor
+from nova.backbone.cursor_commit import CursorCommit
 from nova.backbone.neighbours import Neighbours
-from nova.backbone.outbox import PARTITIONS
-from nova.backbone.step import Step
+from nova.kernel.events import Partition, Position
 from nova.ports.database import Pool
+from nova.ports.event_log import Vector
 
+# Cursors without a topic are of the time when a consumer had one for all topics together.
 ENSURE = """
-insert into backbone.cursors (consumer, partition)
-select $1, generate_series(0, $2 - 1) on conflict (consumer, partition) do nothing
+insert into backbone.cursors (consumer, topic, partition, position)
+select $1, $2, n, coalesce(
+    (select position from backbone.cursors where consumer = $1 and topic = '' and partition = n), ''
+)
+from unnest($3::smallint[]) as w (n)
+on conflict (consumer, topic, partition) do nothing
 """
 
 RELEASE = """
 update backbone.cursors set owner = null
-where consumer = $1 and owner = $2 and partition = any($4::smallint[])
-    and partition <> all($3::smallint[])
+where consumer = $1 and topic = $2 and owner = $3 and partition = any($5::smallint[])
+    and partition <> all($4::smallint[])
 """
 
 # Waits for a transaction of the previous owner that is just moving these cursors, and then
 # returns where it put them; one that comes later finds another fence.
 CLAIM = """
 with token as materialized (select nextval('backbone.fences') as fence)
-update backbone.cursors c set owner = $2, fence = token.fence
+update backbone.cursors c set owner = $3, fence = token.fence
 from token
-where consumer = $1 and partition = any($3::smallint[]) and (
-    owner is null or owner = $2
+where consumer = $1 and topic = $2 and partition = any($4::smallint[]) and (
+    owner is null or owner = $3
     or not exists (select from backbone.processes p where p.id = c.owner and p.expires > now())
 )
-returning partition, xact::text::bigint as xact, position, token.fence
+returning partition, position, token.fence
 """
 
 REWIND = """
-update backbone.cursors set xact = '0', position = 0, fence = nextval('backbone.fences')
-where consumer = $1
+update backbone.cursors set position = '', fence = nextval('backbone.fences') where consumer = $1
 """
 
 
 class Ownership:
-    """The partitions of one consumer that this process owns, and where it is in each."""
+    """The partitions of a topic that this process owns for a consumer, and where it is in each."""
 
     def __init__(
         self,
@@ -47,22 +51,31 @@ class Ownership:
         neighbours: Neighbours,
         consumer: str,
         *,
-        among: Sequence[int] = range(PARTITIONS),
+        partitions: Sequence[Partition],
+        among: Sequence[Partition],
     ) -> None:
-        """Others than those `among` are another reader's affair."""
+        """`partitions` are all of the topic; those that are not `among` are another reader's."""
         self._pool = pool
         self._neighbours = neighbours
         self._consumer = consumer
-        self._among = list(among)
+        self._topic = partitions[0].topic
+        self._partitions = partitions
+        self._among = among
         self._view = -1
         self._fence = 0
-        self._at: dict[int, Cursor] = {}
-        self._stored: dict[int, Cursor] = {}
+        self._stored: dict[Partition, Position] = {}
+        self.at: Vector = {}
+        """Where this process is in the partitions that it owns."""
 
     @property
     def is_whole(self) -> bool:
         """Whether this process owns all that it ever could, as far as it knows."""
-        return self._view == self._neighbours.view and len(self._at) == len(self._among)
+        return self.is_settled and len(self.at) == len(self._among)
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether nobody else still owns what this process should own, as far as it knows."""
+        return self._view == self._neighbours.view
 
     def doubt(self) -> None:
         """Look again before the next step: a transaction's outcome is unknown, or was a refusal."""
@@ -70,52 +83,43 @@ class Ownership:
 
     async def settle(self) -> None:
         """Own what this process should own now, as far as no living process still does."""
-        if self._view == self._neighbours.view:
+        if self.is_settled:
             return
         view = self._neighbours.view
-        mine = [each for each in self._neighbours.share(self._consumer) if each in self._among]
-        await self._pool.run(ENSURE, self._consumer, PARTITIONS)
-        await self._pool.run(RELEASE, self._consumer, self._neighbours.id, mine, self._among)
-        rows = await self._pool.fetch(CLAIM, self._consumer, self._neighbours.id, mine)
-        self._at = {row["partition"]: Cursor(row["xact"], row["position"]) for row in rows}
-        self._stored = dict(self._at)
+        shared = self._neighbours.share(self._consumer, self._partitions)
+        mine = _numbers([each for each in shared if each in self._among])
+        about = (self._consumer, self._topic)
+        await self._pool.run(ENSURE, *about, _numbers(self._partitions))
+        await self._pool.run(RELEASE, *about, self._neighbours.id, mine, _numbers(self._among))
+        rows = await self._pool.fetch(CLAIM, *about, self._neighbours.id, mine)
+        self._stored = {
+            Partition(self._topic, row["partition"]): Position(row["position"]) for row in rows
+        }
+        self.at = dict(self._stored)
         self._fence = rows[0]["fence"] if rows else 0
         if len(rows) == len(mine):
             self._view = view
 
-    def next(self) -> tuple[Sequence[int], Cursor, Cursor]:
-        """Return the partitions furthest behind, where they are, and where the others are.
+    def commit(self, to: Vector) -> CursorCommit:
+        """Return what moves the cursors, to be applied in the transaction of the effects."""
+        return CursorCommit(self._consumer, self._topic, self._fence, to)
 
-        After a takeover partitions may stand in different places; the laggards catch up first.
-        """
-        if not self._at:
-            return (), BEGINNING, BEGINNING
-        behind = min(self._at.values())
-        partitions = [each for each, cursor in self._at.items() if cursor == behind]
-        ahead = min((cursor for cursor in self._at.values() if cursor > behind), default=END)
-        return partitions, behind, ahead
+    def moved(self, to: Vector) -> None:
+        """Note that the transaction which moved the cursors is committed."""
+        self._stored.update(to)
+        self.at = {**self.at, **to}
 
-    def step(self, partitions: Sequence[int], to: Cursor) -> Step:
-        """Return the step to take inside the transaction of the effects."""
-        return Step(self._consumer, self._fence, to.xact, to.position, partitions)
-
-    def moved(self, partitions: Sequence[int], to: Cursor) -> None:
-        """Note that the transaction which moved them is committed."""
-        self._at.update(dict.fromkeys(partitions, to))
-        self._stored.update(dict.fromkeys(partitions, to))
-
-    def skipped(self, partitions: Sequence[int], to: Cursor) -> None:
+    def skipped(self, to: Vector) -> None:
         """Note that nothing up to there is for this consumer; stored only now and then."""
-        self._at.update(dict.fromkeys(partitions, to))
+        self.at = {**self.at, **to}
 
     async def store(self) -> None:
         """Store what was skipped, so that retention need not keep it."""
-        for cursor in set(self._at.values()):
-            late = [
-                each
-                for each, at in self._at.items()
-                if at == cursor and self._stored[each] != cursor
-            ]
-            if late:
-                await self.step(late, cursor).take(self._pool)
-                self.moved(late, cursor)
+        late = {each: at for each, at in self.at.items() if self._stored[each] != at}
+        if late:
+            await self.commit(late).apply(self._pool)
+            self.moved(late)
+
+
+def _numbers(partitions: Sequence[Partition]) -> list[int]:
+    return [each.number for each in partitions]

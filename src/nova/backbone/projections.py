@@ -6,22 +6,17 @@ from typing import Any
 
 import msgspec
 
-from nova.backbone.doorbell import Bell
-from nova.backbone.log import END, Cursor, read
-from nova.backbone.outbox import PARTITIONS
 from nova.kernel.events import Fact, Heard
-from nova.ports.database import Pool
+from nova.ports.event_log import EventLog, Vector
 
 MOST = 1_000
-
-START = "select pg_snapshot_xmin(pg_current_snapshot())::text::bigint - 1"
 
 KEEP_S = 900.0
 """Between two times that something is kept."""
 
 Hear = Callable[[Sequence[Heard[Any]]], Awaitable[None]]
-Fill = Callable[[], Awaitable[Cursor | None]]
-Keep = Callable[[Cursor], Awaitable[None]]
+Fill = Callable[[], Awaitable[Vector | None]]
+Keep = Callable[[Vector], Awaitable[None]]
 
 
 class Projection:
@@ -33,25 +28,24 @@ class Projection:
 
     def __init__(
         self,
-        pool: Pool,
+        log: EventLog,
         kinds: Sequence[type[Fact]],
         *,
         fill: Fill,
         hear: Hear,
-        wait_s: float,
         keep: Keep | None = None,
     ) -> None:
         """`fill` returns from where on it wants to hear, if that is not from now on.
 
         `keep` is called every so often, if anything was heard, and at the end.
         """
-        self.bell = Bell(wait_s, kinds)
-        self._kinds = tuple(kinds)
-        self._pool = pool
+        self._log = log
+        self._reader = log.reader(kinds)
+        self._topics = {kind.topic for kind in kinds}
         self._decoders = {kind.__name__: msgspec.json.Decoder(kind).decode for kind in kinds}
         self._fill = fill
         self._hear = hear
-        self._at: Cursor | None = None
+        self._at: Vector | None = None
         self._keep = keep
         self._is_kept = True
 
@@ -59,29 +53,21 @@ class Projection:
         """Fill at first; from then on, hand over what is new, and wait."""
         if self._at is None:
             # Taken before the fill: everything committed since then comes again.
-            at = Cursor(await self._pool.value(START), END.position)
+            at = await self._log.end(self._topics)
             self._at = await self._fill() or at
             self._is_kept = self._at != at
-        self.bell.answer()
-        stretch = await read(
-            self._pool,
-            self._at,
-            partitions=range(PARTITIONS),
-            types=list(self._decoders),
-            most=MOST,
-        )
-        if stretch.records:
+        batch = await self._reader.read(self._at, MOST)
+        if batch.records:
             self._is_kept = False
             await self._hear(
                 [
                     Heard(self._decoders[one.type](one.payload), one.id, one.at, one.trace, 1)
-                    for one in stretch.records
+                    for one in batch.records
                 ]
             )
-            self._at = Cursor(stretch.records[-1].xact, stretch.records[-1].position)
-        if len(stretch.records) < MOST:
-            self._at = max(self._at, Cursor(stretch.xmin - 1, END.position))
-            await self.bell.wait(stretch.xmin, stretch.xmax)
+        self._at = {**self._at, **batch.to}
+        if batch.is_last:
+            await self._reader.wait()
 
     async def keep_now_and_then(self) -> None:
         await asyncio.sleep(KEEP_S)

@@ -1,4 +1,4 @@
-"""What keeps the log and the channels from growing for ever."""
+"""What keeps the channels from growing for ever."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
@@ -14,24 +14,11 @@ from nova.ports.channels import Retention
 from nova.ports.database import Pool, Row
 
 _log = get_logger()
-_PARTITIONS_AHEAD = 2  # days
 CHANNELS_AT_ONCE = 250
 EMPTY, UNUSED = timedelta(hours=1), timedelta(days=1)
 """How long a channel without publications is remembered: one that had some, one that never had."""
 SLACK, LEAST_SLACK = 24, timedelta(minutes=1)
 """Publications may stay for this share of their time longer; nobody is shown them then."""
-
-MAKE = "select backbone.make_partitions($1)"
-
-REBASE = "select backbone.rebase()"
-
-DROP = "select dropped, kept from backbone.drop_partitions($1::interval)"
-
-# The last parameter of what deletes a portion is how many rows.
-DROP_DEFAULT = """
-delete from backbone.event_log_default where ctid = any(array(
-    select ctid from backbone.event_log_default where at < now() - $1::interval limit $2))
-"""
 
 # What may have to be done, the longest due first. Which publication is the oldest says whether.
 DUE = """
@@ -93,47 +80,15 @@ class Chore(Struct, frozen=True):
     run: Callable[[], Awaitable[None]]
 
 
-class Housekeeping:
-    """Partitions made ahead and dropped in time, and history cut to its retention."""
+class ChannelRetention:
+    """History cut to its retention."""
 
-    def __init__(
-        self,
-        pool: Pool,
-        *,
-        keep: timedelta,
-        retention_of: Callable[[str], Retention | None],
-    ) -> None:
+    def __init__(self, pool: Pool, *, retention_of: Callable[[str], Retention | None]) -> None:
         """`retention_of` says how much history a channel keeps; None keeps nothing."""
         self._pool = pool
-        self._keep = keep
         self._retention_of = retention_of
 
-    def chores(self) -> list[Chore]:
-        return [
-            Chore("log.partitions", 3600.0, self.partitions),
-            Chore("channels.prune", 10.0, self.channels),
-        ]
-
-    async def rebase(self) -> None:
-        """Make a log restored from a dump readable: its transaction ids are another cluster's."""
-        if await self._pool.value(REBASE):
-            _log.warning("log_rebased_after_restore")
-
-    async def ahead(self) -> None:
-        """Make the partitions of today and the next days."""
-        await self._pool.value(MAKE, _PARTITIONS_AHEAD)
-
-    async def partitions(self) -> None:
-        """Make the partitions of the next days, and drop those past retention."""
-        await self.ahead()
-        row = await self._pool.row(DROP, self._keep)
-        await in_portions(partial(self._pool.run, DROP_DEFAULT, self._keep))
-        if row and row["dropped"]:
-            _log.info("log_partitions_dropped", partitions=row["dropped"])
-        if row and row["kept"]:
-            _log.warning("log_partitions_kept_for_laggards", partitions=row["kept"])
-
-    async def channels(self) -> None:
+    async def prune(self) -> None:
         """Delete publications that no retention holds, and forget channels that have none left."""
         await in_portions(partial(self._pool.run, FORGET_KEYS))
         await in_portions(partial(self._pool.run, signals.FORGET, signals.KEPT))

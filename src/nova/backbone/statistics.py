@@ -1,5 +1,6 @@
 """What a consumer did so far, for people and for Prometheus."""
 
+from collections.abc import Hashable
 from datetime import datetime
 
 from msgspec import Struct
@@ -56,7 +57,7 @@ class Counts:
         self._clock = clock
         self._events = self._batches = self._failures = self._dead = self._size = 0
         self._at: datetime | None = None
-        self._waiting: dict[int, datetime] = {}
+        self._waiting: dict[Hashable, datetime] = {}
         self._metrics = (
             instruments.events.labels(consumer),
             instruments.batches.labels(consumer),
@@ -69,14 +70,14 @@ class Counts:
         )
         instruments.lag.labels(consumer).set_function(self._lag)
 
-    def found(self, oldest: datetime, reader: int = 0) -> None:
+    def found(self, oldest: datetime, reader: Hashable = 0) -> None:
         """Note how old the oldest event is that now waits for a reader to handle it."""
         self._waiting[reader] = oldest
 
-    def caught_up(self, reader: int = 0) -> None:
+    def caught_up(self, reader: Hashable = 0) -> None:
         self._waiting.pop(reader, None)
 
-    def stuck(self, reader: int = 0) -> None:
+    def stuck(self, reader: Hashable = 0) -> None:
         """Note that the log could not be read: from now on, something may wait."""
         self._waiting.setdefault(reader, self._clock.now())
 

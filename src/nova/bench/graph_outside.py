@@ -11,8 +11,9 @@ from nova.app import graph as app_graph
 from nova.bench.graph_index import HOPS, PAGE, TOP
 from nova.bench.people import follows
 from nova.bench.receipts import percentile
+from nova.kernel.events import Partition, Position
+from nova.ports.checkpoint import Checkpoint
 from nova.ports.graph import GraphUnavailable, KeptGraphIndex
-from nova.ports.places import Place
 from nova.settings import Settings
 
 WARMING = 500
@@ -42,7 +43,9 @@ async def _filled(index: KeptGraphIndex, people: int) -> dict[str, float]:
     await index.begin(empty=True, force=True)
     for number, row in enumerate(graph.rows(), 1):
         await index.fill(number, row.tobytes(), followers[number])
-    await index.finish(Place("bench", 1, 1, datetime.now(UTC)))
+    await index.finish(
+        Checkpoint("bench", {Partition("graph", 0): Position("1")}, datetime.now(UTC))
+    )
     return {
         "people": people,
         "edges": len(graph.followees),

@@ -1,7 +1,7 @@
 """Facts: what happened, in the past tense; and how the log hands them back."""
 
 from datetime import datetime
-from typing import ClassVar, Generic, TypeVar
+from typing import ClassVar, Generic, NamedTuple, NewType, TypeVar
 from uuid import UUID
 
 from msgspec import Struct
@@ -25,11 +25,23 @@ class Fact(Struct, frozen=True, kw_only=True):
 F_co = TypeVar("F_co", bound=Fact, covariant=True)
 
 
-class Record(Struct, frozen=True, gc=False):
-    """One row of the event log, undecoded."""
+Position = NewType("Position", str)
+"""Where a reader stands in a partition of a log. Only the log that made it can read it."""
+BEGINNING = Position("")
+"""Before the first record, in every log."""
 
-    position: int
-    xact: int
+
+class Partition(NamedTuple):
+    """A part of a topic: records of one key are in one partition, in order."""
+
+    topic: str
+    number: int
+
+
+class Record(Struct, frozen=True, gc=False):
+    """One record of the event log, undecoded."""
+
+    position: Position
     topic: str
     key: str
     partition: int

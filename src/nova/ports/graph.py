@@ -6,7 +6,7 @@ from typing import Protocol
 from msgspec import Struct
 
 from nova.kernel.errors import Unavailable
-from nova.ports.places import Place
+from nova.ports.checkpoint import Checkpoint
 
 
 class GraphUnavailable(Unavailable):
@@ -91,14 +91,14 @@ class GraphIndex(GraphWalks, Protocol):
 
 
 class KeptGraphIndex(GraphIndex, Protocol):
-    """An index outside of this process, which keeps its place in the log beside its content.
+    """An index outside of this process, which keeps its checkpoint beside its content.
 
     What `bring` and `fill` write and how far they got is durable together, or not at all; who
-    goes on from a place where the index no longer stands is refused with Displaced. So facts may
-    come twice, late, or from two processes at once.
+    goes on from a checkpoint where the index no longer stands is refused with Displaced. So facts
+    may come twice, late, or from two processes at once.
     """
 
-    async def place(self) -> Place | None:
+    async def checkpoint(self) -> Checkpoint | None:
         """Return how far it has been brought; None when it has to be filled."""
 
     async def begin(self, *, empty: bool, force: bool = False) -> None:
@@ -107,13 +107,13 @@ class KeptGraphIndex(GraphIndex, Protocol):
         Raises Displaced while another process fills it, unless by `force`.
         """
 
-    async def finish(self, at: Place) -> None:
-        """Say that everything up to a place has been filled in."""
+    async def finish(self, at: Checkpoint) -> None:
+        """Say that everything up to a checkpoint has been filled in."""
 
     async def bring(
-        self, edges: Sequence[Edge], gone: Sequence[int], *, after: Place, to: Place
+        self, edges: Sequence[Edge], gone: Sequence[int], *, after: Checkpoint, to: Checkpoint
     ) -> None:
-        """Bring edges up to date and leave people out for ever, and go on to another place.
+        """Bring edges up to date and leave people out for ever, and go on to another checkpoint.
 
         Raises Displaced, and writes nothing of the edges, unless it stands at `after`.
         """

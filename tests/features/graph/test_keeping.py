@@ -7,12 +7,14 @@ import pytest
 
 from nova.adapters.local.graph import LocalGraph
 from nova.adapters.local.graph_file import HEADER, GraphFile
-from nova.backbone.log import Cursor
 from nova.features.graph import Feed, Keeper
 from nova.kernel.clock import SystemClock
+from nova.kernel.events import Partition, Position
 from support.connected import Connected
 from support.deployment import deployed
 from support.waiting import until
+
+THERE = {Partition("graph", 3): Position("7/8")}
 
 WRONG = array("I", [2, 3]).tobytes()
 """Follows that were never there: who has them took over the file."""
@@ -29,13 +31,13 @@ async def kept(here: Connected, folder: Path, *, log_days: int = 7) -> None:
     """Keep an index that can be told from the truth."""
     index = LocalGraph()
     await index.fill(1, WRONG, 0)
-    await keeping(here, index, folder, log_days=log_days).keep(Cursor(7, 8))
+    await keeping(here, index, folder, log_days=log_days).keep(THERE)
 
 
 async def test_what_was_kept_is_gone_on_from(here: Connected, tmp_path: Path) -> None:
     await kept(here, tmp_path)
     index = LocalGraph()
-    assert await keeping(here, index, tmp_path).begin() == Cursor(7, 8)
+    assert await keeping(here, index, tmp_path).begin() == THERE
     assert index.edges == 2
 
 

@@ -22,12 +22,12 @@ from nova.adapters.neo4j import statements
 from nova.adapters.neo4j.address import Address, parsed
 from nova.adapters.neo4j.breaker import Breaker
 from nova.adapters.neo4j.faults import translated, unavailable
+from nova.ports.checkpoint import Checkpoint, decoded, encoded
 from nova.ports.graph import Candidate, Displaced, Edge
-from nova.ports.places import Place
 
 ANSWER_S = 0.5
 """For an answer; whoever asks is better served by PostgreSQL after that."""
-PLACE_S = 5.0
+CHECKPOINT_S = 5.0
 WRITE_S = 30.0
 CONNECTING_S = 2.0
 CONNECTIONS = 50
@@ -138,21 +138,21 @@ class Neo4jGraph:
 
     # -- keeping in step ------------------------------------------------------------------------
 
-    async def place(self) -> Place | None:
-        async with translated(PLACE_S):
-            rows = await self._rows(statements.PLACE, {}, PLACE_S)
+    async def checkpoint(self) -> Checkpoint | None:
+        async with translated(CHECKPOINT_S):
+            rows = await self._rows(statements.CHECKPOINT, {}, CHECKPOINT_S)
         self._breaker.close()
-        if not rows or rows[0]["xact"] is None:
+        if not rows or rows[0]["to"] is None:
             return None
         row = rows[0]
         at = datetime.fromtimestamp(row["at"], UTC)
-        return Place(row["log"], row["xact"], row["position"], at)
+        return Checkpoint(row["log"], decoded(row["to"]), at)
 
     async def ping(self) -> str:
         async with translated(CONNECTING_S):
             server = await self._driver.get_server_info()
-        place = await self.place()
-        state = "being filled" if place is None else f"current as of {place.at:%Y-%m-%d %H:%M:%S}Z"
+        found = await self.checkpoint()
+        state = "being filled" if found is None else f"current as of {found.at:%Y-%m-%d %H:%M:%S}Z"
         return f"{server.agent.replace('/', ' ')}, {state}"
 
     async def begin(self, *, empty: bool, force: bool = False) -> None:
@@ -180,19 +180,19 @@ class Neo4jGraph:
         if self._waiting >= AT_ONCE:
             await self._flush()
 
-    async def finish(self, at: Place) -> None:
+    async def finish(self, at: Checkpoint) -> None:
         await self._flush()
         async with self._writing() as tx:
-            await _guarded(tx, statements.FINISH, {"filler": self._filler, **_place(at)})
+            await _guarded(tx, statements.FINISH, {"filler": self._filler, **_written(at)})
         self._leave_off()
 
     async def bring(
-        self, edges: Sequence[Edge], gone: Sequence[int], *, after: Place, to: Place
+        self, edges: Sequence[Edge], gone: Sequence[int], *, after: Checkpoint, to: Checkpoint
     ) -> None:
         self._leave_off()  # a fill that failed here, and that somebody else has done since
         for number in gone:  # piece by piece; to do it twice, or late, does no harm
             await self.forget(number)
-        move = {"after_xact": after.xact, "after_position": after.position, **_place(to)}
+        move = {"after": encoded(after.to), **_written(to)}
         async with self._writing() as tx:
             await _guarded(tx, statements.MOVE, move | {"log": after.log})
             await _change(tx, edges)
@@ -338,13 +338,8 @@ def _differences(old: Sequence[int], new: Sequence[int]) -> list[tuple[int, bool
     return [*gone, *((each, True) for each in new if each not in was)]
 
 
-def _place(at: Place) -> dict[str, Any]:
-    return {
-        "log": at.log,
-        "xact": at.xact,
-        "position": at.position,
-        "at": at.at.timestamp(),
-    }
+def _written(at: Checkpoint) -> dict[str, Any]:
+    return {"log": at.log, "to": encoded(at.to), "at": at.at.timestamp()}
 
 
 def _candidate(number: int, score: float, by: Sequence[Sequence[int]]) -> Candidate:

@@ -1,7 +1,7 @@
 """Every statement that is sent to Neo4j; what varies is a parameter, always."""
 
 # A person is a node, a follow is a relationship; `at` orders follows, in microseconds. One node
-# says how far the index has been brought (`xact` is set), or who fills it (`filler`).
+# says how far the index has been brought (`to` is set), or who fills it (`filler`).
 SCHEMA = (
     """
 create constraint nova_person_number if not exists
@@ -18,9 +18,9 @@ for (p:NovaPerson) on (p.followers)
     "call db.awaitIndexes(60)",
 )
 
-PLACE = """
+CHECKPOINT = """
 match (i:NovaIndex {name: 'follows'})
-return i.log as log, i.xact as xact, i.position as position, i.at as at
+return i.log as log, i.to as to, i.at as at
 """
 
 # Each of these takes the lock by its first `set`, and only then looks: of two at once, the
@@ -30,7 +30,7 @@ merge (i:NovaIndex {name: 'follows'})
 set i.touched = timestamp()
 with i where $force or i.filler is null or i.filler = $mine
     or timestamp() - i.beat > $patience_ms
-remove i.log, i.xact, i.position, i.at
+remove i.log, i.to, i.at
 set i.filler = $filler, i.beat = timestamp()
 return i.name
 """
@@ -48,15 +48,15 @@ match (i:NovaIndex {name: 'follows'})
 set i.touched = timestamp()
 with i where i.filler = $filler
 remove i.filler, i.beat
-set i.log = $log, i.xact = $xact, i.position = $position, i.at = $at
+set i.log = $log, i.to = $to, i.at = $at
 return i.name
 """
 
 MOVE = """
 match (i:NovaIndex {name: 'follows'})
 set i.touched = timestamp()
-with i where i.log = $log and i.xact = $after_xact and i.position = $after_position
-set i.xact = $xact, i.position = $position, i.at = $at
+with i where i.log = $log and i.to = $after
+set i.to = $to, i.at = $at
 return i.name
 """
 
@@ -131,7 +131,7 @@ FORGET = "match (p:NovaPerson {number: $number}) detach delete p return count(*)
 # others; which of somebody's many follows count is not told, since sorting them would be dear.
 # Who must not be suggested is left out by the caller: `not exists` would cost the hundredfold.
 SUGGEST = """
-match (i:NovaIndex {name: 'follows'}) where i.xact is not null
+match (i:NovaIndex {name: 'follows'}) where i.to is not null
 optional match (me:NovaPerson {number: $number})
 return
   collect { match (me)-[:FOLLOWS]->(f) return f.number } as mine,
@@ -152,7 +152,7 @@ return p.number as number order by p.followers desc, number limit $most
 """
 
 MUTUALS = """
-match (i:NovaIndex {name: 'follows'}) where i.xact is not null
+match (i:NovaIndex {name: 'follows'}) where i.to is not null
 optional match (me:NovaPerson {number: $number})
 return collect {
     match (me)-[r:FOLLOWS]->(f) where exists { (f)-[:FOLLOWS]->(me) }
@@ -161,7 +161,7 @@ return collect {
 """
 
 COMMON = """
-match (i:NovaIndex {name: 'follows'}) where i.xact is not null
+match (i:NovaIndex {name: 'follows'}) where i.to is not null
 optional match (one:NovaPerson {number: $one})
 optional match (other:NovaPerson {number: $other})
 return collect {
@@ -174,7 +174,7 @@ MOST_HOPS = 6
 
 # How long a path may be cannot be a parameter, so there is a statement for each length.
 _WAY = """
-match (i:NovaIndex {name: 'follows'}) where i.xact is not null
+match (i:NovaIndex {name: 'follows'}) where i.to is not null
 optional match way = shortestPath(
     (:NovaPerson {number: $start})-[:FOLLOWS*..HOPS]->(:NovaPerson {number: $end}))
     where none(each in nodes(way) where each.number in $around)

@@ -10,13 +10,14 @@ import msgspec
 from msgspec import Struct
 from structlog import get_logger
 
-from nova.backbone.log import Cursor
 from nova.backbone.maintenance_batches import in_portions
 from nova.features.graph import store_keeping
 from nova.features.graph.feed import Feed
 from nova.kernel.clock import Clock
 from nova.kernel.ids import new_id
+from nova.ports.checkpoint import decoded, encoded
 from nova.ports.database import Queries
+from nova.ports.event_log import Vector
 from nova.ports.graph import GraphFull
 
 
@@ -41,7 +42,11 @@ class _Mark(Struct, frozen=True):
 
     id: UUID
     xmin: str
-    at: Cursor
+    at: str
+
+    @property
+    def to(self) -> Vector:
+        return decoded(self.at)
 
 
 class Keeper:
@@ -60,7 +65,7 @@ class Keeper:
         """Whether the index knows everything, or at least that it cannot."""
         self._log = get_logger()
 
-    async def begin(self) -> Cursor | None:
+    async def begin(self) -> Vector | None:
         """Fill the index; return from where in the log on it has to hear, None for from now on."""
         try:
             at = await self._loaded()
@@ -73,21 +78,21 @@ class Keeper:
         self.has_begun = True
         return at
 
-    async def _loaded(self) -> Cursor | None:
+    async def _loaded(self) -> Vector | None:
         kept = _read(self._shelf.mark())
         if kept is not None and await self._is_good(kept) and await self._shelf.load():
             self._log.info("graph_index_loaded", at=kept.at)
-            return kept.at
+            return kept.to
         return None
 
-    async def keep(self, at: Cursor) -> None:
+    async def keep(self, at: Vector) -> None:
         """Keep the index, which has heard everything up to there."""
         if self._feed.is_full:
             return
         now = self._clock.now()
         id_ = new_id()
         xmin = await self._db.value(store_keeping.NOTE, id_, now)
-        await self._shelf.keep(msgspec.json.encode(_Mark(id_, xmin, at)).decode())
+        await self._shelf.keep(msgspec.json.encode(_Mark(id_, xmin, encoded(at))).decode())
         await in_portions(partial(self._db.run, store_keeping.FORGET, now - self._relied_on))
 
     async def _is_good(self, kept: _Mark) -> bool:

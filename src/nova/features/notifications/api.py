@@ -6,7 +6,7 @@ from uuid import UUID
 
 from msgspec import Meta, Raw, Struct
 
-from nova.backbone.letters import DeadLetter
+from nova.backbone.dead_letters import DeadLetter
 from nova.feature import Rpc
 from nova.features.notifications.catalogue import Kind
 from nova.features.notifications.inbox import NoSuchNotification

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from nova.backbone.letters import DeadLetter
+from nova.backbone.dead_letters import DeadLetter
 from nova.features.notifications.api import (
     EVENTS_BODY,
     Events,

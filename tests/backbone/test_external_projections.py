@@ -9,11 +9,11 @@ import pytest
 from msgspec.structs import replace
 
 from nova.backbone.backbone import Backbone
-from nova.backbone.mirrors import here
+from nova.backbone.external_projections import end_of
 from nova.kernel.errors import Unavailable
 from nova.kernel.events import Heard
+from nova.ports.checkpoint import Checkpoint
 from nova.ports.database import Pool
-from nova.ports.places import Place
 from support.facts import Left, Waved
 from support.log import backbone
 from support.waiting import until
@@ -29,22 +29,22 @@ class Album:
     """Something outside; it outlives the processes that keep it, as a server does."""
 
     def __init__(self) -> None:
-        self.at: Place | None = None
+        self.at: Checkpoint | None = None
         self.waves: list[int] = []
         self.fills = 0
         self.away = False
 
-    async def place(self) -> Place | None:
+    async def checkpoint(self) -> Checkpoint | None:
         self._reach()
         return self.at
 
-    async def fill(self, at: Place) -> None:
+    async def fill(self, at: Checkpoint) -> None:
         self._reach()
         self.fills += 1
         self.waves.clear()
         self.at = at
 
-    async def hear(self, heard: Sequence[Heard[Any]], *, after: Place, to: Place) -> None:
+    async def hear(self, heard: Sequence[Heard[Any]], *, after: Checkpoint, to: Checkpoint) -> None:
         self._reach()
         assert self.at == after
         self.waves += [each.fact.n for each in heard]
@@ -57,7 +57,7 @@ class Album:
 
 def kept(pool: Pool, album: Album, **knobs: Any) -> Backbone:
     nova = backbone(pool, **knobs)
-    nova.mirror("album", (Waved,), album)
+    nova.project_outside("album", (Waved,), album)
     return nova
 
 
@@ -110,10 +110,10 @@ async def test_it_hears_what_happened_while_it_was_away(pool: Pool) -> None:
     ids=["another log", "older than the log", "nowhere"],
 )
 async def test_it_is_filled_where_the_log_does_not_reach(
-    pool: Pool, moved: Callable[[Place], Place | None]
+    pool: Pool, moved: Callable[[Checkpoint], Checkpoint | None]
 ) -> None:
     album = Album()
-    album.at = moved(await here(pool))
+    album.at = moved(await end_of(backbone(pool).log, [Waved]))
     nova = kept(pool, album, retention_days=7)
     async with nova.run():
         await until(lambda: album.fills == 1)
@@ -136,7 +136,7 @@ async def test_two_processes_feed_it_in_turn(pool: Pool) -> None:
 
 async def test_a_fact_that_cannot_be_read_keeps_nobody_waiting(pool: Pool) -> None:
     album = Album()
-    album.at = await here(pool)
+    album.at = await end_of(backbone(pool).log, [Waved])
     nova = kept(pool, album)
     await wave(nova, 1)
     await pool.run("update backbone.event_log set payload = '{' where type = 'Waved'")

@@ -9,9 +9,8 @@ import msgspec
 from msgspec import Struct
 
 from nova.backbone.database import Database
-from nova.backbone.log import record
 from nova.backbone.maintenance_batches import in_portions
-from nova.kernel.events import Record
+from nova.kernel.events import Position, Record
 from nova.ports.database import Queries
 
 _ERROR_CHARACTERS = 4000
@@ -19,29 +18,33 @@ _LONGEST_DELAY_S = 3600.0
 
 SET_ASIDE = """
 insert into backbone.retries (consumer, id, attempt, due,
-    position, xact, at, partition, topic, key, type, trace, payload)
-values ($1, $2, $3, now() + $4::interval,
-    $5, $6::text::xid8, $7, $8, $9, $10, $11, $12, $13)
+    position, at, partition, topic, key, type, trace, payload)
+values ($1, $2, $3, now() + $4::interval, $5, $6, $7, $8, $9, $10, $11, $12)
 on conflict (consumer, id) do nothing
 """
 
 DUE = """
-select consumer, attempt, id, position, xact::text::bigint as xact, at, partition, topic, key,
-    type, trace, payload
-from backbone.retries where consumer = $1 and due <= now()
+select attempt, id, position, at, partition, topic, key, type, trace, payload
+from backbone.retries where consumer = $1 and type = any($2::text[]) and due <= now()
 order by due limit 1 for update skip locked
 """
 
+# $1: consumers; $2: the types that each of them hears, with spaces between.
 NEXT_DUE = """
-select extract(epoch from min(due) - now())::float8 from backbone.retries where consumer = $1
+select w.consumer, extract(epoch from r.due - now())::float8 as seconds
+from unnest($1::text[], $2::text[]) as w (consumer, types) cross join lateral (
+    select due from backbone.retries
+    where consumer = w.consumer and type = any(string_to_array(w.types, ' '))
+    order by due limit 1
+) r
 """
 
 DONE = "delete from backbone.retries where consumer = $1 and id = $2"
 
 BURY = """
 insert into backbone.dead_letters (consumer, error, attempts, id,
-    position, xact, at, partition, topic, key, type, trace, payload)
-values ($1, $2, $3, $4, $5, $6::text::xid8, $7, $8, $9, $10, $11, $12, $13)
+    position, at, partition, topic, key, type, trace, payload)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
 """
 
 LIST = """
@@ -62,7 +65,7 @@ NOW = "select now()"
 
 # $4: what died later, perhaps after this very replay, is left; $5: how many at most.
 REPLAY = """
-with risen as (
+with replayed as (
     delete from backbone.dead_letters where number = any(array(
         select number from backbone.dead_letters
          where ($1::text is null or consumer = $1) and ($2::text is null or type = $2)
@@ -71,12 +74,12 @@ with risen as (
     returning *
 ), again as (
     insert into backbone.retries (consumer, id, attempt, due,
-        position, xact, at, partition, topic, key, type, trace, payload)
-    select consumer, id, 1, now(), position, xact, at, partition, topic, key, type, trace, payload
-    from risen
+        position, at, partition, topic, key, type, trace, payload)
+    select consumer, id, 1, now(), position, at, partition, topic, key, type, trace, payload
+    from replayed
     on conflict (consumer, id) do nothing
 )
-select count(*) from risen
+select count(*) from replayed
 """
 
 
@@ -152,10 +155,10 @@ async def bury(queries: Queries, consumer: str, failed: Record, error: str) -> N
     await queries.run(BURY, consumer, error, failed.attempt, failed.id, *_columns(failed))
 
 
-async def due(queries: Queries, consumer: str) -> Record | None:
-    """Lock and return a record whose next attempt is due, if there is one."""
-    row = await queries.row(DUE, consumer)
-    return record(row, row["attempt"]) if row else None
+async def due(queries: Queries, consumer: str, types: Sequence[str]) -> Record | None:
+    """Lock and return a record of these types whose next attempt is due, if there is one."""
+    row = await queries.row(DUE, consumer, types)
+    return Record(**{**row, "position": Position(row["position"])}) if row else None
 
 
 def told(wrong: BaseException) -> str:
@@ -171,7 +174,6 @@ def delay(seconds: float) -> timedelta:
 def _columns(record: Record) -> tuple[object, ...]:
     return (
         record.position,
-        str(record.xact),
         record.at,
         record.partition,
         record.topic,
