@@ -13,6 +13,22 @@ from support.delivered import Delivered, outcome
 from support.notified import event
 from support.waiting import until
 
+# Another process, which does nothing, owns what the consumer reads in one topic; and is gone.
+TAKE_AWAY = """
+with idle as (
+    insert into backbone.processes (id, host, pid, born, consumers, expires)
+    values (1, 'elsewhere', 1, 1, '{}', now() + interval '40 s'))
+update backbone.cursors set owner = 1, fence = nextval('backbone.fences')
+where consumer = 'deliveries' and topic = 'notifications'
+"""
+GIVE_BACK = "delete from backbone.processes where id = 1"
+# Whether the consumer's cursor is before, or behind, a fact of this type.
+HAS_READ = """
+select exists (
+    select from backbone.event_log e join backbone.cursors c using (topic, partition)
+    where e.type = $1 and c.consumer = 'deliveries'
+        and (backbone.xact_of(c.position), backbone.number_of(c.position)) {} (e.xact, e.position))
+"""
 LEASE_OVER = "update deliveries.deliveries set leased_until = clock_timestamp() - interval '1 s'"
 
 
@@ -57,6 +73,23 @@ async def test_a_mute_cancels_and_recalls_nothing(here: Delivered) -> None:
     (_, mail) = await here.ended(2)
     assert mail.reason == "muted"
     assert len(here.ios.parcels) == 1
+
+
+async def test_a_mute_cancels_what_was_stored_before_it_and_is_planned_after_it(
+    here: Delivered,
+) -> None:
+    """The topics are read apart: the mute is read while the notification cannot be planned yet."""
+    await here.policy("comment", escalate_after_s={"email": 600.0})
+    await here.mailbox("ben")
+    await here.pool.run(TAKE_AWAY)
+    await here.send(event("e1", event_type="comment", actor_id="ada"))
+    await until(lambda: here.pool.value(HAS_READ.format("<"), "NotificationStored"))
+    await here.graph.change(Act.MUTE, here.ids["ben"], here.ids["ada"])
+    await until(lambda: here.pool.value(HAS_READ.format(">="), "Muted"))
+    assert await here.ledger() == []
+    await here.pool.run(GIVE_BACK)
+    (mail,) = await here.ended(1)
+    assert (mail.channel, mail.reason) == ("email", "muted")
 
 
 async def test_what_is_taken_back_while_it_goes_out_is_recalled_after_it(here: Delivered) -> None:

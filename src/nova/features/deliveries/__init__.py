@@ -6,7 +6,7 @@ from nova.feature import Feature, Group, Health, Job, Signal, Turn
 from nova.features.deliveries import policies, quiet_hours, webhooks
 from nova.features.deliveries.api import Handlers
 from nova.features.deliveries.asks import Ask, Dead
-from nova.features.deliveries.events import DeliveryEnded
+from nova.features.deliveries.events import ActorMuted, DeliveryEnded
 from nova.features.deliveries.lanes.lane import Pacing
 from nova.features.deliveries.mail import templates as mail_templates
 from nova.features.deliveries.models import LANES
@@ -39,6 +39,7 @@ def plug(deliveries: Deliveries) -> Feature:
                     NotificationsRemoved: planner.removed,
                     NotificationEdited: planner.edited,
                     Muted: planner.muted,
+                    ActorMuted: planner.actor_muted,
                     DeliveryEnded: deliveries.webhooks.ended,
                 },
             ),
@@ -52,7 +53,7 @@ def plug(deliveries: Deliveries) -> Feature:
         health=[
             Health(name, carrier.ping, remote=True) for name, carrier in deliveries.carriers.items()
         ],
-        facts=(DeliveryEnded,),
+        facts=(DeliveryEnded, ActorMuted),
         jobs=(
             Job("deliveries.release", 1.0, deliveries.release.due),
             Job("deliveries.digests", 1.0, deliveries.digests.close_due),

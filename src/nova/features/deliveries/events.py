@@ -29,3 +29,18 @@ class DeliveryEnded(Fact, frozen=True, kw_only=True):
     @property
     def key(self) -> str:
         return str(self.user)
+
+
+class ActorMuted(Fact, frozen=True, kw_only=True):
+    """Somebody muted an actor; told again here, where it comes after what the actor did before."""
+
+    topic: ClassVar[str] = "notifications"
+
+    user: UUID
+    """Who muted."""
+    actor: UUID
+    """Who was muted."""
+
+    @property
+    def key(self) -> str:
+        return str(self.user)

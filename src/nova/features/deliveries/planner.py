@@ -9,6 +9,7 @@ from nova.features.deliveries import plan, store, store_schedule
 from nova.features.deliveries.asks import Devices, People
 from nova.features.deliveries.digests import Digests, Entry
 from nova.features.deliveries.endings import Endings
+from nova.features.deliveries.events import ActorMuted
 from nova.features.deliveries.models import New
 from nova.features.deliveries.plan import Choice, Person
 from nova.features.deliveries.policies import PLAIN, Policies, Policy
@@ -203,11 +204,19 @@ class Planner:
         return found
 
     async def muted(self, tx: Tx, heard: Sequence[Heard[Muted]]) -> None:
+        """Tell of it among the notifications: between topics there is no order.
+
+        What the muted person did before may not be planned yet.
+        """
+        facts = [each.fact for each in heard]
+        await tx.emit(*(ActorMuted(user=fact.person, actor=fact.other) for fact in facts))
+
+    async def actor_muted(self, tx: Tx, heard: Sequence[Heard[ActorMuted]]) -> None:
         """Cancel what somebody muted had to do with; what is out may stay."""
         for each in heard:
             fact = each.fact
-            await self._cancel(tx, store.CANCEL_BY_ACTOR, fact.person, "muted", fact.other)
-            await self._digests.withdraw(tx, fact.person, actor=fact.other)
+            await self._cancel(tx, store.CANCEL_BY_ACTOR, fact.user, "muted", fact.actor)
+            await self._digests.withdraw(tx, fact.user, actor=fact.actor)
 
     async def _cancel(self, tx: Tx, statement: str, *which: object) -> None:
         rows = await tx.fetch(statement, *which)
