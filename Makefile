@@ -46,7 +46,7 @@ engines: $(READY) ## start the real engines and print how to reach them
 test-engines: $(READY) ## run the contract suites and fault tests against the real engines
 	$(PY) tests/engines -- $(PY) -m pytest -n 2 -q \
 	  tests/contracts tests/adapters/test_pool.py tests/adapters/test_arrays.py \
-	  tests/adapters/test_neo4j.py tests/backbone tests/features tests/world/test_lost_graph.py
+	  tests/adapters/test_neo4j.py tests/adapters/test_redis.py tests/backbone tests/features tests/world/test_lost_graph.py tests/world/test_lost_redis.py
 
 SUITES :=
 sdk-suites: $(READY) ## run the SDKs' own tests against a server (SUITES="python go js java")

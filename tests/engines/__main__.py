@@ -22,12 +22,14 @@ from engines.engine import Engine, Missing  # after the path is known
 from engines.kafka import kafka, kafka_on_zookeeper
 from engines.neo4j import neo4j
 from engines.postgresql import postgresql
+from engines.redis import redis
 
 Start = Callable[[Path], AbstractContextManager[Engine]]
 
 ENGINES: dict[str, tuple[Start, str]] = {
     "postgresql": (postgresql, "NOVA_TEST_DATABASE"),
     "neo4j": (neo4j, "NOVA_TEST_NEO4J"),
+    "redis": (redis, "NOVA_TEST_REDIS"),
     "kafka": (kafka, "NOVA_TEST_KAFKA"),
     "kafka-zookeeper": (kafka_on_zookeeper, "NOVA_TEST_KAFKA_ZOOKEEPER"),
 }

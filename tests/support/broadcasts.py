@@ -1,18 +1,51 @@
 """The engines that may carry messages between processes, for the suites that loop over them."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
-from secrets import randbits
+import os
+import tempfile
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from pathlib import Path
+from secrets import randbits, token_hex
+from typing import Any
 
+import pytest
+
+from engines.redis import Cluster
 from nova.adapters.local.broadcast import Exchange, LocalBroadcast
 from nova.adapters.postgres.broadcast import PostgresBroadcast
+from nova.adapters.redis.broadcast import open_broadcast
 from nova.backbone.neighbours import Neighbours
 from nova.ports.broadcast import Broadcast, Lost, Message
 from support.postgres import patient_pool
+from support.waiting import SOON_S
 
-IN_PROCESS, POSTGRESQL = "in process", "PostgreSQL"
-ENGINES = (IN_PROCESS, POSTGRESQL)
+IN_PROCESS, POSTGRESQL, REDIS = "in process", "PostgreSQL", "Redis Cluster"
+ENGINES = (IN_PROCESS, POSTGRESQL, REDIS)
+
+
+def redis_url() -> str:
+    """Return the address of the run's cluster; who has none skips, unless the engines run."""
+    if url := os.environ.get("NOVA_TEST_REDIS"):
+        return url
+    if "NOVA_TEST_ENGINES" in os.environ:
+        pytest.fail("the engines run, and Redis is not among them")
+    pytest.skip("no Redis Cluster here: 'make test-engines' starts one")
+
+
+@contextmanager
+def own_redis(**knobs: Any) -> Iterator[Cluster]:
+    """Yield a cluster of one's own, running: to be harmed. `knobs` are those of Cluster."""
+    redis_url()
+    with tempfile.TemporaryDirectory(prefix="nova-own-redis-") as folder:
+        Path(folder).chmod(0o755)  # it runs as another user
+        cluster = Cluster(Path(folder) / "redis", **knobs)
+        try:
+            cluster.start()
+            yield cluster
+        finally:
+            cluster.stop()
+
 
 Members = Callable[[], Awaitable["Member"]]
 
@@ -48,10 +81,16 @@ class Member:
 
 
 @asynccontextmanager
-async def members(engine: str, dsn: str) -> AsyncIterator[Members]:
-    """Yield what makes a further member of the same group, which listens."""
+async def members(
+    engine: str, dsn: str, url: str = "", answer_s: float = SOON_S
+) -> AsyncIterator[Members]:
+    """Yield what makes a further member of the same group, which listens.
+
+    `url` is that of a Redis Cluster; without one, it is the run's. `answer_s` is how patient they
+    are with its nodes: what tests ask is not to depend on how busy the machine is.
+    """
     async with AsyncExitStack() as stack:
-        opened = await _opened(engine, dsn, stack)
+        opened = await _opened(engine, dsn, url, answer_s, stack)
 
         async def join() -> Member:
             member = Member(*await opened())
@@ -70,9 +109,9 @@ async def _ended(task: asyncio.Task[None]) -> None:
 
 
 async def _opened(
-    engine: str, dsn: str, stack: AsyncExitStack
+    engine: str, dsn: str, url: str, answer_s: float, stack: AsyncExitStack
 ) -> Callable[[], Awaitable[tuple[Broadcast, int]]]:
-    exchange = Exchange()
+    exchange, group = Exchange(), token_hex(8)
 
     async def local() -> tuple[Broadcast, int]:
         return LocalBroadcast(exchange), randbits(62)
@@ -83,4 +122,9 @@ async def _opened(
         await neighbours.beat()
         return PostgresBroadcast(pool), neighbours.id
 
-    return {IN_PROCESS: local, POSTGRESQL: postgres}[engine]
+    async def redis() -> tuple[Broadcast, int]:
+        address = f"{url or redis_url()}/{group}"
+        engine = await stack.enter_async_context(open_broadcast(address, answer_s=answer_s))
+        return engine, randbits(62)
+
+    return {IN_PROCESS: local, POSTGRESQL: postgres, REDIS: redis}[engine]

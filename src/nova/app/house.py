@@ -7,6 +7,7 @@ from msgspec import Struct
 from prometheus_client import CollectorRegistry
 
 from nova.adapters.postgres.idempotency import PostgresIdempotency
+from nova.app import broadcast
 from nova.app.features import features
 from nova.app.health import readiness
 from nova.app.installing import install
@@ -74,7 +75,8 @@ async def built(
 async def _built(
     settings: Settings, pool: Pool, clock: Clock, stack: AsyncExitStack, *, demo: bool
 ) -> House:
-    parts = shared(settings, pool, clock, stack)
+    messages = await stack.enter_async_context(broadcast.engine(settings, pool))
+    parts = shared(settings, pool, clock, messages, stack)
     services, all_features = await features(parts, stack, demo=demo)
     for feature in all_features:
         install(feature, parts, stack)

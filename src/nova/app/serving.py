@@ -12,7 +12,7 @@ from structlog import get_logger
 
 from nova import __version__, secrets
 from nova.adapters.postgres import metrics as postgres_metrics
-from nova.app import access, graph
+from nova.app import access, broadcast, graph
 from nova.app.house import House, built
 from nova.app.starting import CannotStart
 from nova.app.truth import PACKAGE, prepare, truth
@@ -69,6 +69,7 @@ async def serve(
         house = await stack.enter_async_context(built(settings, pool, demo=demo))
         if house.outside is not None:
             await graph.reached(house.outside)
+        await broadcast.reached(house.backbone.broadcasting.engine)
         if house.keys is not None:
             await access.reached(house.keys)
         postgres_metrics.register(pool, house.registry)

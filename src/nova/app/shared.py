@@ -8,7 +8,6 @@ from msgspec import Struct
 from prometheus_client import CollectorRegistry
 
 from nova.adapters.postgres.backbone import postgres_backbone
-from nova.adapters.postgres.broadcast import PostgresBroadcast
 from nova.adapters.postgres.idempotency import PostgresIdempotency
 from nova.app import access
 from nova.backbone.backbone import Backbone
@@ -16,6 +15,7 @@ from nova.backbone.groups import Pace
 from nova.features.accounts import Credentials, People
 from nova.features.graph import Graph, Sights, Silences
 from nova.kernel.clock import Clock
+from nova.ports.broadcast import Broadcast
 from nova.ports.database import Pool
 from nova.settings import Settings
 from nova.web import file_descriptors
@@ -56,7 +56,9 @@ class Shared(Struct, kw_only=True):
         return self.settings.tokens.signing_secret.encode()
 
 
-def shared(settings: Settings, pool: Pool, clock: Clock, stack: AsyncExitStack) -> Shared:
+def shared(
+    settings: Settings, pool: Pool, clock: Clock, broadcast: Broadcast, stack: AsyncExitStack
+) -> Shared:
     """Build the parts over a migrated database; `stack` closes them."""
     registry = CollectorRegistry()
     families = Families([], settings.namespaces, at_connect=settings.socket.own_channels)
@@ -64,7 +66,7 @@ def shared(settings: Settings, pool: Pool, clock: Clock, stack: AsyncExitStack) 
         pool,
         clock=clock,
         registry=registry,
-        broadcast=PostgresBroadcast(pool),
+        broadcast=broadcast,
         pace=_pace(settings),
         retention_days=settings.log.retention_days,
         retention_of=families.retention,

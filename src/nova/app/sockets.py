@@ -2,6 +2,7 @@
 
 from nova.app import access
 from nova.app.shared import Shared
+from nova.app.starting import EMBEDDED
 from nova.feature import Feature, Health, Job, Role, Signal, Turn
 from nova.web.realtime.metrics import Sockets
 from nova.web.realtime.position_audit import PositionAudit
@@ -34,6 +35,15 @@ def feature(shared: Shared) -> Feature:
             Turn("auth.uses", auth.turn, Role.WEB),
             Turn("positions", audit.turn, Role.GATEWAY),
         ),
-        health=(Health("jwks", shared.keys.ping, needed=True),) if shared.keys else (),
+        health=_health(shared),
         metrics=(Sockets(hub),),
+    )
+
+
+def _health(shared: Shared) -> tuple[Health, ...]:
+    keys, is_outside = shared.keys, shared.settings.sockets != EMBEDDED
+    engine = shared.backbone.broadcasting.engine
+    return (
+        *((Health("jwks", keys.ping, needed=True),) if keys else ()),
+        *((Health("sockets", engine.ping),) if is_outside else ()),
     )

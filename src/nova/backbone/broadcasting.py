@@ -47,7 +47,7 @@ class Broadcasting:
         most_waiting: int = MOST_WAITING,
     ) -> None:
         """`orders` carries what is to be done to connections, whatever the engine does."""
-        self._engine = engine
+        self.engine = engine
         self._neighbours = neighbours
         self._orders = orders
         self._heard = heard
@@ -145,7 +145,7 @@ class Broadcasting:
     async def _tell_engine(self) -> None:
         life = self._neighbours.lives
         if self._life != life:
-            await self._engine.join(self._neighbours.id)
+            await self.engine.join(self._neighbours.id)
             self._unsettled = dict.fromkeys(self._wanted)
             self._life, self._owes_check = life, True
             self._is_in.set()
@@ -156,9 +156,9 @@ class Broadcasting:
             follow = [each for each in batch if each in self._wanted]
             unfollow = [each for each in batch if each not in self._wanted]
             if follow:
-                await self._engine.follow(follow)
+                await self.engine.follow(follow)
             if unfollow:
-                await self._engine.unfollow(unfollow)
+                await self.engine.unfollow(unfollow)
             self._settle([each for each in follow if each in self._wanted])
             self._settle([each for each in unfollow if each not in self._wanted])
 
@@ -204,7 +204,7 @@ class Broadcasting:
         if not messages:
             return
         try:
-            unsent = await self._engine.publish(messages)
+            unsent = await self.engine.publish(messages)
         except BaseException:
             self._put_back(messages)
             raise
@@ -250,7 +250,7 @@ class Broadcasting:
         """Hand over what other processes sent."""
         await self._is_in.wait()
         try:
-            messages = await self._engine.receive()
+            messages = await self.engine.receive()
         except Lost:
             self._life = 0
             self._is_in.clear()

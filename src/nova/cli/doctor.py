@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from nova import app
 from nova.app import access
+from nova.app import broadcast as app_broadcast
 from nova.app import graph as app_graph
 from nova.app.carriers import carriers, caught
 from nova.app.starting import EMBEDDED, CannotStart
@@ -93,8 +94,8 @@ async def _examined(args: argparse.Namespace) -> AsyncIterator[Finding]:
         )
     for caller in callers(loaded.settings, server):
         yield caller
-    for engines in (_outside(loaded.settings), carried(loaded.settings)):
-        async for finding in engines:
+    for look in (_outside, _broadcast, carried):
+        async for finding in look(loaded.settings):
             yield finding
     if lanes := caught(loaded.settings):
         yield _mail_catcher(lanes)
@@ -244,6 +245,19 @@ async def _outside(chosen: Settings) -> AsyncIterator[Finding]:
             fix="check the setting 'graph', and that the server runs; "
             "a running Nova answers from the database meanwhile.",
         )
+
+
+async def _broadcast(chosen: Settings) -> AsyncIterator[Finding]:
+    """Yield how Redis is, if it carries messages between the sockets of several processes."""
+    try:
+        async with app_broadcast.outside(chosen) as engine:
+            if engine is not None:
+                state = await app_broadcast.reached(engine)
+                fix = "give each master a replica." if app_broadcast.AT_RISK in state else ""
+                yield Finding("broadcast", healthy=True, detail=f"{state}.", fix=fix)
+    except CannotStart as wrong:
+        fix = "see the setting 'sockets'; a running Nova reads from the history meanwhile."
+        yield Finding("broadcast", healthy=False, detail=str(wrong), fix=fix)
 
 
 async def _index(pool: Pool, most_mb: int) -> Finding:

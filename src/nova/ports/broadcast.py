@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
+from nova.kernel.errors import Unavailable
+
 EVERYBODY = ""
 """The channel that every member follows; a message there says: some messages may be lost."""
 
@@ -12,6 +14,13 @@ class Message(NamedTuple):
 
     channel: str
     data: bytes
+
+
+class BroadcastUnavailable(Unavailable):
+    """The engine that carries messages between processes cannot be reached at the moment."""
+
+    code = "broadcast_unavailable"
+    hint = "Stored messages are found in the history meanwhile; check the setting 'sockets'."
 
 
 class Lost(Exception):
@@ -30,7 +39,11 @@ class Broadcast(Protocol):
         """Become a member, or begin anew as one that follows nothing but EVERYBODY."""
 
     async def follow(self, channels: Sequence[str]) -> None:
-        """Hear these channels: whatever is published after this returned."""
+        """Hear these channels: whatever is published after this returned.
+
+        Those that cannot be followed now are followed by the engine itself as soon as they can
+        be; then `receive` says that some may be lost.
+        """
 
     async def unfollow(self, channels: Sequence[str]) -> None:
         """Hear these channels no longer."""
@@ -43,6 +56,9 @@ class Broadcast(Protocol):
 
     async def receive(self) -> Sequence[Message]:
         """Wait for messages of other members. Raises Lost; empty: some may be lost."""
+
+    async def check(self) -> None:
+        """Raise BroadcastUnavailable, with what to mend, unless all of the engine can be used."""
 
     async def ping(self) -> str:
         """Return the engine's name and version, with a warning where one is due."""

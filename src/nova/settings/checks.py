@@ -16,12 +16,12 @@ LEAST_MAILS = 3
 GRAPHS = ("embedded:", "neo4j:", "neo4j+s:", "neo4j+ssc:", "bolt:", "bolt+s:", "bolt+ssc:")
 
 
+SOCKETS = ("embedded:", "redis://", "rediss://")
+
+
 def contradictions(settings: Settings) -> Iterator[str]:
     """Yield each, with the way out."""
-    if not settings.database.startswith(DATABASES):
-        yield f"database: expected one that begins with one of {', '.join(DATABASES)}"
-    if not settings.graph.startswith(GRAPHS):
-        yield f"graph: expected an address that begins with one of {', '.join(GRAPHS)}"
+    yield from _bad_engines(settings)
     remembered, kept = settings.notifications.dedupe_days, settings.log.retention_days
     if remembered <= kept:  # the log is dropped by the day, so it keeps up to a day more
         yield (
@@ -43,6 +43,15 @@ def contradictions(settings: Settings) -> Iterator[str]:
             yield f"tokens.jwks_url: {wrong}"
     yield from _bad_networks(settings.outgoing.allowed_networks)
     yield from _bad_deliveries(settings.deliveries)
+
+
+def _bad_engines(settings: Settings) -> Iterator[str]:
+    if not settings.database.startswith(DATABASES):
+        yield f"database: expected one that begins with one of {', '.join(DATABASES)}"
+    if not settings.graph.startswith(GRAPHS):
+        yield f"graph: expected an address that begins with one of {', '.join(GRAPHS)}"
+    if not settings.sockets.startswith(SOCKETS):
+        yield f"sockets: expected an address that begins with one of {', '.join(SOCKETS)}"
 
 
 def _bad_deliveries(given: Deliveries) -> Iterator[str]:

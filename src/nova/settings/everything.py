@@ -41,6 +41,14 @@ class Settings(Struct, frozen=True, kw_only=True):
             "follows; beyond, the database answers in its place."
         ),
     ] = 1_000
+    sockets: Annotated[
+        Secret,
+        about(
+            "What carries messages between the sockets of several processes: `embedded:` for the "
+            "database, or redis://user:password@host:port,host:port/prefix of a Redis Cluster "
+            "(rediss:// encrypted)."
+        ),
+    ] = "embedded:"
     log_format: Annotated[
         Literal["auto", "text", "json"],
         about(

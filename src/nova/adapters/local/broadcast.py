@@ -66,6 +66,9 @@ class LocalBroadcast:
         self._overflowed = False
         return messages
 
+    async def check(self) -> None:
+        """Nothing can be wrong."""
+
     async def ping(self) -> str:
         return "in this process"
 

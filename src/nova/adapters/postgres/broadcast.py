@@ -131,6 +131,9 @@ class PostgresBroadcast:
                 return found
             await self._sweep()
 
+    async def check(self) -> None:
+        """Nothing is needed but the database, which others check."""
+
     async def ping(self) -> str:
         return f"through the database ({await self._pool.ping()})"
 

@@ -1,0 +1,1 @@
+"""Redis Cluster: what sockets hear, by sharded pub/sub."""
