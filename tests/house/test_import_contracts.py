@@ -33,6 +33,7 @@ PLANTED = {
     ),
     "asyncpg is the PostgreSQL adapter's": ("backbone/fanout", "import asyncpg"),
     "neo4j is the Neo4j adapter's": ("features/graph/feed", "from neo4j import Query"),
+    "redis is the Redis adapter's": ("backbone/broadcasting", "import redis.asyncio"),
     "numpy is the graph index's in process, and of benchmarks": ("kernel/recent", "import numpy"),
     "aiosmtplib and dkim are the SMTP adapter's": ("features/deliveries/tale", "import dkim"),
     "aiosmtpd, h2 and hyperframe are the simulators', so that they check our own protocols": (

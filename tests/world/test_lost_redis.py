@@ -1,7 +1,8 @@
 """Two servers with a Redis Cluster between their sockets, and what becomes of it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from engines.redis import Cluster
 from support.broadcasts import own_redis
 from support.deployment import deployed
 from support.two_servers import ROOM, Pair, mutual, publish, push, two_servers
+from support.waiting import until
 from support.wire_client import Rude
 
 
@@ -25,8 +27,29 @@ async def pair(tmp_path: Path, dsn: str, cluster: Cluster) -> AsyncIterator[Pair
         yield made
 
 
-async def numbers(client: Rude, count: int) -> list[int]:
-    return [(await push(client, "pub"))["data"] for _ in range(count)]
+@asynccontextmanager
+async def hearing(*clients: Rude) -> AsyncIterator[Callable[[int], Awaitable[None]]]:
+    """Read all the time, since who answers no ping is cut off.
+
+    Yield what waits until each client heard so many numbers, and no others, in their order.
+    """
+    heard: list[list[int]] = [[] for _ in clients]
+
+    async def read(client: Rude, into: list[int]) -> None:
+        while True:
+            into.append((await push(client, "pub"))["data"])
+
+    async def all_heard(count: int) -> None:
+        await until(lambda: all(len(each) >= count for each in heard))
+        assert heard == [list(range(count))] * len(clients)
+
+    reading = [asyncio.create_task(read(*each)) for each in zip(clients, heard, strict=True)]
+    try:
+        yield all_heard
+    finally:
+        for task in reading:
+            task.cancel()
+        await asyncio.gather(*reading, return_exceptions=True)
 
 
 async def test_what_is_stored_and_what_is_not_reaches_both(pair: Pair) -> None:
@@ -36,12 +59,12 @@ async def test_what_is_stored_and_what_is_not_reaches_both(pair: Pair) -> None:
         pair.following(pair.here, ada, ROOM) as one,
         pair.following(pair.there, ben, ROOM) as other,
         pair.following(pair.there, ada) as live,
+        hearing(one, other, live) as heard,
     ):
         for number in range(20):
             await publish(pair.here if number % 2 else pair.there, number, ROOM)
             await publish(pair.here, number)
-        for client in (one, other, live):
-            assert await numbers(client, 20) == list(range(20))
+        await heard(20)
 
 
 async def test_a_dead_master_costs_nothing_that_is_stored(pair: Pair, cluster: Cluster) -> None:
@@ -50,14 +73,13 @@ async def test_a_dead_master_costs_nothing_that_is_stored(pair: Pair, cluster: C
     async with (
         pair.following(pair.here, ada, ROOM) as one,
         pair.following(pair.there, ben, ROOM) as other,
+        hearing(one, other) as heard,
     ):
         for number in range(60):
             if number in {10, 30}:
                 cluster.masters()[number % 3].kill()
             await publish(pair.here if number % 2 else pair.there, number, ROOM)
-            await asyncio.sleep(0.02)
-        for client in (one, other):
-            assert await numbers(client, 60) == list(range(60))
+        await heard(60)
 
 
 async def test_without_redis_clients_come_and_hear_what_is_stored_and_then_all_again(
@@ -68,18 +90,16 @@ async def test_without_redis_clients_come_and_hear_what_is_stored_and_then_all_a
     async with pair.following(pair.there, ada, ROOM) as one:
         for server in cluster.servers:
             server.kill()
-        async with pair.following(pair.there, ben, ROOM) as late:
+        async with pair.following(pair.there, ben, ROOM) as late, hearing(one, late) as heard:
             for number in range(10):
                 await publish(pair.here, number, ROOM)
-            for client in (one, late):
-                assert await numbers(client, 10) == list(range(10))
+            await heard(10)
             for server in cluster.servers:
                 server.start()
             await asyncio.to_thread(cluster.until_whole)
             await mutual(pair)  # what is not stored is heard again
             await publish(pair.here, 10, ROOM)
-            for client in (one, late):
-                assert await numbers(client, 1) == [10]
+            await heard(11)
 
 
 async def test_orders_do_not_wait_for_redis(pair: Pair, cluster: Cluster) -> None:

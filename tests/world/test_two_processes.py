@@ -1,5 +1,6 @@
 """Two servers on one database are one to those who are connected to either."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from nova.backbone.database import Database
 from support.app import App
 from support.two_servers import LIVE, ROOM, Pair, mutual, publish, push, two_servers
 from support.waiting import until
+from support.wire_client import Rude
 
 
 @pytest.fixture
@@ -40,12 +42,17 @@ async def test_what_is_stored_reaches_both_in_one_order_from_the_first_moment_on
         pair.following(pair.here, ada, ROOM) as one,
         pair.following(pair.there, ben, ROOM) as other,
     ):
+        # They read meanwhile, since who answers no ping is cut off.
+        reading = [asyncio.create_task(pushes(client, 40)) for client in (one, other)]
         for number in range(40):
             await publish(pair.there if number % 3 else pair.here, number, ROOM)
-        for client in (one, other):
-            heard = [await push(client, "pub") for _ in range(40)]
+        for heard in await asyncio.gather(*reading):
             assert [each["offset"] for each in heard] == list(range(1, 41))
             assert [each["data"] for each in heard] == list(range(40))
+
+
+async def pushes(client: Rude, count: int) -> list[Any]:
+    return [await push(client, "pub") for _ in range(count)]
 
 
 async def test_what_a_process_stored_and_did_not_send_is_found(pair: Pair, db: Database) -> None:

@@ -85,6 +85,7 @@ class PostgresBroadcast:
         self._process = 0
         self._waiting = asyncio.Event()
         self._listens = False
+        self._is_doubtful = False
         self._swept_at = -SWEEP_S
 
     async def join(self, member: int) -> None:
@@ -117,11 +118,16 @@ class PostgresBroadcast:
                 async with asyncio.timeout(self._look_s):
                     await self._waiting.wait()
             self._waiting.clear()
+            if self._is_doubtful:
+                self._is_doubtful = False
+                self._waiting.set()
+                return ()
             try:
                 rows = await self._pool.fetch(TAKE, self._id, MOST)
-            except Unavailable:
-                # Taken, perhaps, and not told.
-                raise Lost from None
+            except BaseException:
+                self._is_doubtful = True  # taken, perhaps, and not told
+                self._waiting.set()
+                raise
             if not rows:
                 raise Lost
             found = [Message(row["channel"], row["data"]) for row in rows if row["number"]]

@@ -15,6 +15,8 @@ ROUND_S = 4.0
 MOST = 4_000
 """Channels looked at in a second; where more are followed, a round takes longer."""
 AT_ONCE = 500
+REST_S = 0.2
+"""After a look at all, however often it is asked for."""
 
 
 class Shared(Protocol):
@@ -55,6 +57,7 @@ class PositionAudit:
             except BaseException:
                 self._all.set()
                 raise
+            await asyncio.sleep(REST_S)
         elif self._shared.is_shared:
             await self._check(self._share())
 
