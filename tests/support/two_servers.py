@@ -46,7 +46,12 @@ class Pair:
 
 @asynccontextmanager
 async def two_servers(folder: Path, dsn: str, **settings: str) -> AsyncIterator[Pair]:
-    settings |= {"NOVA_DATABASE": dsn, "NOVA_NAMESPACES": NAMESPACES}
+    # Clients of the tests answer no pings, and may be connected for long.
+    settings |= {
+        "NOVA_DATABASE": dsn,
+        "NOVA_NAMESPACES": NAMESPACES,
+        "NOVA_SOCKET_PING_S": "600",
+    }
     (folder / "a").mkdir()
     (folder / "b").mkdir()
     async with deployed(folder / "a", **settings) as first:

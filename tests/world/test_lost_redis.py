@@ -29,7 +29,7 @@ async def pair(tmp_path: Path, dsn: str, cluster: Cluster) -> AsyncIterator[Pair
 
 @asynccontextmanager
 async def hearing(*clients: Rude) -> AsyncIterator[Callable[[int], Awaitable[None]]]:
-    """Read all the time, since who answers no ping is cut off.
+    """Read all the time.
 
     Yield what waits until each client heard so many numbers, and no others, in their order.
     """

@@ -42,7 +42,7 @@ async def test_what_is_stored_reaches_both_in_one_order_from_the_first_moment_on
         pair.following(pair.here, ada, ROOM) as one,
         pair.following(pair.there, ben, ROOM) as other,
     ):
-        # They read meanwhile, since who answers no ping is cut off.
+        # They read meanwhile.
         reading = [asyncio.create_task(pushes(client, 40)) for client in (one, other)]
         for number in range(40):
             await publish(pair.there if number % 3 else pair.here, number, ROOM)
