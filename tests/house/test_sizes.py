@@ -9,9 +9,6 @@ MOST_ARGUMENTS = 10
 MOST_METHODS = 30
 LARGER = {
     "adapters/postgres/pool PostgresPool": "the port of the database has 31 methods",
-    "features/deliveries/api Handlers": "one handler a route",
-    "features/deliveries/planner Planner": "to be cut",
-    "features/deliveries/service Deliveries": "to be cut",
     "features/notifications/pipeline Pipeline": "to be cut",
     "features/notifications/service Notifications": "to be cut",
     "web/api Api": "to be cut",

@@ -18,7 +18,16 @@ from nova.app.installing import listen
 from nova.features.accounts import SIGNAL, Accounts, Credentials, Devices, Erasures
 from nova.features.accounts import plug as plug_accounts
 from nova.features.accounts.models import Change, NewDevice, SubscriptionKeys, WebSubscription
-from nova.features.deliveries import LANES, Deliveries, Knobs, Tale, plug
+from nova.features.deliveries import (
+    LANES,
+    Deliveries,
+    Knobs,
+    Notified,
+    Reached,
+    Tale,
+    Ways,
+    plug,
+)
 from nova.features.deliveries.models import Delivery, Which
 from nova.features.deliveries.policies import Policy
 from nova.features.graph.models import Act
@@ -131,20 +140,18 @@ class Delivered(World):
             self.db,
             clock,
             CollectorRegistry(),
-            carriers=self.carriers,
-            hooks=self.hooks,
-            people=self.people,
-            devices=self.devices,
-            graves=self.devices,
-            preferences=self.all.preferences,
-            inbox=self.all.reviews,
-            badges=self.all.inbox,
-            naming=self.all.naming,
+            ways=Ways(carriers=self.carriers, catcher=OutboxSink(pool, clock), hooks=self.hooks),
+            reached=Reached(people=self.people, devices=self.devices, graves=self.devices),
+            notified=Notified(
+                preferences=self.all.preferences,
+                inbox=self.all.reviews,
+                badges=self.all.inbox,
+                naming=self.all.naming,
+                rehearsal=self.all.rehearsal,
+                samples=self.all.rehearsal,
+            ),
             zones=zones,
             signing_secret=b"of the tests",
-            rehearsal=self.all.rehearsal,
-            samples=self.all.rehearsal,
-            catcher=OutboxSink(pool, clock),
             knobs=knobs or Knobs(spread_s=0.0, public_url="https://nova.example"),
             roll=lambda: 0.0,
         )
@@ -197,7 +204,7 @@ class Delivered(World):
 
     async def ledger(self, who: str = "ben", **which: Any) -> list[Delivery]:
         """Return somebody's deliveries, oldest first."""
-        page = await self.deliveries.page(Which(limit=200, **which), self.ids[who])
+        page = await self.deliveries.log.page(Which(limit=200, **which), self.ids[who])
         return page.data[::-1]
 
     async def planned(self, count: int, who: str = "ben", **which: Any) -> list[Delivery]:

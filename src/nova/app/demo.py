@@ -63,7 +63,7 @@ class DemoApp:
         await self._deliveries.policies.put(kind, msgspec.convert(policy, Policy))
 
     async def outbox(self, person: UUID) -> object:
-        return await self._deliveries.outbox(person, MOST_SHOWN)
+        return await self._deliveries.log.outbox(person, MOST_SHOWN)
 
     async def tell(self, event: Mapping[str, Any]) -> None:
         await self._notifications.ingest.body(msgspec.json.encode(event))

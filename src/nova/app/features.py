@@ -132,20 +132,20 @@ def _deliveries(
         shared.backbone.db,
         shared.clock,
         shared.registry,
-        carriers=app_deliveries.lanes(ways, catcher),
-        hooks=webhooks,
-        people=shared.people,
-        devices=devices,
-        graves=devices,
-        preferences=notifier.preferences,
-        inbox=notifier.reviews,
-        badges=notifier.inbox,
-        naming=notifier.naming,
+        ways=deliveries.Ways(
+            carriers=app_deliveries.lanes(ways, catcher), catcher=catcher, hooks=webhooks
+        ),
+        reached=deliveries.Reached(people=shared.people, devices=devices, graves=devices),
+        notified=deliveries.Notified(
+            preferences=notifier.preferences,
+            inbox=notifier.reviews,
+            badges=notifier.inbox,
+            naming=notifier.naming,
+            rehearsal=notifier.rehearsal,
+            samples=notifier.rehearsal,
+        ),
         zones=shared.zones,
         signing_secret=shared.secret,
-        rehearsal=notifier.rehearsal,
-        samples=notifier.rehearsal,
-        catcher=catcher,
         knobs=app_deliveries.knobs(shared.settings),
     )
 

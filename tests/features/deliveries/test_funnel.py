@@ -63,7 +63,7 @@ async def test_each_channel_counts_its_steps(here: Delivered, api: httpx.AsyncCl
     await here.like("e0")
     await here.like("e1")
     await here.ended(4)
-    await here.deliveries.receipt(
+    await here.deliveries.log.receipt(
         next(each.id for each in await here.ledger(channel="push")), None, "opened"
     )
     await here.deliveries.quiet.put(here.ids["ben"], AFTERNOONS)

@@ -8,8 +8,8 @@ import pytest
 
 from nova.adapters.postgres.pool import PostgresPool
 from nova.features.deliveries import store_log
+from nova.features.deliveries.delivery_log import NEWEST
 from nova.features.deliveries.models import PHASES, Status, Which
-from nova.features.deliveries.service import NEWEST
 from support.watching import Watching
 
 COUNT = 20_000

@@ -6,10 +6,11 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from nova.features.deliveries import rules
+from nova.features.deliveries.delivery_log import NotRedrivable
 from nova.features.deliveries.lanes import store as claims
 from nova.features.deliveries.lanes.lane import Pacing
 from nova.features.deliveries.models import Delivery, LaneState, Redrive
-from nova.features.deliveries.service import Knobs, NotRedrivable
+from nova.features.deliveries.service import Knobs
 from nova.kernel.clock import ManualClock
 from nova.ports.carriers import Verdict
 from support.delivered import BROWSER, SENT, Delivered, apns, delivered, outcome, sink
@@ -115,7 +116,7 @@ async def test_a_crash_between_send_and_record_resends_with_the_same_collapse_id
         await here.sees(lambda: here.deliveries.lanes[platform].in_flight == 0)
         (after,) = await here.ledger()
         assert (after.status, after.phase) == ("sent", "done")
-        detail = await here.deliveries.one(after.id)
+        detail = await here.deliveries.log.one(after.id)
         assert [each.verdict for each in detail.attempts] == ["unknown", "sent"]
         assert detail.attempts[1].resend
 
@@ -169,7 +170,7 @@ async def test_a_quota_pauses_the_lane_for_every_process(dsn: str) -> None:
         assert await claims.claim(here.db, "android", clock.now(), 10, 60) == []
         clock.advance(11)
         later = (await here.ended(2, status="sent"))[1]
-        (attempt,) = (await here.deliveries.one(later.id)).attempts
+        (attempt,) = (await here.deliveries.log.one(later.id)).attempts
         assert attempt.started_at > state.paused_until  # it waited for what another one was told
 
 
@@ -194,12 +195,12 @@ async def test_dead_letters_are_redriven_singly_and_by_filter(here: Delivered) -
     rows = await here.ended(2)
     assert {(row.phase, row.reason, row.status) for row in rows} == {("dead", "refused", "bounced")}
     here.ios.always = SENT
-    assert (await here.deliveries.redrive_one(rows[0].id)).redriven == 1
+    assert (await here.deliveries.log.redrive_one(rows[0].id)).redriven == 1
     with pytest.raises(NotRedrivable):
-        await here.deliveries.redrive_one(rows[0].notification)
+        await here.deliveries.log.redrive_one(rows[0].notification)
     await here.ended(1, status="sent")
-    assert (await here.deliveries.redrive(Redrive(type="live_start"), None)).redriven == 0
-    assert (await here.deliveries.redrive(Redrive(code="PayloadTooLarge"), None)).redriven == 1
+    assert (await here.deliveries.log.redrive(Redrive(type="live_start"), None)).redriven == 0
+    assert (await here.deliveries.log.redrive(Redrive(code="PayloadTooLarge"), None)).redriven == 1
     again = await here.ended(2, status="sent")
     assert [row.attempts for row in again] == [2, 2]
 
@@ -208,8 +209,8 @@ async def test_a_status_never_goes_back(here: Delivered) -> None:
     await here.phone("ben")
     await here.like("e1")
     (row,) = await here.ended(1)
-    await here.deliveries.receipt(row.id, here.ids["ben"], "opened")
-    await here.deliveries.receipt(row.id, here.ids["ben"], "delivered")
+    await here.deliveries.log.receipt(row.id, here.ids["ben"], "opened")
+    await here.deliveries.log.receipt(row.id, here.ids["ben"], "delivered")
     (after,) = await here.ledger()
     assert after.status == "opened"
 
@@ -300,7 +301,7 @@ async def test_a_doubt_that_a_killed_process_left_outlives_a_retry(dsn: str) -> 
         await here.planned(1, code="503")
         clock.advance(60)
         (row,) = await here.ended(1, status="sent")
-        detail = await here.deliveries.one(row.id)
+        detail = await here.deliveries.log.one(row.id)
         assert [each.resend for each in detail.attempts] == [False, True, True]
         assert row.resends == 2
 

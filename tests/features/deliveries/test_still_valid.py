@@ -283,7 +283,7 @@ async def test_no_retry_no_escalation_and_no_redrive_revives_it(life: Life, name
     await _in_inbox(life, 0)
     await life.nothing_left()
     await life.later()
-    assert (await life.world.deliveries.redrive(Redrive(), None)).redriven == 0
+    assert (await life.world.deliveries.log.redrive(Redrive(), None)).redriven == 0
     await life.nothing_left()
     assert len(life.parcels) == tried == 2
     assert {row.phase for row in await life.world.ledger(channel="email")} == {"dropped"}

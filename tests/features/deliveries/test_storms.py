@@ -127,7 +127,7 @@ async def test_a_storm_loses_nothing_and_repeats_only_what_may_not_have_arrived(
     assert {(row.phase, row.status) for row in rows} == {("done", "sent")}
     repeated = 0
     for row in rows:
-        attempts = (await world.deliveries.one(row.id)).attempts
+        attempts = (await world.deliveries.log.one(row.id)).attempts
         doubts = sum(each.verdict == "unknown" for each in attempts)
         arrived = storm.arrived(row)
         assert list(arrived) == [row.collapse_id]

@@ -264,14 +264,14 @@ async def test_a_call_to_a_webhook_that_was_removed_is_not_redriven(
     calls = {hook.webhook.id: await hooks.test(hook.webhook.id) for hook in (removed, kept)}
 
     async def dead() -> bool:
-        return len((await here.deliveries.page(Which(phase="dead"), None)).data) == 2
+        return len((await here.deliveries.log.page(Which(phase="dead"), None)).data) == 2
 
     await until(dead)
     await hooks.remove(removed.webhook.id)
     answer = await api.post(f"/v1/deliveries/{calls[removed.webhook.id]}/redrive", headers=KEY)
     assert (answer.status_code, answer.json()["code"]) == (404, "no_such_dead_delivery")
     assert "its webhook removed" in answer.json()["detail"]
-    assert (await here.deliveries.redrive(Redrive(), None)).redriven == 1
+    assert (await here.deliveries.log.redrive(Redrive(), None)).redriven == 1
     await here.sees(lambda: len(app.calls) == 3)
     assert app.calls[2][0]["webhook-id"] == str(calls[kept.webhook.id])
 
@@ -290,7 +290,7 @@ async def test_a_call_that_is_under_way_while_its_webhook_is_removed_is_not_trie
     await here.sees(lambda: app.calls)
 
     async def dropped() -> bool:
-        found = (await here.deliveries.one(call)).delivery
+        found = (await here.deliveries.log.one(call)).delivery
         return (found.phase, found.reason, found.code) == ("dropped", "webhook_removed", "500")
 
     await until(dropped)
@@ -347,7 +347,7 @@ async def test_a_receipt_that_says_nothing_new_is_told_to_nobody(
     (row,) = await here.ended(1)
     await here.deliveries.webhooks.add(NewWebhook(url=app.url))
     for status in ("delivered", "delivered", "opened", "opened", "delivered"):
-        await here.deliveries.receipt(row.id, here.ids["ben"], status)
+        await here.deliveries.log.receipt(row.id, here.ids["ben"], status)
     await here.like("e2")  # a person's facts keep their order: this one comes after the receipts
     await here.sees(lambda: any(event["type"] == "delivery.sent" for event in app.events))
     calls = "select type from deliveries.deliveries where lane = 'hook' order by type"

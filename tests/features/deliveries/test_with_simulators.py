@@ -102,7 +102,7 @@ async def test_a_dead_iphone_is_buried_since_when_apple_says(all_four: Providers
         pushed = timedelta(days=1)
         await world.pool.run("update accounts.devices set seen_at = seen_at - $1", pushed)
         await world.pool.run("update deliveries.deliveries set phase = 'dead'")
-        await world.deliveries.redrive_one(row.id)
+        await world.deliveries.log.redrive_one(row.id)
         await world.ended(1, phase="failed")
         await world.deliveries.burial.round()
         (device,) = await world.accounts.devices.of(world.ids["ben"])
@@ -116,7 +116,7 @@ async def test_a_lost_reply_is_resent_once_and_replaces_the_first(all_four: Prov
     await world.like("e1")
     (row,) = await world.ended(1)
     assert (row.status, row.attempts, row.resends) == ("sent", 2, 1)
-    detail = await world.deliveries.one(row.id)
+    detail = await world.deliveries.log.one(row.id)
     assert [each.verdict for each in detail.attempts] == ["unknown", "sent"]
 
 
@@ -126,7 +126,7 @@ async def test_a_quota_of_googles_is_obeyed_by_the_lane(all_four: Providers) -> 
     await world.phone("ben", "pixel", "android")
     await world.like("e1")
     (row,) = await world.ended(1)
-    detail = await world.deliveries.one(row.id)
+    detail = await world.deliveries.log.one(row.id)
     first, second = detail.attempts
     assert (first.verdict, first.code) == ("retry", "QUOTA_EXCEEDED")
     assert first.finished_at is not None

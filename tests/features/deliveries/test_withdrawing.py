@@ -4,8 +4,8 @@ from uuid import UUID
 
 import pytest
 
+from nova.features.deliveries.delivery_log import NotRedrivable
 from nova.features.deliveries.models import Redrive
-from nova.features.deliveries.service import NotRedrivable
 from nova.features.graph.models import Act
 from nova.features.notifications.models import Mark
 from nova.ports.carriers import Verdict
@@ -218,7 +218,7 @@ async def test_a_dead_letter_of_what_was_taken_back_stays_dead(here: Delivered, 
         return bool(await here.pool.value("select cancelled from deliveries.deliveries"))
 
     await until(sealed)
-    assert (await here.deliveries.redrive(Redrive(), None)).redriven == 0
+    assert (await here.deliveries.log.redrive(Redrive(), None)).redriven == 0
     with pytest.raises(NotRedrivable):
-        await here.deliveries.redrive_one(row.id)
+        await here.deliveries.log.redrive_one(row.id)
     assert len(here.ios.parcels) == 1

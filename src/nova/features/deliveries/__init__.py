@@ -4,14 +4,13 @@ from pathlib import Path
 
 from nova.feature import Feature, Group, Health, Job, Signal, Turn
 from nova.features.deliveries import policies, quiet_hours, webhooks
-from nova.features.deliveries.api import Handlers
 from nova.features.deliveries.asks import Ask, Dead
 from nova.features.deliveries.events import ActorMuted, DeliveryEnded
 from nova.features.deliveries.lanes.lane import Pacing
 from nova.features.deliveries.mail import templates as mail_templates
 from nova.features.deliveries.models import LANES
 from nova.features.deliveries.routes import routes
-from nova.features.deliveries.service import Deliveries, Knobs
+from nova.features.deliveries.service import Deliveries, Knobs, Notified, Reached, Ways
 from nova.features.deliveries.tale import Tale
 from nova.features.deliveries.throttles import Bounds
 from nova.features.graph.events import Muted
@@ -22,14 +21,27 @@ from nova.features.notifications.events import (
     NotificationStored,
 )
 
-__all__ = ["LANES", "Ask", "Bounds", "Dead", "Deliveries", "Knobs", "Pacing", "Tale", "plug"]
+__all__ = [
+    "LANES",
+    "Ask",
+    "Bounds",
+    "Dead",
+    "Deliveries",
+    "Knobs",
+    "Notified",
+    "Pacing",
+    "Reached",
+    "Tale",
+    "Ways",
+    "plug",
+]
 
 
 def plug(deliveries: Deliveries) -> Feature:
     planner, erasing = deliveries.planner, deliveries.erasing
     return Feature(
         name="deliveries",
-        routes=routes(Handlers(deliveries)),
+        routes=routes(deliveries),
         groups=(
             Group(
                 name="deliveries",

@@ -6,6 +6,7 @@ from uuid import UUID
 import msgspec
 from msgspec import Struct
 
+from nova.features.deliveries.delivery_log import NoSuchDelivery
 from nova.features.deliveries.explain import Explained, Supposed
 from nova.features.deliveries.funnel import DeliveryFunnel, Lately
 from nova.features.deliveries.mail.models import (
@@ -31,7 +32,7 @@ from nova.features.deliveries.models import (
 from nova.features.deliveries.policies import BUILT_IN, Policy
 from nova.features.deliveries.quiet import Schedule
 from nova.features.deliveries.quiet_hours import QuietHours, Trial
-from nova.features.deliveries.service import Deliveries, NoSuchDelivery
+from nova.features.deliveries.service import Deliveries
 from nova.features.deliveries.webhooks import (
     CreatedWebhook,
     NewWebhook,
@@ -71,8 +72,8 @@ class LaneStates(Struct, frozen=True):
     """One row for each provider's queue."""
 
 
-class Handlers:
-    """Answers requests."""
+class LogHandlers:
+    """Answers about deliveries and their queues."""
 
     def __init__(self, deliveries: Deliveries) -> None:
         self._all = deliveries
@@ -86,23 +87,23 @@ class Handlers:
         return found[reference]
 
     async def listed(self, call: Call[Any, Which]) -> Paged[Any]:
-        return await self._all.page(call.query, await self._named(call.query.user))
+        return await self._all.log.page(call.query, await self._named(call.query.user))
 
     async def funnel(self, call: Call[Any, Lately]) -> DeliveryFunnel:
-        return await self._all.funnel(call.query.hours)
+        return await self._all.log.funnel(call.query.hours)
 
     async def one(self, call: Call[Any, Any]) -> Detail:
-        return await self._all.one(call.id_of("id", NoSuchDelivery))
+        return await self._all.log.one(call.id_of("id", NoSuchDelivery))
 
     async def redrive_one(self, call: Call[Any, Any]) -> Redriven:
-        return await self._all.redrive_one(call.id_of("id", NoSuchDelivery))
+        return await self._all.log.redrive_one(call.id_of("id", NoSuchDelivery))
 
     async def redrive(self, call: Call[Redrive, Any]) -> Redriven:
-        return await self._all.redrive(call.body, await self._named(call.body.user))
+        return await self._all.log.redrive(call.body, await self._named(call.body.user))
 
     async def receipt(self, call: Call[Receipt, Any]) -> None:
         user = call.actor.id if isinstance(call.actor, User) else None
-        await self._all.receipt(call.id_of("id", NoSuchDelivery), user, call.body.status)
+        await self._all.log.receipt(call.id_of("id", NoSuchDelivery), user, call.body.status)
 
     async def lanes(self, _call: Call[Any, Any]) -> LaneStates:
         return LaneStates(await self._all.states())
@@ -113,7 +114,23 @@ class Handlers:
 
     async def outbox(self, call: Call[Any, Seek]) -> Rendereds:
         query = call.query
-        return await self._all.outbox(await self._named(query.user), query.limit, query.lane)
+        return await self._all.log.outbox(await self._named(query.user), query.limit, query.lane)
+
+    async def explain(self, call: Call[Supposed, Any]) -> Explained:
+        return await self._all.explainer.explain(call.body)
+
+    async def unsubscribe_page(self, call: Call[Any, Any]) -> Html:
+        return Html(self._all.unsubscribe.page(call.path["token"]))
+
+    async def unsubscribe(self, call: Call[Any, Any]) -> Html:
+        return Html(await self._all.unsubscribe.obey(call.path["token"]))
+
+
+class QuietHandlers:
+    """Answers about quiet hours."""
+
+    def __init__(self, deliveries: Deliveries) -> None:
+        self._all = deliveries
 
     async def quiet(self, call: Call[Any, Any]) -> QuietHours:
         return await self._all.quiet.get(call.subject())
@@ -127,6 +144,13 @@ class Handlers:
     async def simulate(self, call: Call[Trial, Any]) -> QuietHours:
         return await self._all.quiet.simulate(call.subject(), call.body)
 
+
+class PolicyHandlers:
+    """Answers about delivery policies."""
+
+    def __init__(self, deliveries: Deliveries) -> None:
+        self._all = deliveries
+
     async def policies(self, _call: Call[Any, Any]) -> list[PolicyOf]:
         known = await self._all.policies.known()
         return [_policy(kind, policy) for kind, policy in sorted(known.items())]
@@ -137,6 +161,13 @@ class Handlers:
 
     async def delete_policy(self, call: Call[Any, Any]) -> None:
         await self._all.policies.delete(_type(call))
+
+
+class MailTemplateHandlers:
+    """Answers about templates and the layout of mails."""
+
+    def __init__(self, deliveries: Deliveries) -> None:
+        self._all = deliveries
 
     async def mail_templates(self, _call: Call[Any, Any]) -> TemplateList:
         return await self._all.mails.list()
@@ -165,8 +196,12 @@ class Handlers:
     async def delete_mail_layout(self, _call: Call[Any, Any]) -> None:
         await self._all.mails.delete_layout()
 
-    async def explain(self, call: Call[Supposed, Any]) -> Explained:
-        return await self._all.explainer.explain(call.body)
+
+class WebhookHandlers:
+    """Answers about webhooks."""
+
+    def __init__(self, deliveries: Deliveries) -> None:
+        self._all = deliveries
 
     async def webhooks(self, _call: Call[Any, Any]) -> WebhookList:
         return await self._all.webhooks.list()
@@ -184,15 +219,9 @@ class Handlers:
         return await self._all.webhooks.enable(call.id_of("webhook", NoSuchWebhook))
 
     async def test_webhook(self, call: Call[Any, Any]) -> Detail:
-        return await self._all.one(
+        return await self._all.log.one(
             await self._all.webhooks.test(call.id_of("webhook", NoSuchWebhook))
         )
-
-    async def unsubscribe_page(self, call: Call[Any, Any]) -> Html:
-        return Html(self._all.unsubscribe.page(call.path["token"]))
-
-    async def unsubscribe(self, call: Call[Any, Any]) -> Html:
-        return Html(await self._all.unsubscribe.obey(call.path["token"]))
 
 
 def _policy(kind: str, policy: Policy) -> PolicyOf:

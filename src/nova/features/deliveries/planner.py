@@ -1,8 +1,10 @@
 """Hears what happens to notifications, and keeps the ledger in step: plans, cancels, takes back."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
+
+from msgspec import Struct
 
 from nova.backbone.database import Tx
 from nova.features.deliveries import plan, store, store_schedule
@@ -34,6 +36,16 @@ EVERYBODY = UUID(int=0)
 """In place of a user: the rate of a type, over all people."""
 
 
+class Chosen(Struct, frozen=True, kw_only=True):
+    """What a deployment chose about plans."""
+
+    spread_s: float
+    """Over how long what is due at once is spread."""
+    bounds: Bounds
+    schemes: frozenset[str]
+    """Of app links, besides http(s)."""
+
+
 class Planner:
     """Turns facts into rows of the ledger, in the transaction that moves the log's cursor.
 
@@ -52,11 +64,8 @@ class Planner:
         digests: Digests,
         endings: Endings,
         rings: Callable[[str], None],
-        spread_s: float,
-        bounds: Bounds,
-        schemes: Collection[str],
+        chosen: Chosen,
     ) -> None:
-        """`schemes` are those of app links, besides http(s)."""
         self._clock = clock
         self._devices = devices
         self._people = people
@@ -65,9 +74,9 @@ class Planner:
         self._digests = digests
         self._endings = endings
         self._rings = rings
-        self._spread_s = spread_s
-        self._bounds = bounds
-        self._schemes = frozenset(schemes)
+        self._spread_s = chosen.spread_s
+        self._bounds = chosen.bounds
+        self._schemes = chosen.schemes
 
     async def stored(self, tx: Tx, heard: Sequence[Heard[NotificationStored]]) -> None:
         """Decide what becomes of new notifications outside the app."""

@@ -3,10 +3,14 @@
 from collections.abc import Sequence
 
 from nova.features.deliveries.api import (
-    Handlers,
     LaneStates,
+    LogHandlers,
+    MailTemplateHandlers,
+    PolicyHandlers,
     PolicyOf,
+    QuietHandlers,
     Resume,
+    WebhookHandlers,
 )
 from nova.features.deliveries.explain import Explained, Supposed
 from nova.features.deliveries.funnel import DeliveryFunnel, Lately
@@ -35,6 +39,7 @@ from nova.features.deliveries.models import (
 from nova.features.deliveries.policies import Policy
 from nova.features.deliveries.quiet import Schedule
 from nova.features.deliveries.quiet_hours import QuietHours, Trial
+from nova.features.deliveries.service import Deliveries
 from nova.features.deliveries.unsubscribe import PATH
 from nova.features.deliveries.webhooks import (
     CreatedWebhook,
@@ -50,20 +55,21 @@ CLICKS = Limit("unsubscribe", per_s=5, burst=50, of_failures=True)
 """Mail providers click for all of their people from few addresses: only wrong links count."""
 
 
-def routes(do: Handlers) -> Sequence[Route]:
+def routes(deliveries: Deliveries) -> Sequence[Route]:
+    log = LogHandlers(deliveries)
     return (
-        *_log(do),
-        *_lanes(do),
-        *_quiet(do),
-        *_policies(do),
-        *_mail_templates(do),
-        *_explain(do),
-        *_webhooks(do),
-        *_unsubscribe(do),
+        *_log(log),
+        *_lanes(log),
+        *_quiet(QuietHandlers(deliveries)),
+        *_policies(PolicyHandlers(deliveries)),
+        *_mail_templates(MailTemplateHandlers(deliveries)),
+        *_explain(log),
+        *_webhooks(WebhookHandlers(deliveries)),
+        *_unsubscribe(log),
     )
 
 
-def _log(do: Handlers) -> Sequence[Route]:
+def _log(do: LogHandlers) -> Sequence[Route]:
     base = "/v1/deliveries"
     return (
         Route(
@@ -131,7 +137,7 @@ def _log(do: Handlers) -> Sequence[Route]:
     )
 
 
-def _lanes(do: Handlers) -> Sequence[Route]:
+def _lanes(do: LogHandlers) -> Sequence[Route]:
     return (
         Route(
             method="GET",
@@ -153,7 +159,7 @@ def _lanes(do: Handlers) -> Sequence[Route]:
     )
 
 
-def _quiet(do: Handlers) -> Sequence[Route]:
+def _quiet(do: QuietHandlers) -> Sequence[Route]:
     found: list[Route] = []
     for path, rule in (
         ("/v1/quiet-hours", Rule.USER),
@@ -199,7 +205,7 @@ def _quiet(do: Handlers) -> Sequence[Route]:
     return found
 
 
-def _policies(do: Handlers) -> Sequence[Route]:
+def _policies(do: PolicyHandlers) -> Sequence[Route]:
     base = "/v1/delivery-policies"
     return (
         Route(
@@ -233,7 +239,7 @@ def _policies(do: Handlers) -> Sequence[Route]:
     )
 
 
-def _mail_templates(do: Handlers) -> Sequence[Route]:
+def _mail_templates(do: MailTemplateHandlers) -> Sequence[Route]:
     base, layout = "/v1/mail-templates", "/v1/mail-layout"
     return (
         Route(
@@ -326,7 +332,7 @@ def _mail_templates(do: Handlers) -> Sequence[Route]:
     )
 
 
-def _webhooks(do: Handlers) -> Sequence[Route]:
+def _webhooks(do: WebhookHandlers) -> Sequence[Route]:
     base = "/v1/webhooks"
     return (
         Route(
@@ -388,7 +394,7 @@ def _webhooks(do: Handlers) -> Sequence[Route]:
     )
 
 
-def _explain(do: Handlers) -> Sequence[Route]:
+def _explain(do: LogHandlers) -> Sequence[Route]:
     return (
         Route(
             method="POST",
@@ -406,7 +412,7 @@ def _explain(do: Handlers) -> Sequence[Route]:
     )
 
 
-def _unsubscribe(do: Handlers) -> Sequence[Route]:
+def _unsubscribe(do: LogHandlers) -> Sequence[Route]:
     return (
         Route(
             method="GET",

@@ -29,11 +29,11 @@ from nova.features.deliveries.asks import (
     Preferences,
 )
 from nova.features.deliveries.burial import Burial, Caution
+from nova.features.deliveries.delivery_log import DeliveryLog
 from nova.features.deliveries.digests import Digests
-from nova.features.deliveries.endings import Endings, ended
+from nova.features.deliveries.endings import Endings
 from nova.features.deliveries.erasure import Erasing
 from nova.features.deliveries.explain import Explainer, Rehearsal
-from nova.features.deliveries.funnel import DeliveryFunnel, funnel
 from nova.features.deliveries.lanes.browsers import BrowserLane
 from nova.features.deliveries.lanes.hooks import HookLane
 from nova.features.deliveries.lanes.lane import Lane, Meters, Pacing
@@ -45,17 +45,11 @@ from nova.features.deliveries.mail.samples import Samples, Titles
 from nova.features.deliveries.mail.templates import MailTemplates
 from nova.features.deliveries.models import (
     LANES,
-    Detail,
     LaneState,
-    Redrive,
-    Redriven,
-    Rendereds,
-    Status,
-    Which,
 )
-from nova.features.deliveries.planner import Planner
+from nova.features.deliveries.planner import Chosen, Planner
 from nova.features.deliveries.policies import Policies
-from nova.features.deliveries.quiet_hours import QuietBook, within_reason
+from nova.features.deliveries.quiet_hours import QuietBook
 from nova.features.deliveries.release import Release
 from nova.features.deliveries.rules import Patience
 from nova.features.deliveries.throttles import Bounds
@@ -66,29 +60,14 @@ from nova.kernel.errors import NotFound
 from nova.ports.carriers import Carrier
 from nova.ports.hooks import Hooks
 from nova.web.cursors import Cursors
-from nova.web.routes import Paged
 
-NEWEST = UUID(int=2**128 - 1)
 PULSE_DAYS = 7
-
-
-class NoSuchDelivery(NotFound):
-    """There is no such delivery, or it is not yours."""
-
-    code = "no_such_delivery"
 
 
 class NoSuchLane(NotFound):
     """There is no such queue; there are ios, android, web and mail."""
 
     code = "no_such_lane"
-
-
-class NotRedrivable(NotFound):
-    """There is no such dead letter, its notification was withdrawn, or its webhook removed."""
-
-    code = "no_such_dead_delivery"
-    hint = "GET /v1/deliveries?phase=dead lists them."
 
 
 class Knobs(Struct, frozen=True, kw_only=True):
@@ -107,6 +86,35 @@ class Knobs(Struct, frozen=True, kw_only=True):
     caution: Caution = Caution()
 
 
+class Ways(Struct, frozen=True, kw_only=True):
+    """How deliveries leave."""
+
+    carriers: Mapping[str, Carrier]
+    """By platform: every one of them has one, a provider's or the catcher."""
+    catcher: Carrier
+    """Keeps what no provider takes."""
+    hooks: Hooks
+
+
+class Reached(Struct, frozen=True, kw_only=True):
+    """What accounts answer: who people are, and where they are reached."""
+
+    people: People
+    devices: Devices
+    graves: Graves
+
+
+class Notified(Struct, frozen=True, kw_only=True):
+    """What notifications answer."""
+
+    preferences: Preferences
+    inbox: Inbox
+    badges: Badges
+    naming: Naming
+    rehearsal: Rehearsal
+    samples: Titles
+
+
 class Deliveries:
     """Everything about deliveries; `close()` lets attempts under way end."""
 
@@ -116,29 +124,19 @@ class Deliveries:
         clock: Clock,
         registry: CollectorRegistry,
         *,
-        carriers: Mapping[str, Carrier],
-        hooks: Hooks,
-        people: People,
-        devices: Devices,
-        graves: Graves,
-        preferences: Preferences,
-        inbox: Inbox,
-        badges: Badges,
-        naming: Naming,
+        ways: Ways,
+        reached: Reached,
+        notified: Notified,
         zones: Collection[str],
         signing_secret: bytes,
-        rehearsal: Rehearsal,
-        samples: Titles,
-        catcher: Carrier,
         knobs: Knobs | None = None,
         roll: Callable[[], float] = random.random,
     ) -> None:
-        """`carriers` by platform: every one of them has one, a provider's or the catcher."""
+        people, devices, preferences = reached.people, reached.devices, notified.preferences
         self.knobs = knobs = knobs or Knobs()
         self._db = db
         self._clock = clock
-        self.carriers = carriers
-        self._cursors: Cursors[UUID] = Cursors(signing_secret, "deliveries", UUID)
+        self.carriers = ways.carriers
         self.people = people
         self.unsubscribe = Unsubscribe(preferences, signing_secret, knobs.public_url)
         self.quiet = QuietBook(db, clock, people, zones=zones)
@@ -148,13 +146,22 @@ class Deliveries:
         self.samples = Samples(
             self.mails,
             clock,
-            samples,
-            carrier=carriers["mail"],
-            catcher=catcher,
+            notified.samples,
+            carrier=ways.carriers["mail"],
+            catcher=ways.catcher,
             schemes=knobs.link_schemes,
             link_of=knobs.public_url,
         )
-        self.webhooks = Webhooks(db, clock, hooks, people, rings=self.ring)
+        self.webhooks = Webhooks(db, clock, ways.hooks, people, rings=self.ring)
+        self.log = DeliveryLog(
+            db,
+            clock,
+            self.webhooks,
+            self.mails,
+            cursors=Cursors(signing_secret, "deliveries", UUID),
+            sender=knobs.sender,
+            rings=self.ring,
+        )
         endings = Endings(self.webhooks.wanted)
         self.ledger = Ledger(db, clock, endings=endings, rings=self.ring)
         self.digests = Digests(
@@ -164,8 +171,8 @@ class Deliveries:
             people=people,
             quiet=self.quiet,
             preferences=preferences,
-            naming=naming,
-            inbox=inbox,
+            naming=notified.naming,
+            inbox=notified.inbox,
             rings=self.ring,
             spread_s=knobs.spread_s,
         )
@@ -179,16 +186,14 @@ class Deliveries:
             digests=self.digests,
             endings=endings,
             rings=self.ring,
-            spread_s=knobs.spread_s,
-            bounds=knobs.bounds,
-            schemes=knobs.link_schemes,
+            chosen=Chosen(spread_s=knobs.spread_s, bounds=knobs.bounds, schemes=knobs.link_schemes),
         )
         self.release = Release(
             db,
             clock,
             self.planner,
             preferences,
-            inbox,
+            notified.inbox,
             endings=endings,
             rings=self.ring,
             spread_s=knobs.spread_s,
@@ -196,14 +201,14 @@ class Deliveries:
         self.explainer = Explainer(
             db,
             clock,
-            rehearsal=rehearsal,
+            rehearsal=notified.rehearsal,
             planner=self.planner,
             policies=self.policies,
             links=self.unsubscribe.link,
             mails=self.mails,
             bound=bound,
         )
-        self.burial = Burial(db, clock, graves, knobs.caution)
+        self.burial = Burial(db, clock, reached.graves, knobs.caution)
         common: dict[str, Any] = {
             "db": db,
             "ledger": self.ledger,
@@ -221,10 +226,10 @@ class Deliveries:
         self.platforms: dict[str, PlatformLane] = {
             name: kinds.get(name, PlatformLane)(
                 name,
-                carriers[name],
-                badges=badges,
+                ways.carriers[name],
+                badges=notified.badges,
                 devices=devices,
-                inbox=inbox,
+                inbox=notified.inbox,
                 preferences=preferences,
                 titles=self.digests.titles,
                 **(of_mail if name == "mail" else {}),
@@ -251,57 +256,6 @@ class Deliveries:
 
     async def close(self) -> None:
         await asyncio.gather(*(lane.close() for lane in self.lanes.values()))
-
-    async def page(self, which: Which, user: UUID | None) -> Paged[Any]:
-        """Return deliveries, newest first."""
-        owner = ";".join(str(getattr(which, name)) for name in which.__struct_fields__[:-2])
-        before = self._cursors.open(owner, which.cursor) if which.cursor else NEWEST
-        found = await store_log.page(self._db, before, user, which, which.limit + 1)
-        if len(found) <= which.limit:
-            return Paged(found)
-        return Paged(found[: which.limit], self._cursors.seal(owner, found[which.limit - 1].id))
-
-    async def funnel(self, hours: int) -> DeliveryFunnel:
-        """Count how far the deliveries of the last hours came, by channel."""
-        return await funnel(self._db, self._clock, hours)
-
-    async def outbox(self, user: UUID | None, limit: int, lane: str | None = None) -> Rendereds:
-        """Return the newest that the sink took, of one person or of all."""
-        found = await store_log.outbox(self._db, user, limit, sender=self.knobs.sender, lane=lane)
-        return Rendereds(found, dict(await self.mails.images()))
-
-    async def one(self, id_: UUID) -> Detail:
-        found = await store_log.one(self._db, id_)
-        if found is None:
-            raise NoSuchDelivery
-        return Detail(delivery=found[0], attempts=found[1])
-
-    async def redrive_one(self, id_: UUID) -> Redriven:
-        """Try a dead letter again, or one whose address was called dead."""
-        async with self._db.transaction() as tx:
-            lanes = await store_log.redrive(tx, self._clock.now(), Redrive(), ids=[id_])
-            if not lanes:
-                raise NotRedrivable
-            return self._redriven(tx, lanes)
-
-    async def redrive(self, which: Redrive, user: UUID | None) -> Redriven:
-        """Try dead letters again, the oldest first."""
-        for each in (which.since, which.until):
-            within_reason(each or self._clock.now())
-        async with self._db.transaction() as tx:
-            lanes = await store_log.redrive(tx, self._clock.now(), which, user=user)
-            return self._redriven(tx, lanes)
-
-    async def receipt(self, id_: UUID, user: UUID | None, status: str) -> None:
-        """Note what a device said; a status never goes back."""
-        reached = Status[status.upper()]
-        tells = await self.webhooks.wanted()
-        async with self._db.transaction() as tx:
-            row = await store_log.receipt(tx, id_, user, reached, self._clock.now())
-            if row is None:
-                raise NoSuchDelivery
-            if tells and row["news"]:
-                await tx.emit(ended(row))
 
     async def states(self) -> list[LaneState]:
         now = self._clock.monotonic()
@@ -356,8 +310,3 @@ class Deliveries:
             "deliveries": await store_log.everything(self._db, user),
             "quiet_hours": (await self.quiet.of([user]))[user],
         }
-
-    def _redriven(self, tx: Tx, lanes: list[str]) -> Redriven:
-        for lane in set(lanes):
-            tx.after_commit(partial(self.ring, lane))
-        return Redriven(len(lanes))
