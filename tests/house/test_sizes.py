@@ -10,8 +10,6 @@ MOST_METHODS = 30
 LARGER = {
     "adapters/postgres/pool PostgresPool": "the port of the database has 31 methods",
     "features/notifications/pipeline Pipeline": "to be cut",
-    "features/notifications/service Notifications": "to be cut",
-    "web/api Api": "to be cut",
     "web/realtime/websocket SocketProtocol": "uvicorn says which methods there are",
     "wire/http2 Http2": "one method a frame",
 }

@@ -11,7 +11,9 @@ from prometheus_client import CollectorRegistry
 from nova.kernel.errors import Unauthenticated
 from nova.kernel.ids import new_id
 from nova.web.actors import Actor, Authenticator, Meeting, ServerKey, User
-from nova.web.api import Api
+from nova.web.allowed_hosts import Hosts
+from nova.web.api import Admission, Api, Capacity, Elsewhere
+from nova.web.clients import Clients
 from nova.web.limits import Budgets
 from nova.web.routes import Limit, Route
 
@@ -73,7 +75,24 @@ def api_of(routes: Sequence[Route], authenticator: Authenticator | None = None, 
     """Return an Api of these routes; `more` are its other arguments."""
     more.setdefault("registry", CollectorRegistry())
     more.setdefault("budgets", Budgets(strangers=Limit("strangers", per_s=1e6, burst=1_000_000)))
-    return Api(routes, authenticator=authenticator or People(), **more)
+    elsewhere = Elsewhere(mounts=more.pop("mounts", {}), fallback=more.pop("fallback", None))
+    admission = Admission(
+        clients=more.pop("clients", None) or Clients(),
+        hosts=more.pop("hosts", None) or Hosts("*"),
+        origins=more.pop("origins", ()),
+    )
+    capacity = Capacity(
+        requests=more.pop("most", Capacity().requests),
+        bytes=more.pop("most_bytes", Capacity().bytes),
+    )
+    return Api(
+        routes,
+        authenticator=authenticator or People(),
+        elsewhere=elsewhere,
+        admission=admission,
+        capacity=capacity,
+        **more,
+    )
 
 
 @asynccontextmanager

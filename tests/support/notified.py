@@ -17,7 +17,7 @@ from nova.features.accounts import store as stored_accounts
 from nova.features.accounts.models import Written
 from nova.features.accounts.people import People
 from nova.features.graph import FOLLOWEES, SIGNAL, Graph, Sights, Silences
-from nova.features.notifications import Notifications, plug
+from nova.features.notifications import Knobs, Notifications, Others, plug
 from nova.features.notifications.models import Event, Results
 from nova.kernel.clock import Clock, SystemClock
 from nova.kernel.ids import new_id
@@ -58,16 +58,20 @@ class World:
             clock,
             self.people,
             registry,
-            blocks=self.graph.silences,
-            subjects=[
-                accounts.subjects(self.db),
-                *graph.subjects(self.db),
-                posts.subjects(self.db, sights),
-            ],
+            others=Others(
+                blocks=self.graph.silences,
+                subjects=[
+                    accounts.subjects(self.db),
+                    *graph.subjects(self.db),
+                    posts.subjects(self.db, sights),
+                ],
+                dead_letters=self.backbone.dead_letters,
+                failures=self.backbone.dead_letters,
+                reach=knobs.pop("reach", None),
+                afterwards=knobs.pop("afterwards", None),
+            ),
             signing_secret=b"of the tests",
-            dead_letters=self.backbone.dead_letters,
-            failures=self.backbone.dead_letters,
-            **knobs,
+            knobs=Knobs(**knobs),
         )
         self.feature = plug(self.all)
         listen(self.feature, self.backbone)

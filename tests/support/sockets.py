@@ -13,7 +13,7 @@ from nova.kernel.errors import Unauthenticated
 from nova.ports.channels import Channels
 from nova.ports.fanout import Presence
 from nova.web.actors import Authenticator
-from nova.web.api import Api
+from nova.web.api import Api, Elsewhere
 from nova.web.auth import Subscription
 from nova.web.clients import Clients
 from nova.web.connections import Guard
@@ -118,12 +118,14 @@ async def sockets(
         registry=CollectorRegistry(),
         limiter=hub.limiter,
         budgets=Budgets(users=hub.budget),
-        mounts={
-            "/connection/websocket": WebSocketEndpoint(hub, Origins(origins), Clients()),
-            "/connection/http_stream": http_stream(hub, Origins(origins), Clients()),
-            "/connection/sse": sse(hub, Origins(origins), Clients()),
-            "/emulation": emulation(hub, Origins(origins), Clients()),
-        },
+        elsewhere=Elsewhere(
+            mounts={
+                "/connection/websocket": WebSocketEndpoint(hub, Origins(origins), Clients()),
+                "/connection/http_stream": http_stream(hub, Origins(origins), Clients()),
+                "/connection/sse": sse(hub, Origins(origins), Clients()),
+                "/emulation": emulation(hub, Origins(origins), Clients()),
+            }
+        ),
     )
     address: asyncio.Future[tuple[str, int]] = asyncio.get_running_loop().create_future()
     stop = asyncio.Event()

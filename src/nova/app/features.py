@@ -92,16 +92,24 @@ def _notifications(shared: Shared, devices: Devices) -> Notifications:
         shared.clock,
         shared.people,
         shared.registry,
-        blocks=shared.graph.silences,
-        subjects=[accounts.subjects(db), *between_people(db), posts.subjects(db, shared.sights)],
-        burst_s=settings.notifications.burst_s,
+        others=notifications.Others(
+            blocks=shared.graph.silences,
+            subjects=[
+                accounts.subjects(db),
+                *between_people(db),
+                posts.subjects(db, shared.sights),
+            ],
+            dead_letters=backbone.dead_letters,
+            failures=backbone.dead_letters,
+            reach=devices,
+            afterwards=Tale(db),
+        ),
         signing_secret=shared.secret,
-        dead_letters=backbone.dead_letters,
-        failures=backbone.dead_letters,
-        reach=devices,
-        afterwards=Tale(db),
-        retention_days=settings.notifications.retention_days,
-        dedupe_days=settings.notifications.dedupe_days,
+        knobs=notifications.Knobs(
+            burst_s=settings.notifications.burst_s,
+            retention_days=settings.notifications.retention_days,
+            dedupe_days=settings.notifications.dedupe_days,
+        ),
     )
 
 

@@ -21,7 +21,7 @@ from nova.ports.database import DatabaseUnavailable
 from nova.settings import Settings
 from nova.settings.serving import Http
 from nova.web import file_descriptors, openapi
-from nova.web.api import Api
+from nova.web.api import Admission, Api, Capacity, Elsewhere
 from nova.web.clients import UNNAMED, Clients
 from nova.web.connections import Guard
 from nova.web.documentation.site import pages
@@ -164,25 +164,26 @@ def _api(settings: Settings, house: House, *, home: str) -> Api:
         idempotency=house.idempotency,
         limiter=house.limiter,
         budgets=house.budgets,
-        mounts={
-            "/healthz": read_only(healthz),
-            "/readyz": read_only(house.readiness),
-            "/metrics": read_only(shown),
-            "/connection/websocket": WebSocketEndpoint(house.hub, origins, clients),
-            "/connection/http_stream": http_stream(house.hub, origins, clients),
-            "/connection/sse": sse(house.hub, origins, clients),
-            "/emulation": emulation(house.hub, origins, clients),
-            **{path: read_only(page) for path, page in pages(document, guides_folder()).items()},
-        },
-        fallback=Below(
-            [mount for feature in house.features for mount in feature.mounts],
-            Site(browser_folder(), home=home),
+        elsewhere=Elsewhere(
+            mounts={
+                "/healthz": read_only(healthz),
+                "/readyz": read_only(house.readiness),
+                "/metrics": read_only(shown),
+                "/connection/websocket": WebSocketEndpoint(house.hub, origins, clients),
+                "/connection/http_stream": http_stream(house.hub, origins, clients),
+                "/connection/sse": sse(house.hub, origins, clients),
+                "/emulation": emulation(house.hub, origins, clients),
+                **{
+                    path: read_only(page) for path, page in pages(document, guides_folder()).items()
+                },
+            },
+            fallback=Below(
+                [mount for feature in house.features for mount in feature.mounts],
+                Site(browser_folder(), home=home),
+            ),
         ),
-        clients=clients,
-        hosts=access.hosts(settings),
-        origins=allowed,
-        most=settings.http.max_requests,
-        most_bytes=settings.http.bodies_mb << 20,
+        admission=Admission(clients=clients, hosts=access.hosts(settings), origins=allowed),
+        capacity=Capacity(requests=settings.http.max_requests, bytes=settings.http.bodies_mb << 20),
         access_log=settings.http.access_log,
     )
 

@@ -158,14 +158,35 @@ def _check(route: Route) -> None:
             )
 
 
-class Api:
-    """Answers HTTP requests; `mounts` are exact paths that take the raw scope.
+class Elsewhere(Struct, frozen=True, kw_only=True):
+    """What takes requests, in their raw form, that are for no route."""
 
-    `fallback` gets what neither a mount nor a route answers, such as the site's files.
-    At most `most` requests are in progress (mounts not counted), with at most `most_bytes` of
-    large bodies of the backend's and a quarter as much of others', those that still arrive
-    included; what is more is answered 503.
-    """
+    mounts: Mapping[str, ASGIApp] = {}
+    """By exact path."""
+    fallback: ASGIApp | None = None
+    """Gets what neither a mount nor a route answers, such as the site's files."""
+
+
+class Admission(Struct, frozen=True, kw_only=True):
+    """Who may call, and by which names."""
+
+    clients: Clients
+    hosts: Hosts
+    origins: Sequence[str] = ()
+
+
+class Capacity(Struct, frozen=True, kw_only=True):
+    """How much there is room for; what is more is answered 503."""
+
+    requests: int = 1000
+    """In progress, mounts not counted."""
+    bytes: int = 64 << 20
+    """Of large bodies of the backend's, and a quarter as much of others', those that still arrive
+    included."""
+
+
+class Api:
+    """Answers HTTP requests."""
 
     def __init__(
         self,
@@ -176,28 +197,26 @@ class Api:
         idempotency: Idempotency | None = None,
         limiter: Limiter | None = None,
         budgets: Budgets | None = None,
-        mounts: Mapping[str, ASGIApp] | None = None,
-        fallback: ASGIApp | None = None,
-        clients: Clients | None = None,
-        hosts: Hosts | None = None,
-        origins: Sequence[str] = (),
-        most: int = 1000,
-        most_bytes: int = 64 << 20,
+        elsewhere: Elsewhere | None = None,
+        admission: Admission | None = None,
+        capacity: Capacity | None = None,
         access_log: bool = False,
     ) -> None:
         self._authenticator = authenticator
         self._repeats = Repeats(idempotency)
         self._limiter = limiter or Limiter(LocalLimits(), registry)
         self._budgets = budgets or Budgets()
-        self._mounts = dict(mounts or {})
-        self._fallback = fallback
-        self._clients = clients or Clients()
-        self._hosts = hosts or Hosts("*")
-        self._origins = Origins(origins)
-        self._most = most
+        elsewhere, capacity = elsewhere or Elsewhere(), capacity or Capacity()
+        admission = admission or Admission(clients=Clients(), hosts=Hosts("*"))
+        self._mounts = dict(elsewhere.mounts)
+        self._fallback = elsewhere.fallback
+        self._clients = admission.clients
+        self._hosts = admission.hosts
+        self._origins = Origins(admission.origins)
+        self._most = capacity.requests
         # The host app's backend and its users cannot take each other's room.
-        self._room = intake.Room(most_bytes)
-        self._users_room = intake.Room(most_bytes // 4, of_one=most_bytes // 16)
+        self._room = intake.Room(capacity.bytes)
+        self._users_room = intake.Room(capacity.bytes // 4, of_one=capacity.bytes // 16)
         self._access_log = access_log
         self._reading = asyncio.Lock()  # of large batches with bad items, one at a time
         self._log = get_logger()

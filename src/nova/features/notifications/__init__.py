@@ -16,13 +16,13 @@ from nova.features.notifications.events import (
 )
 from nova.features.notifications.pipeline import is_plain
 from nova.features.notifications.routes import routes
-from nova.features.notifications.service import Notifications
+from nova.features.notifications.service import Knobs, Notifications, Others
 from nova.features.notifications.store import CHANNEL
 from nova.features.posts.events import Commented, Liked, Mentioned
 from nova.ports.channels import Retention
 from nova.web.actors import User
 
-__all__ = ["Notifications", "plug"]
+__all__ = ["Knobs", "Notifications", "Others", "plug"]
 
 RETENTION = Retention(size=1_000, seconds=86_400.0)
 """Of `user:<id>`: a client that was away for longer fetches its inbox anew."""

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 from uuid import UUID
 
+from msgspec import Struct
 from prometheus_client import CollectorRegistry
 
 from nova.backbone.database import Database, Tx
@@ -44,6 +45,31 @@ class DeadLetters(Protocol):
         """Hand them to their consumers again; return how many there were."""
 
 
+class Knobs(Struct, frozen=True, kw_only=True):
+    """What a deployment may choose."""
+
+    burst_s: float = 3_600.0
+    """For how long others join the notification of the first."""
+    retention_days: float = 30
+    dedupe_days: float = 14
+    defaults: Mapping[str, bool] = {}
+    """Which channels are off where neither person nor type says so."""
+
+
+class Others(Struct, frozen=True, kw_only=True):
+    """What notifications ask of other features, and of the log."""
+
+    blocks: Blocks
+    subjects: Sequence[Subjects] = ()
+    """Answer whether what notifications stand on still does."""
+    dead_letters: DeadLetters | None = None
+    failures: Failures | None = None
+    reach: Reach | None = None
+    """Knows who has devices."""
+    afterwards: Afterwards | None = None
+    """Knows what became of deliveries to them."""
+
+
 class Notifications:
     """Everything about notifications; `close()` writes the last runs down."""
 
@@ -54,31 +80,18 @@ class Notifications:
         people: People,
         registry: CollectorRegistry,
         *,
-        blocks: Blocks,
+        others: Others,
         signing_secret: bytes,
-        subjects: Sequence[Subjects] = (),
-        burst_s: float = 3_600.0,
-        dead_letters: DeadLetters | None = None,
-        failures: Failures | None = None,
-        reach: Reach | None = None,
-        afterwards: Afterwards | None = None,
-        retention_days: float = 30,
-        dedupe_days: float = 14,
-        defaults: Mapping[str, bool] | None = None,
+        knobs: Knobs | None = None,
     ) -> None:
-        """`defaults` says which channels are off where neither person nor type says so.
-
-        `subjects` answer whether what notifications stand on still does, and `burst_s` is for
-        how many seconds others join the notification of the first.
-        `reach` knows who has devices, and `afterwards` what became of deliveries to them.
-        """
-        ages = Ages(dedupe_s=dedupe_days * DAY_S, lifetime_s=retention_days * DAY_S)
+        knobs, blocks = knobs or Knobs(), others.blocks
+        ages = Ages(dedupe_s=knobs.dedupe_days * DAY_S, lifetime_s=knobs.retention_days * DAY_S)
         self._db = db
         self.people = people
-        self.dead_letters = dead_letters
-        self.valid = StillValid(subjects)
+        self.dead_letters = others.dead_letters
+        self.valid = StillValid(others.subjects)
         self.types = Types(db, clock)
-        self.preferences = PreferenceBook(db, clock, self.types, defaults=defaults or {})
+        self.preferences = PreferenceBook(db, clock, self.types, defaults=knobs.defaults)
         self.social = Social(clock)
         self.runs = Runs(db)
         self.pipeline = Pipeline(
@@ -90,9 +103,9 @@ class Notifications:
             runs=self.runs,
             registry=registry,
             lifetime_s=ages.lifetime_s,
-            bursts=Bursts(clock, people, blocks, burst_s),
+            bursts=Bursts(clock, people, blocks, knobs.burst_s),
             valid=self.valid,
-            reach=reach,
+            reach=others.reach,
         )
         self.ingest = Ingest(db, clock, self.types, self.pipeline, people)
         self.rehearsal = Rehearsal(self.pipeline, people, self.types)
@@ -103,7 +116,7 @@ class Notifications:
         self.retraction = Retraction(db, self.reviews, self.removal)
         self.erasing = Erasing(db, self.removal, self.reviews)
         self.naming = Naming(db, self.types, people)
-        self.traces = Traces(db, failures, afterwards)
+        self.traces = Traces(db, others.failures, others.afterwards)
         self.watching = Watching(db, clock, people, Cursors(signing_secret, "events", UUID))
         self.retention = Retention(db, clock, ages)
 
