@@ -21,10 +21,18 @@ _MICROSECOND = timedelta(microseconds=1)
 _HEADER = Struct(">iiIii")
 _NO_ELEMENTS = Struct(">iiI")
 _NULL = b"\xff\xff\xff\xff"
-_SPELLED = 1024
-_SIZES = [size.to_bytes(4) for size in range(_SPELLED)]
 _REFUSED_NONE = (TypeError, AttributeError, KeyError, struct.error)
 """What encoders raise for None: asking each element first would cost more than encoding it."""
+
+
+class _Sizes(dict[int, bytes]):
+    """Sizes as PostgreSQL reads them; the usual ones are made once."""
+
+    def __missing__(self, size: int) -> bytes:
+        return size.to_bytes(4)
+
+
+_size = _Sizes((size, size.to_bytes(4)) for size in range(1024)).__getitem__
 
 
 class Kind(NamedTuple):
@@ -58,12 +66,15 @@ def encoder(kind: Kind) -> Callable[[Sequence[Any]], bytes]:
     def whole(values: Sequence[Any]) -> bytes:
         if kind.size:
             return prefix + prefix.join(map(encode, values))
-        return b"".join(map(sized, values))
+        elements = [*map(encode, values)]
+        parts = [b""] * (2 * len(elements))
+        parts[::2] = map(_size, map(len, elements))  # no Python code per element
+        parts[1::2] = elements
+        return b"".join(parts)
 
     def sized(value: Any) -> bytes:
         data = encode(value)
-        size = len(data)
-        return (_SIZES[size] if size < _SPELLED else size.to_bytes(4)) + data
+        return _size(len(data)) + data
 
     return encoded
 
