@@ -161,6 +161,11 @@ class Deployment:
         while said := await process.stdout.read(65_536):
             self.output += said
 
+    @property
+    def pid(self) -> int:
+        """The process id of the running server; with several workers, of their supervisor."""
+        return self._running.pid
+
     async def gone(self) -> int:
         """Wait for the server's end, and return its exit status."""
         self._up.clear()

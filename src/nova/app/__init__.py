@@ -2,7 +2,7 @@
 
 from nova.app.access import verifier
 from nova.app.house import House, built, visited
-from nova.app.serving import all_routes, serve
+from nova.app.serving import all_routes, serve, supervise, work
 from nova.app.starting import CannotStart
 from nova.app.truth import MIGRATING_S, all_rooms, answers, truth
 
@@ -15,7 +15,9 @@ __all__ = [
     "answers",
     "built",
     "serve",
+    "supervise",
     "truth",
     "verifier",
     "visited",
+    "work",
 ]

@@ -36,10 +36,13 @@ async def truth(
     settings: Settings,
     *,
     statement_s: float | None = None,
+    wait_s: float = COMMAND_WAIT_S,
     alone: bool = False,
     creates: bool = False,
 ) -> AsyncIterator[PostgresPool]:
     """Open the database: the server given, the one that runs in the data folder, or one there.
+
+    Callers wait for a connection for up to `wait_s`.
 
     `alone` refuses the one that runs already, since it ends with the process that started it.
     Only `creates` makes a database where there is none: a question asked in the wrong folder
@@ -61,7 +64,7 @@ async def truth(
                 open_pool(
                     address,
                     size=settings.postgres.connections,
-                    wait_s=settings.postgres.wait_s if alone else COMMAND_WAIT_S,
+                    wait_s=wait_s,
                     statement_timeout_s=statement_s or settings.postgres.statement_timeout_s,
                     lock_timeout_s=settings.postgres.lock_timeout_s,
                 )

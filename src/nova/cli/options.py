@@ -12,7 +12,13 @@ from nova.web import logging
 
 CONFIG = Path("nova.toml")
 """Read if it is there; a file that was named must be."""
-FLAGS = {"data": "data", "database": "database", "host": "http.host", "port": "http.port"}
+FLAGS = {
+    "data": "data",
+    "database": "database",
+    "host": "http.host",
+    "port": "http.port",
+    "workers": "workers",
+}
 LAST_PORT = 65_535
 
 

@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import sys
 import tempfile
 from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
@@ -12,8 +13,8 @@ import uvloop
 from nova import app, secrets
 from nova.app import CannotStart
 from nova.cli.arguments import Verbs
+from nova.cli.options import CONFIG, port, say, settings
 from nova.cli.options import add as add_options
-from nova.cli.options import port, say, settings
 from nova.settings import Settings
 from nova.web import logging
 
@@ -47,6 +48,10 @@ def add(verbs: Verbs) -> None:
         verb.add_argument(
             "--port", type=port, metavar="N", help="port to listen on (8000); 0 takes a free one"
         )
+    serve.add_argument(
+        "--workers", type=int, metavar="N", help="processes that serve the address (1)"
+    )
+    serve.add_argument("--worker", nargs=3, help=argparse.SUPPRESS)
     serve.set_defaults(run=_serve)
     demo.set_defaults(run=_demo)
 
@@ -54,8 +59,26 @@ def add(verbs: Verbs) -> None:
 def _serve(args: argparse.Namespace) -> int:
     secrets.ensure(settings(args).settings.data)
     chosen = settings(args).settings
-    _run(chosen, app.serve(chosen, announce=lambda address: say(f"Nova listens on {address}")))
+
+    def announce(address: str) -> None:
+        say(f"Nova listens on {address}")
+
+    if args.worker:
+        listener, link, shared = args.worker
+        _run(chosen, app.work(chosen, int(listener), int(link), Path(shared)))
+    elif chosen.workers > 1:
+        _run(chosen, app.supervise(chosen, _worker_command(args), announce=announce))
+    else:
+        _run(chosen, app.serve(chosen, announce=announce))
     return 0
+
+
+def _worker_command(args: argparse.Namespace) -> list[str]:
+    """Return the command that starts a worker with the same settings."""
+    given = ((f"--{name}", getattr(args, name)) for name in ("data", "database", "host"))
+    flags = [each for name, value in given if value is not None for each in (name, value)]
+    config = ["--config", str(args.config)] if args.config != CONFIG else []
+    return [sys.executable, "-m", "nova", "serve", *config, *flags, "--worker"]
 
 
 def _demo(args: argparse.Namespace) -> int:
@@ -64,7 +87,7 @@ def _demo(args: argparse.Namespace) -> int:
         end = _KEPT.format(folder=folder) if args.data else _DELETED
         args.data = str(folder)
         args.config = secrets.ensure(folder)  # and not a nova.toml that lies about
-        given = {"database": "embedded:", "deliveries.release_spread_s": 0.0}
+        given = {"database": "embedded:", "deliveries.release_spread_s": 0.0, "workers": 1}
         chosen, origins = settings(args, **given)
         any_port = origins["http.port"] == "default"
 

@@ -56,6 +56,13 @@ class Settings(Struct, frozen=True, kw_only=True):
             "to a terminal and JSON elsewhere."
         ),
     ] = "auto"
+    workers: Annotated[
+        Annotated[int, Meta(ge=1, le=64)],
+        about(
+            "Processes that serve the address, each with everything; SIGHUP restarts them one "
+            "after the other. One fits two cores."
+        ),
+    ] = 1
     namespaces: Annotated[
         tuple[Namespace, ...],
         about("Families of channels for the app's own use; see the socket's reference."),

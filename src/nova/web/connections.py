@@ -61,6 +61,8 @@ class Guarded(Config):
     guard: Guard = Guard()
     budget: LoopBudget
     writes: JoinedWrites
+    ending = False
+    """Whether each connection ends with its next answer: other processes take new ones."""
     open = 0
     refused = 0
     """Connections that were one too many."""
@@ -337,7 +339,7 @@ class GuardedProtocol(HttpToolsProtocol):
             self._refusal = self.refuses
             raise self._refusal
         super().on_headers_complete()
-        if self.refuses is not None:
+        if self.refuses is not None or self._guarded.ending:
             self.cycle.keep_alive = False
 
     def give_way(self) -> bool:

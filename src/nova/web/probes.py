@@ -1,10 +1,11 @@
 """What operators and their machines ask: alive, ready, and the metrics."""
 
 from asyncio import gather, timeout
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from typing import Protocol, cast
 
 import msgspec
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Metric, generate_latest
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from nova.web.problems import Answer, problem
@@ -128,11 +129,22 @@ async def _ask(ping: Ping, within_s: float) -> tuple[bool, str]:
         return False, f"{type(error).__name__}: {error}"
 
 
-def metrics(registry: CollectorRegistry) -> ASGIApp:
-    """Return the app of `/metrics`, in the format of Prometheus."""
+class Collected(Protocol):
+    """Metrics, such as those of a registry."""
+
+    def collect(self) -> Iterable[Metric]: ...
+
+
+def shown(collected: Collected) -> bytes:
+    """Return metrics in the format of Prometheus."""
+    return generate_latest(cast("CollectorRegistry", collected))  # it only collects
+
+
+def metrics(collected: Collected) -> ASGIApp:
+    """Return the app of `/metrics`."""
 
     async def app(scope: Scope, _receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
-            await answer(send, 200, CONTENT_TYPE_LATEST, generate_latest(registry))
+            await answer(send, 200, CONTENT_TYPE_LATEST, shown(collected))
 
     return app

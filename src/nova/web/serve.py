@@ -20,6 +20,7 @@ from nova.web.connections import Guard, Guarded, GuardedProtocol
 from nova.web.event_loop_budget import LoopBudget
 from nova.web.joined_writes import JoinedWrites
 
+LOOK_S = 0.05
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -54,6 +55,7 @@ async def serve(
     keep_alive_s: int = 15,
     drain_s: float = 25.0,
     signals: bool = True,
+    others_accept: bool = False,
 ) -> None:
     """Serve until SIGTERM, SIGINT or `stop`, then drain and return.
 
@@ -61,8 +63,10 @@ async def serve(
     for uvicorn. `listening` hears the address once it takes connections. Then: `draining` is
     called (readiness turns 503), no more connections are accepted, all of `drain` runs,
     requests in progress end, connections close; all within `drain_s`, and what has not ended
-    by then is cut. A second signal exits at once. Raises OSError when another process began
-    to listen at the address after it was bound.
+    by then is cut. Where `others_accept` at the address, a connection that is kept alive ends
+    with its next answer, or once nothing came over it for `keep_alive_s`. A second signal exits
+    at once. Raises OSError when another process began to listen at the address after it was
+    bound.
     """
     stop = stop or asyncio.Event()
     with listener, _signals(stop if signals else None):
@@ -76,7 +80,10 @@ async def serve(
             draining()
             for one in server.servers:
                 one.close()
+            config.ending = others_accept
             await _drained(drain, drain_s * 0.7)
+            if others_accept:
+                await _no_connections(config, until - 1)
             config.timeout_graceful_shutdown = max(1, int(until - monotonic()))
 
 
@@ -148,6 +155,12 @@ async def _drained(drain: Sequence[Callable[[], Awaitable[None]]], within_s: flo
             for end in ends:
                 if isinstance(end, BaseException):
                     log.error("drain_failed", exc_info=end)
+
+
+async def _no_connections(config: Guarded, until: float) -> None:
+    """Wait until the HTTP connections have ended: one that is cut may have just sent a request."""
+    while config.open and monotonic() < until:  # noqa: ASYNC110  # few turns, once in a life
+        await asyncio.sleep(LOOK_S)
 
 
 @contextmanager
