@@ -226,12 +226,13 @@ def _deaf(http: Http, reason: OSError) -> CannotStart:
 async def _first_key(house: House, settings: Settings) -> None:
     """Write down a server key for the operator, unless there is one: the file is never a wrong one.
 
-    Of processes that start at once on one database, one makes it.
+    Of processes that start at once on one database, one makes it; they may share the folder, too.
     """
     if await house.credentials.keys():
         return
-    made = await house.credentials.first_key(secret=secrets.server_key(settings.data))
-    if made is None:
+    secret = secrets.server_key(settings.data)
+    made = await house.credentials.first_key(secret=secret)
+    if made is None and not await house.credentials.is_key(secret):
         secrets.forget_server_key(settings.data)
 
 

@@ -102,6 +102,10 @@ class Credentials:
                 tx.after_commit(lambda: _told("server_key_created", made.id, made.name, by))
             return made
 
+    async def is_key(self, secret: str) -> bool:
+        """Return whether this is the secret of a server key."""
+        return _digest(secret) in await self.active()
+
     async def first_key(self, name: str = "first", secret: str | None = None) -> CreatedKey | None:
         """Create a key if there is none yet, whichever process comes first."""
         async with self._db.transaction() as tx:
@@ -160,7 +164,7 @@ class Credentials:
         secret = secret or KEY_PREFIX + token_urlsafe(32)
         if not secret.startswith(KEY_PREFIX):
             raise Invalid(f"A server key starts with '{KEY_PREFIX}'.")
-        digest = sha256(secret.encode()).digest()
+        digest = _digest(secret)
         prefix = secret[:SHOWN] if len(secret) >= LONG else None
         made = await store.add(tx, new_id(), name, digest, prefix=prefix, most=MOST_KEYS)
         if made is None:
@@ -197,6 +201,10 @@ class Credentials:
     async def _look(self, tokens: list[str]) -> Sequence[bool]:
         revoked = await store.revoked(self._db, tokens)
         return [token in revoked for token in tokens]
+
+
+def _digest(secret: str) -> bytes:
+    return sha256(secret.encode()).digest()
 
 
 def _told(what: str, key: UUID, name: str, by: UUID) -> None:
