@@ -1,6 +1,7 @@
 """Two servers on one database are one to those who are connected to either."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -133,3 +134,26 @@ async def test_what_the_backend_orders_reaches_the_sockets_of_both(pair: Pair) -
         assert [(await push(each, "refresh"))["expires"] for each in both] == [True, True]
         await order("disconnect", disconnect={"code": 4001, "reason": "enough"})
         assert [await each.closed() for each in both] == [4001, 4001]
+
+
+async def test_commands_of_a_stream_reach_it_by_whichever_server_they_come(pair: Pair) -> None:
+    await mutual(pair)
+    ada, _ = pair.people
+    connect = {"id": 1, "connect": {"token": pair.here.token(ada)}}
+    async with (
+        pair.here.client() as here,
+        pair.there.client() as there,
+        here.stream("POST", "/connection/http_stream", json=connect) as stream,
+    ):
+        lines = stream.aiter_lines()
+        said = json.loads(await anext(lines))["connect"]
+        wanted = {"node": said["node"], "session": said["session"]}
+        command = json.dumps({"id": 2, "subscribe": {"channel": LIVE}})
+        answer = await there.post("/emulation", json={**wanted, "data": command})
+        assert answer.status_code == 204
+        async for line in lines:
+            if line.startswith('{"id":2,'):
+                assert "subscribe" in json.loads(line)
+                break
+        unknown = {**wanted, "node": "", "data": command}
+        assert (await there.post("/emulation", json=unknown)).status_code == 404

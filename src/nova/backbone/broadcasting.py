@@ -180,6 +180,10 @@ class Broadcasting:
                 )
                 self._push(Message(each.channel, PUBLICATION + packed))
 
+    @property
+    def others(self) -> bool:
+        return self._neighbours.others
+
     def tell(self, word: Word) -> None:
         if isinstance(word, Published | Came | Went):
             self._push(Message(word.channel, WORD + _encode(word)))

@@ -52,8 +52,12 @@ class NotifyFanout:
         self._sender = token_hex(8)
         self._pieces: defaultdict[str, list[str]] = defaultdict(list)
 
+    @property
+    def others(self) -> bool:
+        return self._others()
+
     def tell(self, word: Word) -> None:
-        if not self._others():
+        if not self.others:
             return
         self._push(_encode(word))
         while self._size > self._most_waiting:

@@ -81,13 +81,27 @@ class Refreshed(Struct, frozen=True, array_like=True, tag=7):
     """Whether the sockets are closed now, and the clients reconnect with a new token."""
 
 
+class Said(Struct, frozen=True, array_like=True, tag=8):
+    """A client whose stream another process holds sent commands to this one."""
+
+    node: str
+    """The process that holds the stream."""
+    session: str
+    """The secret of the session."""
+    commands: bytes
+
+
 Order = SentAway | Unsubscribed | Subscribed | Refreshed
 """What is to be done to open connections."""
-Word = Published | Came | Went | Order
+Word = Published | Came | Went | Said | Order
 
 
 class Fanout(Protocol):
     """Carries words to the other processes; one that is lost is lost."""
+
+    @property
+    def others(self) -> bool:
+        """Whether any other process is known to be there."""
 
     def tell(self, word: Word) -> None:
         """Tell the other processes soon; for a process alone, nothing is to be done."""

@@ -8,6 +8,8 @@ from nova.ports.fanout import Word
 class Alone:
     """The Fanout and the Presence of a process that has its database for itself."""
 
+    others = False
+
     def follow(self, channel: str) -> None: ...
 
     def unfollow(self, channel: str) -> None: ...

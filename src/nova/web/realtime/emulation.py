@@ -26,7 +26,11 @@ _decode = msgspec.json.Decoder(Said).decode
 
 
 def emulation(hub: Hub, origins: Origins, clients: Clients) -> ASGIApp:
-    """Return an ASGI app; 404 tells that the session is not (or no longer) in this process."""
+    """Return an ASGI app; 404 tells that there is no such session.
+
+    What is for a session of another process is passed on to it: a proxy may send the requests of
+    one client to any of them.
+    """
     arrivals = Arrivals()
 
     async def respond(scope: Scope, receive: Receive, send: Send) -> None:
@@ -38,24 +42,25 @@ def emulation(hub: Hub, origins: Origins, clients: Clients) -> ASGIApp:
         if said is None:
             await answer(send, 400, b"not an emulation request", shared(scope))
             return
-        secret, commands = said
+        node, secret, commands = said
         session = hub.registry.find(secret)
-        if session is None:
+        if session is not None:
+            session.receive(commands)
+        elif not hub.forward(node, secret, commands):
             await answer(send, 404, b"no such session", shared(scope))
             return
-        session.receive(commands)
         await answer(send, 204, b"", shared(scope))
 
     return Guarded(respond, origins, "POST")
 
 
-def _read(raw: bytes, *, binary: bool) -> tuple[str, bytes] | None:
-    """Return the session's secret and the commands; None for what is no request."""
+def _read(raw: bytes, *, binary: bool) -> tuple[str, str, bytes] | None:
+    """Return process, secret of the session, and commands; None for what is no request."""
     try:
         if binary:
             message = pb.EmulationRequest.FromString(raw)
-            return message.session, message.data
+            return message.node, message.session, message.data
         said = _decode(raw)
-        return said.session, said.data.encode()
+        return said.node, said.session, said.data.encode()
     except (DecodeError, msgspec.DecodeError, UnicodeError, RecursionError):
         return None

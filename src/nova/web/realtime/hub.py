@@ -15,7 +15,7 @@ from nova.kernel.clock import Clock
 from nova.kernel.ids import new_id
 from nova.ports.broadcast import Audience
 from nova.ports.channels import Channels, Position, Publication
-from nova.ports.fanout import Came, Fanout, Order, Presence, Published, Went, Word
+from nova.ports.fanout import Came, Fanout, Order, Presence, Published, Said, Went, Word
 from nova.web.actors import Authenticator, User
 from nova.web.event_loop_budget import LoopBudget
 from nova.web.limits import Budgets, Limiter, LocalLimits
@@ -274,8 +274,23 @@ class Hub:
                 self.deliver([Publication(channel, 0, told, by)])
             case Came() | Went():
                 self._presence.hear(word)
+            case Said(self.node, secret, commands):
+                if (session := self.registry.find(secret)) is not None:
+                    session.receive(commands)
+            case Said():
+                pass  # for another process
             case _:
                 self._control.obey(word)
+
+    def forward(self, node: str, secret: str, commands: bytes) -> bool:
+        """Pass commands on to the process that holds their session, if there may be one.
+
+        Whether it arrives is not known: a client that gets no answer connects again.
+        """
+        if node in {"", self.node} or not self._fanout.others:
+            return False
+        self._fanout.tell(Said(node, secret, commands))
+        return True
 
     def subscribed(self, family: str) -> list[str]:
         """Return the channels of a family that somebody follows in this process."""
