@@ -461,6 +461,21 @@ async def test_notifications_are_heard_and_own_ones_are_known(
     assert heard == [("mine", True), ("mine in a transaction", True), ("theirs", False)]
 
 
+async def test_a_notification_is_heard_while_connections_are_being_given_up(
+    empty_dsn: str,
+) -> None:
+    heard: list[tuple[str, bool]] = []
+    async with patient_pool(empty_dsn, size=1, wait_s=5) as pool:
+        await pool.listen("bell", lambda payload, own: heard.append((payload, own)))
+        assert await pool.value("select 1") == 1
+        listener = pool._ear._connection
+        assert listener
+        for each in (*pool._all, listener):
+            each.terminate()
+        pool._ear._hear(listener, 1, "bell", "late")
+        assert heard == [("late", False)]
+
+
 async def test_after_a_reconnect_listeners_are_told_that_they_may_have_missed_some(
     proxy: Proxy,
 ) -> None:

@@ -53,6 +53,11 @@ class Line(Struct, frozen=True, kw_only=True):
 class Connection(asyncpg.Connection):  # type: ignore[misc]  # asyncpg is untyped here
     """A connection that is given back as it is: nothing in Nova changes session state."""
 
+    @property
+    def server_pid(self) -> int:
+        """The process id of its backend; 0 once it is closed, or is just being given up."""
+        return 0 if self.is_closed() else self.get_server_pid()
+
     def get_reset_query(self) -> str:
         return ""
 

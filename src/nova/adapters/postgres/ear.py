@@ -174,6 +174,6 @@ class Ear:
         await connection.add_listener(channel, self._hear)
 
     def _hear(self, connection: Connection, pid: int, channel: str, payload: object) -> None:
-        own = pid == connection.get_server_pid() or pid in self._pids()
+        own = pid == connection.server_pid or pid in self._pids()
         for call in tuple(self._calls.get(channel, ())):
             call(str(payload), own)

@@ -77,7 +77,7 @@ class PostgresPool:
         self._tasks: set[asyncio.Task[None]] = set()
         self._log = get_logger()
         self._connecting: set[asyncio.Task[None]] = set()
-        self._ear = Ear(line, lambda: {each.get_server_pid() for each in self._all}, look_s=look_s)
+        self._ear = Ear(line, lambda: {each.server_pid for each in self._all}, look_s=look_s)
         self.breaker = Breaker(self, self._ear, self._spawn)
 
     # -- statements ---------------------------------------------------------------------------
