@@ -158,7 +158,7 @@ async def test_a_process_alone_sends_nothing_and_follows_nothing(pool: Pool) -> 
         assert alone.offsets("room:tea") == [2]
         assert other.publications == []
         checks = alone.checks
-        await until(lambda: not alone.broadcasting.is_shared and alone.checks > checks)
+        await until(lambda: not alone.broadcasting.others and alone.checks > checks)
 
 
 async def test_the_last_of_follow_and_unfollow_holds(pool: Pool) -> None:
@@ -223,7 +223,7 @@ async def test_who_was_taken_for_dead_joins_again(pool: Pool) -> None:
         await one.broadcasting.heard("room:tea")
         await pool.run("delete from backbone.processes where id = $1", one.neighbours.id)
         await other.neighbours.beat()
-        assert not other.broadcasting.is_shared
+        assert not other.broadcasting.others
         checks = one.checks
         await one.neighbours.beat()
         await until(lambda: one.checks > checks and other.broadcasting.is_settled)

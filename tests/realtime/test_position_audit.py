@@ -15,14 +15,14 @@ pytest_plugins = ["support.socket_fixtures"]
 class Beside:
     """Whether there are other processes."""
 
-    def __init__(self, *, is_shared: bool = True) -> None:
-        self.is_shared = is_shared
+    def __init__(self, *, others: bool = True) -> None:
+        self.others = others
 
 
-def audit_of(server: Sockets, *, is_shared: bool = True) -> tuple[PositionAudit, MemoryChannels]:
+def audit_of(server: Sockets, *, others: bool = True) -> tuple[PositionAudit, MemoryChannels]:
     channels = server.hub.channels
     assert isinstance(channels, MemoryChannels)
-    return PositionAudit(server.hub.lanes, channels, Beside(is_shared=is_shared)), channels
+    return PositionAudit(server.hub.lanes, channels, Beside(others=others)), channels
 
 
 def deaf(channels: MemoryChannels) -> None:
@@ -75,7 +75,7 @@ async def test_rounds_find_it_without_being_asked_while_there_are_others(server:
 
 
 async def test_a_process_alone_looks_for_nothing(server: Sockets) -> None:
-    audit, channels = audit_of(server, is_shared=False)
+    audit, channels = audit_of(server, others=False)
     tell = channels.published
     async with rude(server.host, server.port, "ada") as ada:
         await follow(ada)

@@ -62,13 +62,12 @@ class Supervisor:
         self._stop = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
 
-    async def run(self, *, ready: Callable[[], None], stop: asyncio.Event | None = None) -> None:
-        """Run until SIGTERM, SIGINT or `stop`; SIGHUP restarts the workers one by one.
+    async def run(self, *, ready: Callable[[], None]) -> None:
+        """Run until SIGTERM or SIGINT; SIGHUP restarts the workers one by one.
 
         A second signal kills the workers. Raises CannotStart when one of the first workers ends
         before it is ready.
         """
-        self._stop = stop or self._stop
         loop = asyncio.get_running_loop()
         handlers = {
             signal.SIGTERM: self._asked_to_end,
@@ -154,7 +153,7 @@ class Supervisor:
                 try:
                     await self._replace(slot)
                 except (WorkerEnded, TimeoutError, OSError) as reason:
-                    _log.error("worker_not_started", reason=str(reason))  # no bug
+                    _log.error("worker_not_started", reason=str(reason))
                     pause = min(max(2 * pause, SHORTEST_PAUSE_S), LONGEST_PAUSE_S)
                 else:
                     return
@@ -172,7 +171,7 @@ class Supervisor:
                 try:
                     await self._replace(slot)
                 except (WorkerEnded, TimeoutError, OSError) as reason:
-                    _log.error("workers_not_restarted", reason=str(reason))  # no bug
+                    _log.error("workers_not_restarted", reason=str(reason))
                     return
                 await self._end(old)
             _log.info("workers_restarted", workers=self._count)
@@ -191,7 +190,7 @@ class Supervisor:
             try:
                 add_ended(self._shared, worker.process.pid)
             except (OSError, MsgspecError) as reason:
-                _log.error("metrics_not_kept", reason=str(reason))  # no bug
+                _log.error("metrics_not_kept", reason=str(reason))
 
     def _begin(self, work: Coroutine[None, None, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)

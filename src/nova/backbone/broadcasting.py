@@ -79,11 +79,6 @@ class Broadcasting:
         neighbours.on_change(self._membership_changed)
 
     @property
-    def is_shared(self) -> bool:
-        """Whether other processes are alive."""
-        return self._neighbours.others
-
-    @property
     def is_settled(self) -> bool:
         """Whether others are alive, and the engine knows all that is followed here."""
         return self._is_in.is_set() and not self._unsettled

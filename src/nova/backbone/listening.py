@@ -1,4 +1,4 @@
-"""A consumer's listeners: they get facts decoded; what fails is kept for later, or buried."""
+"""A consumer's listeners: they get facts decoded; what fails is retried later, or dead-lettered."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from itertools import groupby

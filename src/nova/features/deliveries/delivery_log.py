@@ -1,4 +1,4 @@
-"""The log of deliveries: looked at, tried again, and told of by devices."""
+"""The log of deliveries: lists and traces for operators, retries, and reports from devices."""
 
 from collections.abc import Callable
 from functools import partial

@@ -5,6 +5,7 @@ from google.protobuf.message import DecodeError
 from msgspec import Struct
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from nova.ports.fanout import Said
 from nova.web.clients import Clients
 from nova.web.intake import Arrivals
 from nova.web.realtime import client_pb2 as pb
@@ -14,7 +15,7 @@ from nova.web.realtime.hub import Hub
 from nova.web.realtime.streams import Guarded, answer, body, shared
 
 
-class Said(Struct):
+class Request(Struct):
     """Commands, and the secret of the session that they are for."""
 
     session: str
@@ -22,7 +23,7 @@ class Said(Struct):
     node: str = ""
 
 
-_decode = msgspec.json.Decoder(Said).decode
+_decode = msgspec.json.Decoder(Request).decode
 
 
 def emulation(hub: Hub, origins: Origins, clients: Clients) -> ASGIApp:
@@ -46,12 +47,23 @@ def emulation(hub: Hub, origins: Origins, clients: Clients) -> ASGIApp:
         session = hub.registry.find(secret)
         if session is not None:
             session.receive(commands)
-        elif not hub.forward(node, secret, commands):
+        elif not _forward(hub, Said(node, secret, commands)):
             await answer(send, 404, b"no such session", shared(scope))
             return
         await answer(send, 204, b"", shared(scope))
 
     return Guarded(respond, origins, "POST")
+
+
+def _forward(hub: Hub, said: Said) -> bool:
+    """Pass commands on to the process that holds their session, if there may be one.
+
+    Whether they arrive is not known: a client that gets no answer connects again.
+    """
+    if said.node in {"", hub.node} or not hub.fanout.others:
+        return False
+    hub.fanout.tell(said)
+    return True
 
 
 def _read(raw: bytes, *, binary: bool) -> tuple[str, str, bytes] | None:

@@ -92,8 +92,8 @@ class Hub:
         """Channels with a subscriber here."""
         others = others or OtherProcesses()
         self._audience = others.audience
-        self._fanout = others.fanout
-        self._fanout.listen(self.hear)
+        self.fanout = others.fanout
+        self.fanout.listen(self.hear)
         self._presence = ChannelPresence(families, self.lanes, others.fanout, others.presence)
         self._control = Control(self, self.registry.of)
         self._clock = clock
@@ -183,7 +183,7 @@ class Hub:
 
     def order(self, order: Order) -> int:
         """Have something done in every process; return to how many connections in this one."""
-        self._fanout.tell(order)
+        self.fanout.tell(order)
         return self._control.obey(order)
 
     def disconnect_user(self, user: UUID, closing: Closing) -> int:
@@ -229,7 +229,7 @@ class Hub:
         """Deliver something that is not stored, in every process."""
         self.deliver([Publication(channel, 0, data, info)])
         told = _encode(data) if self.families.rules(channel).binary else data  # base64
-        self._fanout.tell(Published(channel, Raw(told), Raw(info) if info else NOBODY))
+        self.fanout.tell(Published(channel, Raw(told), Raw(info) if info else NOBODY))
 
     def entered(self, subscription: Subscription) -> None:
         """Tell the others who is there now, where the channel is one to know that of."""
@@ -281,16 +281,6 @@ class Hub:
                 pass  # for another process
             case _:
                 self._control.obey(word)
-
-    def forward(self, node: str, secret: str, commands: bytes) -> bool:
-        """Pass commands on to the process that holds their session, if there may be one.
-
-        Whether it arrives is not known: a client that gets no answer connects again.
-        """
-        if node in {"", self.node} or not self._fanout.others:
-            return False
-        self._fanout.tell(Said(node, secret, commands))
-        return True
 
     def subscribed(self, family: str) -> list[str]:
         """Return the channels of a family that somebody follows in this process."""

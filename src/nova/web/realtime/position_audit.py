@@ -23,7 +23,7 @@ class Shared(Protocol):
     """Whether other processes publish, too."""
 
     @property
-    def is_shared(self) -> bool: ...
+    def others(self) -> bool: ...
 
 
 class PositionAudit:
@@ -58,7 +58,7 @@ class PositionAudit:
                 self._all.set()
                 raise
             await asyncio.sleep(REST_S)
-        elif self._shared.is_shared:
+        elif self._shared.others:
             await self._check(self._share())
 
     def _share(self) -> list[str]:
