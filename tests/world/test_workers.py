@@ -4,7 +4,7 @@ import asyncio
 import os
 import signal
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +26,9 @@ def workers(deployment: Deployment) -> set[int]:
     supervisor = deployment.pid
     found = set()
     for child in Path(f"/proc/{supervisor}/task/{supervisor}/children").read_text().split():
-        if b"--worker" in Path(f"/proc/{child}/cmdline").read_bytes():
-            found.add(int(child))
+        with suppress(OSError):  # it may be gone by now
+            if b"--worker" in Path(f"/proc/{child}/cmdline").read_bytes():
+                found.add(int(child))
     return found
 
 
